@@ -1,0 +1,60 @@
+"""Whole, empty outputs: what stands under a name whose item failed. See docs/architecture.md, file contracts."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from scripts.common.clock import Clock
+from scripts.common.frame_table import FrameTable
+from scripts.common.ledger import write_table
+
+
+def _frames(path: Path) -> None:
+    FrameTable.empty().write(path)
+
+
+def _clock(path: Path) -> None:
+    Clock.empty().write(path)
+
+
+def _json(path: Path) -> None:
+    path.write_text(json.dumps({"failed": True}) + "\n")
+
+
+def _landmarks(path: Path) -> None:
+    from scripts.common.landmarks import Landmarks
+
+    Landmarks.empty().write(path)
+
+
+def _parquet(path: Path) -> None:
+    write_table(path, pa.table({}))
+
+
+def _zero_bytes(path: Path) -> None:
+    path.touch()
+
+
+# First match wins, so the longer endings come first.
+WRITERS: dict[str, Callable[[Path], None]] = {
+    ".frames.parquet": _frames,
+    ".clock.json": _clock,
+    ".landmarks.npz": _landmarks,
+    ".parquet": _parquet,
+    ".json": _json,
+    ".mp4": _zero_bytes,
+    ".wav": _zero_bytes,
+}
+
+
+def write_empty(path: Path, name: str) -> None:
+    """Write to `path` the whole, empty form of an output whose final file name is `name`."""
+    for ending, writer in WRITERS.items():
+        if name.endswith(ending):
+            writer(path)
+            return
+    if "." in name:
+        raise ValueError(f"no empty form is known for {name}")
+    path.mkdir(exist_ok=True)

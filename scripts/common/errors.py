@@ -1,0 +1,27 @@
+"""The two ways in which a rule's function says that something is wrong."""
+
+
+class InputError(Exception):
+    """The data of one item cannot be used: this is a row of the ledger, not an error of the run.
+
+    reason: short code, e.g. "no_sound", that the ledger counts by.
+    message: one line for a person: what, where, and what to do.
+    value, limit: the number that decided, against which limit.
+    """
+
+    def __init__(
+        self, reason: str, message: str, *, value: float | None = None, limit: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = " ".join(message.split())
+        self.value = value
+        self.limit = limit
+
+
+class ConfigError(Exception):
+    """The config or a sheet is wrong: one line with the place and the nearest valid name, before any job runs."""
+
+
+class RunError(Exception):
+    """The machine or the set-up is at fault (missing weights, full disk): the job fails and says so in one line."""

@@ -1,0 +1,214 @@
+"""The one adaptor between a Snakemake rule and the function that does its work.
+
+A rule's named inputs, outputs (with the prefix `out_`) and params are the function's arguments; `threads`, `tmpdir`
+and `accelerator` are passed where the function names them. The param `key` is for Snakemake's change detection alone.
+"""
+
+import errno
+import inspect
+import logging
+import sys
+import time
+import types
+import typing
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from scripts.common import atomic
+from scripts.common.errors import InputError, RunError
+
+# Params that only Snakemake reads.
+UNPASSED_PARAMS = {"key"}
+RESOURCE_ARGUMENTS = ("threads", "tmpdir", "accelerator")
+PROGRESS_EVERY_S = 10.0
+
+log = logging.getLogger("rushes")
+
+
+def run(function: Callable[..., None]) -> None:
+    """Run `function` for the job that Snakemake has put into `__main__`, and end the process accordingly."""
+    job = getattr(sys.modules["__main__"], "snakemake", None)
+    if job is None:
+        sys.exit(f"{function.__name__} is run by its Snakemake rule; call the function itself from Python.")
+    _open_log(job.log[0] if job.log else None)
+    name = " ".join([function.__name__, *map(str, job.wildcards.values())])
+    try:
+        execute(function, inputs=named(job.input), outputs=named(job.output), settings=_settings(job))
+    except RunError as error:
+        _end(name, str(error), job)
+    except OSError as error:
+        log.exception("failed")
+        if error.errno == errno.ENOSPC:
+            _end(name, f"the disk is full ({error.filename}): make room, then give the same command again", job)
+        _end(name, f"{type(error).__name__}: {error}", job)
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the user reads one line
+        log.exception("failed")
+        _end(name, f"{type(error).__name__}: {error}", job)
+
+
+def execute(
+    function: Callable[..., None],
+    *,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> None:
+    """Call `function` with its outputs under temporary names, and rename them when it returns.
+
+    An InputError is turned into whole, empty outputs and one `failed` row per item in the output `ledger`.
+    Raises TypeError before any work if names do not match, InputError if there is no ledger.
+    """
+    final = {f"out_{name}": _paths(value) for name, value in outputs.items()}
+    parts = {name: _map_paths(atomic.part_path, value) for name, value in final.items()}
+    arguments = bind(function, {**inputs, **settings}, parts)
+    pairs = [pair for name in final for pair in zip(_flat(final[name]), _flat(parts[name]), strict=True)]
+    for path, _ in pairs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.remove_old_parts(path)
+    try:
+        try:
+            function(**arguments)
+        except InputError as error:
+            if "out_ledger" not in parts:
+                raise RunError(error.message) from error
+            log.warning("%s: %s", "/".join(_items(arguments)), error.message)
+            _write_failed(function.__name__, error, arguments, pairs, parts["out_ledger"])
+        for path, part in pairs:
+            if not part.exists():
+                raise RunError(f"{function.__name__} did not write {path}")
+        for path, part in pairs:
+            atomic.publish(part, path)
+    finally:
+        for _, part in pairs:
+            with suppress(OSError):
+                atomic.remove(part)
+
+
+def bind(function: Callable[..., None], values: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `function` from a rule's names; a mismatch is a TypeError that names both sides."""
+    hints = typing.get_type_hints(function)
+    wanted = inspect.signature(function).parameters
+    given = {
+        name: value for name, value in {**values, **parts}.items() if name in wanted or name not in RESOURCE_ARGUMENTS
+    }
+    missing = [n for n, p in wanted.items() if n not in given and p.default is inspect.Parameter.empty]
+    unknown = [name for name in given if name not in wanted]
+    if missing or unknown:
+        raise TypeError(f"{function.__name__} wants {missing} that its rule lacks; the rule has unknown {unknown}")
+    return {name: _convert(value, hints.get(name)) for name, value in given.items()}
+
+
+def named(items: Any) -> dict[str, Any]:
+    """Snakemake's named list as a dict. Raises TypeError where an entry has no name."""
+    values = dict(items.items())
+    count = sum(len(v) if isinstance(v, list | tuple) else 1 for v in values.values())
+    if count != len(items):
+        raise TypeError("every input and output of a rule needs a name")
+    return values
+
+
+def progress(done: int, total: int | None = None, what: str = "frames") -> None:
+    """Say in the log how far the work is, at most every PROGRESS_EVERY_S seconds."""
+    now = time.monotonic()
+    if now - _last_progress[0] >= PROGRESS_EVERY_S:
+        _last_progress[0] = now
+        share = f" of {total} ({done / total:.0%})" if total else ""
+        log.info("%d%s %s", done, share, what)
+
+
+_last_progress = [time.monotonic()]
+
+
+def _settings(job: Any) -> dict[str, Any]:
+    params = {name: value for name, value in job.params.items() if name not in UNPASSED_PARAMS}
+    resources = {
+        "threads": job.threads,
+        "tmpdir": Path(job.resources.get("tmpdir", ".")),
+        "accelerator": job.config.get("accelerator", "cpu"),
+    }
+    return {**resources, **params}
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    """Paths arrive as text, an optional path that is not there as an empty list."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if Path in options:
+        if isinstance(value, list | tuple) and not value and type(None) in options:
+            return None
+        return Path(value)
+    if typing.get_origin(hint) is list and typing.get_args(hint) == (Path,):
+        return [Path(v) for v in ([value] if isinstance(value, str | Path) else value)]
+    return value
+
+
+def _paths(value: Any) -> Path | list[Path]:
+    return Path(value) if isinstance(value, str | Path) else [Path(v) for v in value]
+
+
+def _flat(value: Path | list[Path]) -> list[Path]:
+    return [value] if isinstance(value, Path) else value
+
+
+def _map_paths(change: Callable[[Path], Path], value: Path | list[Path]) -> Path | list[Path]:
+    return change(value) if isinstance(value, Path) else [change(path) for path in value]
+
+
+def _items(arguments: Mapping[str, Any]) -> list[str]:
+    """The items of a job, as the ledger names them: its streams, else its recording."""
+    recording = str(arguments.get("recording", ""))
+    for name in ("camera", "microphone"):
+        if name in arguments:
+            return [str(arguments[name])]
+    streams = [*arguments.get("cameras", {}), *arguments.get("microphones", {})]
+    return streams or [recording]
+
+
+def _write_failed(
+    step: str, error: InputError, arguments: Mapping[str, Any], pairs: list[tuple[Path, Path]], ledger_part: Path
+) -> None:
+    from scripts.common import ledger
+    from scripts.common.empty import write_empty
+
+    for path, part in pairs:
+        atomic.remove(part)
+        write_empty(part, path.name)
+    rows = [
+        ledger.Row(
+            step=step,
+            recording=str(arguments.get("recording", "")),
+            item=item,
+            outcome="failed",
+            reason=error.reason,
+            value=error.value,
+            limit=error.limit,
+            message=error.message,
+        )
+        for item in _items(arguments)
+    ]
+    ledger.write(ledger_part, rows)
+
+
+def _open_log(path: str | None) -> None:
+    """Everything to the rule's log file, warnings also to the terminal."""
+    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+    log.setLevel(logging.INFO)
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(terminal)
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(path, mode="w")
+        file.setFormatter(form)
+        logging.getLogger().addHandler(file)
+
+
+def _end(name: str, message: str, job: Any) -> None:
+    """Say in one line what went wrong, where the log is, and end the job as failed."""
+    where = f"  (log: {job.log[0]})" if job.log else ""
+    line = f"{name}: {' '.join(message.split())}{where}"
+    logging.getLogger().error("FAILED %s", line)
+    print(line, file=sys.stderr, flush=True)
+    sys.exit(1)

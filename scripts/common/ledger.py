@@ -1,0 +1,75 @@
+"""The ledger: every item that entered a step ends in exactly one of written, filtered, failed."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+OUTCOMES = ("written", "filtered", "failed")
+
+# The item did not fail here: what it needs failed in an earlier step, which has the row with the cause.
+UPSTREAM = "upstream"
+
+SCHEMA = pa.schema(
+    [
+        ("step", pa.string()),
+        ("recording", pa.string()),
+        ("item", pa.string()),
+        ("start_ns", pa.int64()),
+        ("stop_ns", pa.int64()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("message", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item of one step. `start_ns`, `stop_ns` are on the recording's clock, None for the whole item."""
+
+    step: str
+    recording: str
+    item: str
+    outcome: str
+    reason: str = ""
+    value: float | None = None
+    limit: float | None = None
+    message: str = ""
+    start_ns: int | None = None
+    stop_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"outcome {self.outcome!r} is none of {OUTCOMES}")
+        if (self.outcome == "written") != (self.reason == ""):
+            raise ValueError(f"{self.step}/{self.item}: written has no reason, filtered and failed have one")
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write `rows` in their order."""
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)
+    write_table(path, table)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a small table to parquet with the same bytes on every run."""
+    pq.write_table(table, path, compression="zstd")
+
+
+def read(paths: Iterable[Path]) -> pa.Table:
+    """Concatenate the ledgers of `paths`, in their order."""
+    # partitioning=None: a folder named `a=b` in the path is a name, not a column.
+    tables = [pq.read_table(path, schema=SCHEMA, partitioning=None) for path in paths]
+    return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+
+def rows(table: pa.Table) -> list[Row]:
+    """The rows of a ledger table."""
+    records: list[dict[str, Any]] = table.to_pylist()
+    return [Row(**record) for record in records]

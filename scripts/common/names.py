@@ -1,0 +1,29 @@
+"""Names that become file names, and the nearest valid one for a message."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+# Streams stand before the first dot of a file name, so they hold none.
+_RECORDING = re.compile(r"[\w][\w.+=@-]*")
+_STREAM = re.compile(r"[\w][\w+=@-]*")
+MAX_NAME_BYTES = 120
+
+
+def is_recording_name(name: str) -> bool:
+    """Whether a recording or rig may be called so: one path component, no leading dot, no space or quote."""
+    return bool(_RECORDING.fullmatch(name)) and len(name.encode()) <= MAX_NAME_BYTES
+
+
+def is_stream_name(name: str) -> bool:
+    """Whether a camera, microphone or dataset may be called so: as a recording, without dots."""
+    return bool(_STREAM.fullmatch(name)) and len(name.encode()) <= MAX_NAME_BYTES
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` or the known names, to end a message with."""
+    known = sorted(known)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known: {', '.join(known)}" if known else ""

@@ -1,0 +1,64 @@
+"""Tab-separated sheets: one header row, `#` lines are comments, every error names its row."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.common.errors import ConfigError
+from scripts.common.names import nearest
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One row: `line` is its number in the file (the header is 1), `cells` by column, empty ones left out."""
+
+    sheet: Path
+    line: int
+    cells: dict[str, str]
+
+    def where(self) -> str:
+        """Place of the row for a message."""
+        return f"{self.sheet.name}, row {self.line}"
+
+
+def read_sheet(path: Path, columns: list[str], required: list[str]) -> list[SheetRow]:
+    """Rows of the sheet at `path`. Raises ConfigError for an unknown column or a missing required cell."""
+    return list(_rows(path, columns, required))
+
+
+def _rows(path: Path, columns: list[str], required: list[str]) -> Iterator[SheetRow]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}") from None
+    header: list[str] | None = None
+    for number, cells in enumerate(csv.reader(text.replace("\r\n", "\n").split("\n"), delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
+        if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
+            continue
+        if header is None:
+            header = [cell.strip() for cell in cells]
+            _check_header(path, number, header, columns, required)
+            continue
+        if len(cells) > len(header):
+            raise ConfigError(f"{path.name}, row {number}: {len(cells)} cells under {len(header)} columns")
+        row = SheetRow(path, number, {k: c.strip() for k, c in zip(header, cells, strict=False) if c.strip()})
+        for name in required:
+            if name not in row.cells:
+                raise ConfigError(f"{row.where()}: the column `{name}` is empty")
+        yield row
+    if header is None and required:
+        raise ConfigError(f"{path} has no header row; it starts with the columns {', '.join(required)}")
+
+
+def _check_header(path: Path, line: int, header: list[str], columns: list[str], required: list[str]) -> None:
+    for name in header:
+        if name not in columns:
+            raise ConfigError(f"{path.name}, row {line}: unknown column `{name}`{nearest(name, columns)}")
+        if header.count(name) > 1:
+            raise ConfigError(f"{path.name}, row {line}: the column `{name}` stands twice")
+    for name in required:
+        if name not in header:
+            raise ConfigError(f"{path.name}, row {line}: the column `{name}` is missing")
