@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from scripts.common import sample_index
 from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
 from scripts.common.ledger import write_table
+from scripts.common.statistics import Moments
 
 
 def _frames(path: Path) -> None:
@@ -29,6 +31,14 @@ def _landmarks(path: Path) -> None:
     Landmarks.empty().write(path)
 
 
+def _index(path: Path) -> None:
+    sample_index.write(path, [])
+
+
+def _stats(path: Path) -> None:
+    Moments.empty(2 * 68).write(path)
+
+
 def _parquet(path: Path) -> None:
     write_table(path, pa.table({}))
 
@@ -42,6 +52,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".frames.parquet": _frames,
     ".clock.json": _clock,
     ".landmarks.npz": _landmarks,
+    ".index.parquet": _index,
+    ".stats.npz": _stats,
     ".parquet": _parquet,
     ".json": _json,
     ".mp4": _zero_bytes,

@@ -206,9 +206,9 @@ def _open_log(path: str | None) -> None:
 
 
 def _end(name: str, message: str, job: Any) -> None:
-    """Say in one line what went wrong, where the log is, and end the job as failed."""
+    """Say what went wrong and where the log is, and end the job as failed."""
     where = f"  (log: {job.log[0]})" if job.log else ""
-    line = f"{name}: {' '.join(message.split())}{where}"
+    line = f"{name}: {message.strip()}{where}"
     logging.getLogger().error("FAILED %s", line)
     print(line, file=sys.stderr, flush=True)
     sys.exit(1)

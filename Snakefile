@@ -1,0 +1,64 @@
+"""Rushes: raw recordings in, training-ready datasets out. `snakemake -n` shows everything before it is made."""
+
+import sys
+
+from snakemake.utils import min_version
+
+from scripts.common import plan as planning
+from scripts.common.errors import ConfigError
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    plan = planning.load(config)
+except ConfigError as mistake:
+    sys.exit(str(mistake))
+
+
+include: "rules/common.smk"
+include: "rules/sources.smk"
+include: "rules/media.smk"
+include: "rules/faces.smk"
+include: "rules/datasets.smk"
+include: "rules/reports.smk"
+
+
+rule all:
+    """Everything that the config asks for."""
+    default_target: True
+    input:
+        [plan.targets(stage) for stage in planning.STAGES],
+
+
+rule sources:
+    """Every recording as videos with frame tables and sounds with clocks."""
+    input:
+        plan.targets("sources"),
+
+
+rule media:
+    """Every stream on the dataset's own clock."""
+    input:
+        plan.targets("media"),
+
+
+rule faces:
+    """Landmarks of every face."""
+    input:
+        plan.targets("faces"),
+
+
+rule datasets:
+    """Windows with splits, statistics and a sample index."""
+    input:
+        plan.targets("datasets"),
+
+
+rule reports:
+    """What a person looks at; fails while an item of the run has failed."""
+    input:
+        plan.targets("reports"),

@@ -1,0 +1,116 @@
+"""
+common: what the rules share - path names, resources, and the files and settings of a recording. Functions only.
+"""
+
+from scripts.common.plan import LANDMARK_WEIGHTS, versioned
+from scripts.common.resources import Work
+
+path = plan.path
+work = Work(plan.recordings)
+accelerator = plan.config["accelerator"]
+
+
+wildcard_constraints:
+    rig="[^/]+",
+    recording="[^/]+",
+    camera="[^/.]+",
+    microphone="[^/.]+",
+    landmarks="|".join(LANDMARK_WEIGHTS),
+    dataset="[^/]+",
+    weights="[^/]+",
+
+
+def source_files(wildcards):
+    return plan.recordings[wildcards.recording].files
+
+
+def cameras(wildcards):
+    return plan.recordings[wildcards.recording].cameras
+
+
+def microphones(wildcards):
+    return plan.recordings[wildcards.recording].microphones
+
+
+def start_s(wildcards):
+    return plan.recordings[wildcards.recording].start_s or 0.0
+
+
+def stop_s(wildcards):
+    """Where a recording ends: column `end` or the preview, whichever is earlier; 0.0 for its own end."""
+    recording = plan.recordings[wildcards.recording]
+    ends = [end for end in (recording.stop_s,) if end is not None]
+    if plan.config["preview"]:
+        ends.append((recording.start_s or 0.0) + plan.config["preview"])
+    return min(ends, default=0.0)
+
+
+def import_key(wildcards):
+    return versioned(
+        1,
+        cameras=cameras(wildcards),
+        microphones=microphones(wildcards),
+        start_s=start_s(wildcards),
+        stop_s=stop_s(wildcards),
+    )
+
+
+def rig_fps(wildcards):
+    return plan.rigs[wildcards.rig].fps
+
+
+def rig_rate_hz(wildcards):
+    return plan.rigs[wildcards.rig].rate_hz
+
+
+def weight_files(wildcards):
+    return [path.weights().format(weights=name) for name in LANDMARK_WEIGHTS[wildcards.landmarks]]
+
+
+def given_landmarks(wildcards):
+    return plan.recordings[wildcards.recording].landmarks if wildcards.landmarks == "given" else []
+
+
+def gpus(wildcards):
+    """One GPU for networks on CUDA; landmarks from a file need none."""
+    return 1 if accelerator != "cpu" and getattr(wildcards, "landmarks", "") != "given" else 0
+
+
+def of_recording(pattern):
+    """An input of a dataset's recording, from the pattern of an earlier stage."""
+
+    def fill(wildcards):
+        dataset = plan.datasets[wildcards.dataset]
+        return pattern.format(
+            rig=dataset.rig,
+            recording=wildcards.recording,
+            camera=dataset.camera,
+            microphone=dataset.microphone,
+            landmarks=dataset.landmarks,
+        )
+
+    return fill
+
+
+def of_dataset(pattern):
+    """One file a recording of the dataset."""
+
+    def fill(wildcards):
+        dataset = plan.datasets[wildcards.dataset]
+        return [pattern.format(dataset=dataset.name, recording=name) for name in dataset.recordings]
+
+    return fill
+
+
+def dataset_setting(name):
+    return lambda wildcards: getattr(plan.datasets[wildcards.dataset], name)
+
+
+def kept(pattern):
+    """An intermediate that can be made again: kept, or removed when nothing needs it any more."""
+    return pattern if plan.config["keep_intermediates"] else temp(pattern)
+
+
+def ruled_out(wildcards):
+    """Stretches of a recording that a person has ruled out: start, stop (seconds or None), reason."""
+    return [[e.start_s, e.stop_s, e.reason] for e in plan.exclusions.get(wildcards.recording, [])]

@@ -1,0 +1,152 @@
+"""
+datasets: windows of landmarks and sound, with splits, statistics and a sample index.
+
+Needs   conformed/… frame table, {microphone}.wav + clock   (media), faces/….landmarks.npz   (faces)
+Makes   datasets/{dataset}/npz/{recording}/*.npz, windows/{recording}.index.parquet, …
+        datasets/{dataset}/{splits.tsv,index.parquet,card.json,lm_mean.npy,lm_std.npy}, {train,val,test}/<speaker>/*.npz
+"""
+
+
+rule extract_windows:
+    """Cut a recording into windows of landmarks and sound; every candidate is written, or filtered with a reason."""
+    input:
+        frames=of_recording(path.frames("conformed")),
+        sound=of_recording(path.sound("conformed")),
+        clock=of_recording(path.clock("conformed")),
+        landmarks=of_recording(path.landmarks()),
+    output:
+        windows=directory(path.npz()),
+        index=path.windows("index.parquet"),
+        stats=path.windows("stats.npz"),
+        ledger=path.windows("ledger.parquet"),
+    log:
+        path.log("extract_windows", "{dataset}/{recording}"),
+    benchmark:
+        path.benchmark("extract_windows", "{dataset}/{recording}")
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=1000, per_mb=1),
+        runtime=work.runtime(seconds_per_mb=0.5),
+    params:
+        recording="{recording}",
+        fps=lambda wildcards: plan.rigs[plan.datasets[wildcards.dataset].rig].fps,
+        window_frames=dataset_setting("window_frames"),
+        hop=dataset_setting("hop"),
+        limits=dataset_setting("limits"),
+        excluded=ruled_out,
+        key=lambda wildcards: versioned(
+            1,
+            window_frames=plan.datasets[wildcards.dataset].window_frames,
+            hop=plan.datasets[wildcards.dataset].hop,
+            limits=plan.datasets[wildcards.dataset].limits,
+            excluded=ruled_out(wildcards),
+        ),
+    script:
+        "../scripts/datasets/extract_windows.py"
+
+
+rule split_dataset:
+    """Write down which recording stands in which split; decided by the group's name, or by the sheet."""
+    output:
+        splits=path.dataset("splits.tsv"),
+    log:
+        path.log("split_dataset", "{dataset}"),
+    benchmark:
+        path.benchmark("split_dataset", "{dataset}")
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=work.of_all(base=5, per_recording=0.001),
+    params:
+        splits=dataset_setting("splits"),
+        subjects=lambda wildcards: {
+            name: plan.recordings[name].subject
+            for name in plan.datasets[wildcards.dataset].recordings
+        },
+        key=lambda wildcards: versioned(1, splits=plan.datasets[wildcards.dataset].splits),
+    script:
+        "../scripts/datasets/split_dataset.py"
+
+
+rule compute_stats:
+    """Mean and standard deviation of the train windows, merged from those of each recording."""
+    input:
+        stats=of_dataset(path.windows("stats.npz")),
+        splits=path.dataset("splits.tsv"),
+    output:
+        mean=path.dataset("lm_mean.npy"),
+        std=path.dataset("lm_std.npy"),
+    log:
+        path.log("compute_stats", "{dataset}"),
+    benchmark:
+        path.benchmark("compute_stats", "{dataset}")
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=500, per_recording=0.1),
+        runtime=work.of_all(base=5, per_recording=0.005),
+    params:
+        key=versioned(1),
+    script:
+        "../scripts/datasets/compute_stats.py"
+
+
+rule index_dataset:
+    """One table of all samples, with the dataset's card."""
+    input:
+        indexes=of_dataset(path.windows("index.parquet")),
+        ledgers=of_dataset(path.windows("ledger.parquet")),
+        splits=path.dataset("splits.tsv"),
+    output:
+        index=path.dataset("index.parquet"),
+        card=path.dataset("card.json"),
+    log:
+        path.log("index_dataset", "{dataset}"),
+    benchmark:
+        path.benchmark("index_dataset", "{dataset}")
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=1000, per_recording=0.5),
+        runtime=work.of_all(base=5, per_recording=0.01),
+    params:
+        dataset="{dataset}",
+        settings=lambda wildcards: plan.config["datasets"][wildcards.dataset],
+        key=lambda wildcards: versioned(1, settings=plan.config["datasets"][wildcards.dataset]),
+    script:
+        "../scripts/datasets/index_dataset.py"
+
+
+for split in ("train", "val", "test"):
+
+    rule:
+        name:
+            f"arrange_{split}"
+        input:
+            index=path.dataset("index.parquet"),
+            windows=of_dataset(path.npz()),
+        output:
+            folder=directory(path.dataset(split)),
+        log:
+            path.log("arrange_windows", f"{{dataset}}.{split}"),
+        benchmark:
+            path.benchmark("arrange_windows", f"{{dataset}}.{split}")
+        conda:
+            "../envs/datasets.yaml"
+        threads: 1
+        resources:
+            mem_mb=work.of_all(base=500, per_recording=0.5),
+            runtime=work.of_all(base=5, per_recording=0.05),
+        params:
+            split=split,
+            key=versioned(1, split=split),
+        message:
+            "Arrange the windows of {wildcards.dataset} by split and speaker."
+        script:
+            "../scripts/datasets/arrange_windows.py"

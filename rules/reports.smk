@@ -1,0 +1,153 @@
+"""
+reports: what a person looks at.
+
+Needs   conformed/… (media), faces/… (faces), datasets/… (datasets), every ledger
+Makes   reports/overlays/{dataset}/{recording}.mp4, reports/clocks.svg, reports/outcomes.svg,
+        reports/ledger.{parquet,tsv}, reports/failed.tsv, reports/ledger.checked
+"""
+
+
+rule render_overlay:
+    """Landmarks drawn into the picture, with the sound, for the first seconds of a recording."""
+    input:
+        video=of_recording(path.video("conformed")),
+        sound=of_recording(path.sound("conformed")),
+        landmarks=of_recording(path.landmarks()),
+    output:
+        video=report(
+            path.report("overlays/{dataset}/{recording}.mp4"),
+            category="Landmarks",
+            labels={"dataset": "{dataset}", "recording": "{recording}"},
+            caption="../docs/captions/overlay.rst",
+        ),
+    log:
+        path.log("render_overlay", "{dataset}/{recording}"),
+    benchmark:
+        path.benchmark("render_overlay", "{dataset}/{recording}")
+    conda:
+        "../envs/reports.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=1500),
+        runtime=work.runtime(seconds_per_mb=0.5),
+    params:
+        seconds=plan.config["reports"]["overlay_s"],
+        key=versioned(1, seconds=plan.config["reports"]["overlay_s"]),
+    script:
+        "../scripts/reports/render_overlay.py"
+
+
+rule plot_clocks:
+    """How far the stamps of sound and picture stand from the clocks that were fitted to them."""
+    input:
+        manifests=[
+            path.manifest().format(rig=recording.rig, recording=recording.name)
+            for recording in plan.recordings.values()
+        ],
+    output:
+        plot=report(
+            path.report("clocks.svg"),
+            category="Time",
+            labels={"plot": "A/V clocks"},
+            caption="../docs/captions/clocks.rst",
+        ),
+    log:
+        path.log("plot_clocks"),
+    benchmark:
+        path.benchmark("plot_clocks")
+    conda:
+        "../envs/reports.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=1000, per_recording=0.2),
+        runtime=work.of_all(base=5, per_recording=0.01),
+    params:
+        key=versioned(1),
+    script:
+        "../scripts/reports/plot_clocks.py"
+
+
+rule merge_ledgers:
+    """One ledger of the whole run; the counts of every step add up, or it fails."""
+    input:
+        ledgers=plan.ledgers(),
+    output:
+        ledger=path.report("ledger.parquet"),
+        counts=report(
+            path.report("ledger.tsv"),
+            category="Ledger",
+            labels={"table": "items by step, outcome and reason"},
+            caption="../docs/captions/ledger.rst",
+        ),
+        failed=report(
+            path.report("failed.tsv"),
+            category="Ledger",
+            labels={"table": "what failed, and why"},
+            caption="../docs/captions/failed.rst",
+        ),
+    log:
+        path.log("merge_ledgers"),
+    benchmark:
+        path.benchmark("merge_ledgers")
+    conda:
+        "../envs/reports.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=1000, per_recording=0.5),
+        runtime=work.of_all(base=5, per_recording=0.01),
+    params:
+        excluded=[[exclusion.recording, exclusion.reason] for exclusion in plan.excluded],
+        key=versioned(1),
+    script:
+        "../scripts/reports/merge_ledgers.py"
+
+
+rule plot_outcomes:
+    """Items kept and rejected in every step, by reason."""
+    input:
+        counts=path.report("ledger.tsv"),
+    output:
+        plot=report(
+            path.report("outcomes.svg"),
+            category="Ledger",
+            labels={"plot": "kept and rejected"},
+            caption="../docs/captions/outcomes.rst",
+        ),
+    log:
+        path.log("plot_outcomes"),
+    benchmark:
+        path.benchmark("plot_outcomes")
+    conda:
+        "../envs/reports.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=lambda wildcards, attempt: 5 * attempt,
+    params:
+        key=versioned(1),
+    script:
+        "../scripts/reports/plot_outcomes.py"
+
+
+rule check_ledger:
+    """Say what failed, and fail while there is anything that a person has not accepted."""
+    input:
+        failed=path.report("failed.tsv"),
+        plots=[path.report("clocks.svg"), path.report("outcomes.svg")],
+        overlays=[
+            path.report("overlays/{dataset}/{recording}.mp4").format(dataset=dataset, recording=recording)
+            for dataset, recording in plan.overlays()
+        ],
+    output:
+        checked=path.report("ledger.checked"),
+    log:
+        path.log("check_ledger"),
+    conda:
+        "../envs/reports.yaml"
+    localrule: True
+    threads: 1
+    params:
+        known_failures=plan.config["known_failures"],
+        key=versioned(1, known_failures=plan.config["known_failures"]),
+    script:
+        "../scripts/reports/check_ledger.py"

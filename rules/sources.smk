@@ -1,0 +1,110 @@
+"""
+sources: every source becomes the same thing - a video with a frame table, a sound with a clock.
+
+Needs   the sources of the recordings sheet; the URLs of config/models.yaml
+Makes   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock, manifest.json
+        models/{weights}
+"""
+
+for rig in plan.rigs.values():
+    if rig.source == "bag":
+
+        rule:
+            name:
+                f"export_bag_{rig.name}"
+            input:
+                bag=source_files,
+            output:
+                **plan.exported(rig),
+            log:
+                path.log("export_bag", "{recording}"),
+            benchmark:
+                path.benchmark("export_bag", "{recording}")
+            conda:
+                "../envs/sources.yaml"
+            threads: 2
+            resources:
+                mem_mb=work.memory(base_mb=800, per_mb=0.02),
+                runtime=work.runtime(seconds_per_mb=0.1),
+            params:
+                recording="{recording}",
+                cameras=cameras,
+                microphones=microphones,
+                crf=plan.config["media"]["crf"],
+                start_s=start_s,
+                stop_s=stop_s,
+                key=import_key,
+            message:
+                "Export every stream of the bag of {wildcards.recording} in one pass."
+            script:
+                "../scripts/sources/export_bag.py"
+
+    else:
+
+        rule:
+            name:
+                f"import_video_{rig.name}"
+            input:
+                source=source_files,
+            output:
+                **plan.exported(rig),
+            log:
+                path.log("import_video", "{recording}"),
+            benchmark:
+                path.benchmark("import_video", "{recording}")
+            conda:
+                "../envs/sources.yaml"
+            threads: 2
+            resources:
+                mem_mb=work.memory(base_mb=800, per_mb=0.02),
+                runtime=work.runtime(seconds_per_mb=0.5),
+            params:
+                recording="{recording}",
+                cameras=cameras,
+                microphones=microphones,
+                start_s=start_s,
+                stop_s=stop_s,
+                key=import_key,
+            message:
+                "Import the files of {wildcards.recording}."
+            script:
+                "../scripts/sources/import_video.py"
+
+
+rule fetch_model:
+    """Bring a weight file, from `models_dir` or its URL, and verify its sha256."""
+    output:
+        weights=path.weights(),
+    log:
+        path.log("fetch_model", "{weights}"),
+    benchmark:
+        path.benchmark("fetch_model", "{weights}")
+    conda:
+        "../envs/sources.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        name="{weights}",
+        url=lambda wildcards: plan.weights[wildcards.weights]["url"],
+        sha256=lambda wildcards: plan.weights[wildcards.weights]["sha256"],
+        models_dir=plan.config["models_dir"],
+        key=lambda wildcards: versioned(1, sha256=plan.weights[wildcards.weights]["sha256"]),
+    script:
+        "../scripts/sources/fetch_model.py"
+
+
+rule scan:
+    """Propose a recordings sheet from the folder named by `--config folder=…`; never overwrites one."""
+    log:
+        path.log("scan"),
+    conda:
+        "../envs/sources.yaml"
+    localrule: True
+    threads: 1
+    params:
+        folder=plan.config["folder"],
+        sheet=plan.config["recordings"],
+    script:
+        "../scripts/sources/scan.py"

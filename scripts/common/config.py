@@ -1,0 +1,82 @@
+"""The config against its schemas: defaults filled in, every mistake one line that names its place."""
+
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from scripts.common.errors import ConfigError
+from scripts.common.names import nearest
+
+SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
+
+Mapping = dict[str, Any]
+
+
+@cache
+def schema(name: str) -> Mapping:
+    """A schema of config/schemas by its name, e.g. "rigs"."""
+    loaded: Mapping = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
+    return loaded
+
+
+def load_config(given: Mapping) -> Mapping:
+    """The whole config, defaults filled in. Raises ConfigError."""
+    config = checked(given, schema("config"), "config")
+    for kind in ("rigs", "datasets"):
+        config[kind] = {
+            name: checked(entry, schema(kind), f"{kind}.{name}") for name, entry in config[kind].items()
+        }
+    config["media"]["fps"] = rational(config["media"]["fps"], "media.fps")
+    return config
+
+
+def checked(value: Any, rules: Mapping, place: str) -> Any:
+    """`value` with the schema's defaults filled in. Raises ConfigError with the place of the first mistake."""
+    value = with_defaults(value, rules)
+    error = best_match(Draft202012Validator(rules).iter_errors(value))
+    if error is not None:
+        raise ConfigError(_in_one_line(error, place))
+    return value
+
+
+def with_defaults(value: Any, rules: Mapping) -> Any:
+    """A copy of `value` in which every key that is left out has its schema's default."""
+    if not isinstance(value, dict):
+        return value
+    properties: Mapping = rules.get("properties", {})
+    extra = rules.get("additionalProperties", {})
+    whole = {**{name: rule["default"] for name, rule in properties.items() if "default" in rule}, **value}
+    return {
+        name: with_defaults(item, properties.get(name, extra if isinstance(extra, dict) else {}))
+        for name, item in whole.items()
+    }
+
+
+def rational(value: str | int | float, place: str) -> str:
+    """A frame rate as the text of an exact rational: "25", "30000/1001". Raises ConfigError."""
+    try:
+        rate = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise ConfigError(f"{place}: `{value}` is no frame rate; write 25 or 30000/1001") from None
+    if not 0 < rate <= 1000:
+        raise ConfigError(f"{place}: {value} frames a second; it must lie between 0 and 1000")
+    return str(rate)
+
+
+def _in_one_line(error: ValidationError, place: str) -> str:
+    where = ".".join([place, *map(str, error.absolute_path)])
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        unknown = sorted(set(error.instance) - set(known), key=str)[0]
+        return f"{where}: unknown key `{unknown}`{nearest(unknown, known)}"
+    if error.validator == "enum":
+        choices = [str(choice) for choice in error.validator_value if choice != ""]
+        return f"{where}: `{error.instance}` is not one of {', '.join(choices)}"
+    if error.validator == "type" and error.instance is None:
+        return f"{where}: it has no value; leave the key out, or give one"
+    return f"{where}: {' '.join(error.message.split())}"

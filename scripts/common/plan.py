@@ -1,0 +1,259 @@
+"""What a run makes and where: every path of the results, every target, from config and sheets. Pure but for `stat`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.common.config import checked, load_config, schema
+from scripts.common.datasets import Dataset, make_dataset
+from scripts.common.errors import ConfigError
+from scripts.common.names import nearest
+from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings
+from scripts.common.rigs import Rig, make_rig
+
+# Weight files (names in config/models.yaml) that each landmark back end needs, in the order of its arguments.
+LANDMARK_WEIGHTS = {
+    "fan": ("face_detection_yunet_2023mar.onnx", "2DFAN4-11f355bf06.pth.tar"),
+    "openseeface": ("face_detection_yunet_2023mar.onnx", "lm_model0_opt.onnx"),
+    "given": (),
+}
+STAGES = ("sources", "media", "faces", "datasets", "reports")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Every path below the results folder. Patterns hold wildcards; `.format(…)` fills them in."""
+
+    results: str
+
+    def video(self, stage: str) -> str:
+        """The video of a camera in stage media or conformed."""
+        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{camera}}.mp4"
+
+    def frames(self, stage: str) -> str:
+        """The frame table of a camera."""
+        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{camera}}.frames.parquet"
+
+    def sound(self, stage: str) -> str:
+        """The sound of a microphone."""
+        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{microphone}}.wav"
+
+    def clock(self, stage: str) -> str:
+        """The clock of a microphone."""
+        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{microphone}}.clock.json"
+
+    def manifest(self) -> str:
+        """What the import of a recording saw, took and skipped."""
+        return f"{self.results}/media/{{rig}}/{{recording}}/manifest.json"
+
+    def export_ledger(self) -> str:
+        """The ledger of a recording's import."""
+        return f"{self.results}/media/{{rig}}/{{recording}}/export.ledger.parquet"
+
+    def conform_ledger(self, kind: str) -> str:
+        """The ledger of a conformed stream; kind: "camera" or "microphone"."""
+        ending = {"camera": "video", "microphone": "sound"}[kind]
+        return f"{self.results}/conformed/{{rig}}/{{recording}}/{{{kind}}}.{ending}.ledger.parquet"
+
+    def landmarks(self) -> str:
+        """The landmarks of a camera, by one back end."""
+        return f"{self.results}/faces/{{rig}}/{{recording}}/{{camera}}.{{landmarks}}.landmarks.npz"
+
+    def landmarks_ledger(self) -> str:
+        """The ledger of a camera's landmarks."""
+        return f"{self.results}/faces/{{rig}}/{{recording}}/{{camera}}.{{landmarks}}.ledger.parquet"
+
+    def weights(self) -> str:
+        """A weight file, verified."""
+        return f"{self.results}/models/{{weights}}"
+
+    def windows(self, what: str) -> str:
+        """Of one recording in a dataset: index.parquet, ledger.parquet or stats.npz."""
+        return f"{self.results}/datasets/{{dataset}}/windows/{{recording}}.{what}"
+
+    def npz(self) -> str:
+        """The folder of a recording's windows."""
+        return f"{self.results}/datasets/{{dataset}}/npz/{{recording}}"
+
+    def dataset(self, name: str) -> str:
+        """A file of the whole dataset."""
+        return f"{self.results}/datasets/{{dataset}}/{name}"
+
+    def report(self, name: str) -> str:
+        """A file that a person looks at."""
+        return f"{self.results}/reports/{name}"
+
+    def log(self, rule: str, item: str = "all") -> str:
+        """The log of a job."""
+        return f"{self.results}/logs/{rule}/{item}.log"
+
+    def benchmark(self, rule: str, item: str = "all") -> str:
+        """Run time and memory of a job."""
+        return f"{self.results}/benchmarks/{rule}/{item}.tsv"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Config and sheets, checked and resolved. `excluded` are whole recordings that a person has ruled out."""
+
+    config: dict[str, Any]
+    path: Paths
+    rigs: dict[str, Rig]
+    recordings: dict[str, Recording]
+    exclusions: dict[str, list[Exclusion]]
+    excluded: list[Exclusion]
+    datasets: dict[str, Dataset]
+    weights: dict[str, dict[str, Any]]
+    only: tuple[str, ...]
+
+    @property
+    def chosen(self) -> list[Recording]:
+        """The recordings whose products are wanted."""
+        return [r for r in self.recordings.values() if not self.only or r.name in self.only]
+
+    def exported(self, rig: Rig) -> dict[str, Any]:
+        """Declared outputs of a rig's import rule; `{recording}` stays a wildcard."""
+
+        def fill(pattern: str, kind: str = "", names: Iterable[str] = ()) -> list[str]:
+            return [pattern.format(rig=rig.name, recording="{recording}", **{kind: name}) for name in names]
+
+        cameras, microphones = list(rig.camera_settings), list(rig.microphone_settings)
+        outputs: dict[str, Any] = {
+            "videos": fill(self.path.video("media"), "camera", cameras),
+            "frames": fill(self.path.frames("media"), "camera", cameras),
+            "sounds": fill(self.path.sound("media"), "microphone", microphones),
+            "clocks": fill(self.path.clock("media"), "microphone", microphones),
+        }
+        outputs["manifest"] = self.path.manifest().format(rig=rig.name, recording="{recording}")
+        outputs["ledger"] = self.path.export_ledger().format(rig=rig.name, recording="{recording}")
+        return outputs
+
+    def targets(self, stage: str) -> list[str]:
+        """One output of every job that a stage's target rule asks for."""
+        wanted: dict[str, list[str]] = {
+            "sources": self._per_recording(self.path.manifest()),
+            "media": [*self._conformed("camera"), *self._conformed("microphone")],
+            "faces": self._landmarks(),
+            "datasets": self._windows() if self.only else self._datasets(),
+            "reports": [] if self.only else [self.path.report("ledger.checked")],
+        }
+        return wanted[stage]
+
+    def ledgers(self) -> list[str]:
+        """Every ledger of the run, in the order of the stages."""
+        return [
+            *self._per_recording(self.path.export_ledger()),
+            *self._conformed("camera"),
+            *self._conformed("microphone"),
+            *self._landmarks(ledger=True),
+            *(
+                self.path.windows("ledger.parquet").format(dataset=dataset.name, recording=recording)
+                for dataset in self.datasets.values()
+                for recording in dataset.recordings
+            ),
+        ]
+
+    def overlays(self) -> list[tuple[str, str]]:
+        """(dataset, recording) whose overlay videos the report shows: the first recording of each subject, in the
+        order of the sheet, then the second of each, …, as many as the config allows."""
+        turns: dict[tuple[str, str], int] = {}
+        ranked = []
+        for dataset in self.datasets.values():
+            for position, name in enumerate(dataset.recordings):
+                key = (dataset.name, self.recordings[name].subject)
+                turns[key] = turns.get(key, -1) + 1
+                ranked.append((turns[key], position, dataset.name, name))
+        count = self.config["reports"]["overlays"]
+        return [(dataset, name) for _, _, dataset, name in sorted(ranked)[:count]]
+
+    def _per_recording(self, pattern: str) -> list[str]:
+        return [pattern.format(rig=r.rig, recording=r.name) for r in self.chosen]
+
+    def _conformed(self, kind: str) -> list[str]:
+        pattern = self.path.conform_ledger(kind)
+        return [
+            pattern.format(rig=r.rig, recording=r.name, **{kind: name})
+            for r in self.chosen
+            for name in (r.cameras if kind == "camera" else r.microphones)
+        ]
+
+    def _landmarks(self, *, ledger: bool = False) -> list[str]:
+        pattern = self.path.landmarks_ledger() if ledger else self.path.landmarks()
+        found = {
+            pattern.format(rig=dataset.rig, recording=name, camera=dataset.camera, landmarks=dataset.landmarks): None
+            for dataset in self.datasets.values()
+            for name in dataset.recordings
+            if not self.only or name in self.only
+        }
+        return list(found)
+
+    def _windows(self) -> list[str]:
+        return [
+            self.path.windows("index.parquet").format(dataset=dataset.name, recording=name)
+            for dataset in self.datasets.values()
+            for name in dataset.recordings
+            if name in self.only
+        ]
+
+    def _datasets(self) -> list[str]:
+        found = []
+        for dataset in self.datasets.values():
+            names = ["index.parquet", "lm_mean.npy"]
+            if "folders" in dataset.formats:
+                names += dataset.split_names
+            found += [self.path.dataset(name).format(dataset=dataset.name) for name in names]
+        return found
+
+
+def load(given: Mapping[str, Any]) -> Plan:
+    """The plan of a run from Snakemake's config. Raises ConfigError before anything is made."""
+    config = load_config(dict(given))
+    rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
+    sheet = Path(config["recordings"])
+    # `snakemake scan` proposes a sheet, so it works without one.
+    listed = {} if config["folder"] and not sheet.exists() else read_recordings(sheet, rigs)
+    exclusions = read_exclusions(Path(config["exclude"]), listed)
+    excluded = [e for several in exclusions.values() for e in several if e.whole]
+    gone = {exclusion.recording for exclusion in excluded}
+    recordings = {name: recording for name, recording in listed.items() if name not in gone}
+    only = (config["only"],) if isinstance(config["only"], str) else tuple(config["only"])
+    for place, names in (("only", only), ("known_failures", config["known_failures"])):
+        for name in names:
+            if name and name not in listed:
+                raise ConfigError(f"{place}: there is no recording `{name}`{nearest(name, listed)}")
+    results = config["results"].rstrip("/") or "/"
+    return Plan(
+        config=config,
+        path=Paths(f"{results}/preview_{config['preview']:g}s" if config["preview"] else results),
+        rigs=rigs,
+        recordings=recordings,
+        exclusions=exclusions,
+        excluded=excluded,
+        datasets={n: make_dataset(n, e, rigs, recordings.values()) for n, e in config["datasets"].items()},
+        weights=_weights(Path(config["weights"])),
+        only=tuple(name for name in only if name),
+    )
+
+
+def versioned(version: int, **settings: Any) -> dict[str, Any]:
+    """The param `key` of a rule: the version of its method and its settings by name.
+
+    Snakemake compares params by their sorted values, without names, and cannot tell a swap of two; this it compares
+    whole. A higher version reruns what an older method has made.
+    """
+    return {"version": version, **settings}
+
+
+def _weights(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        entries = yaml.safe_load(path.read_text()) or {}
+    except FileNotFoundError:
+        raise ConfigError(f"weights: {path} does not exist") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(entries, dict):
+        raise ConfigError(f"{path}: it holds no names of weight files")
+    return {name: checked(entry, schema("models"), f"{path.name}: {name}") for name, entry in entries.items()}

@@ -1,0 +1,174 @@
+"""The sheet of recordings and the exclusions: checked rows, with the files of each source found."""
+
+import glob
+import os
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.common.config import schema
+from scripts.common.errors import ConfigError
+from scripts.common.names import is_recording_name, nearest
+from scripts.common.rigs import Rig, StreamSource
+from scripts.common.sheet import SheetRow, read_sheet
+from scripts.common.splits import SPLITS
+
+BAG_ENDINGS = (".bag", ".mcap", ".db3")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One row of the sheet. files: what its import reads, `source` first; start_s, stop_s from its start, or None."""
+
+    name: str
+    rig: str
+    files: tuple[str, ...]
+    cameras: dict[str, dict[str, Any]]
+    microphones: dict[str, dict[str, Any]]
+    megabytes: float
+    subject: str
+    session: str
+    landmarks: str
+    split: str
+    start_s: float | None
+    stop_s: float | None
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A stretch of a recording that a person has ruled out; None: from its start, to its end."""
+
+    recording: str
+    start_s: float | None
+    stop_s: float | None
+    reason: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the recording is left."""
+        return self.start_s is None and self.stop_s is None
+
+
+def read_recordings(path: Path, rigs: Mapping[str, Rig]) -> dict[str, Recording]:
+    """Recordings by name, in the order of the sheet. Raises ConfigError with the row of the first mistake."""
+    rules = schema("recordings")
+    recordings: dict[str, Recording] = {}
+    seen: dict[str, SheetRow] = {}
+    for row in read_sheet(path, list(rules["properties"]), rules["required"]):
+        name = row.cells["recording"]
+        if not is_recording_name(name):
+            raise ConfigError(
+                f"{row.where()}: `{name}` cannot name files; use letters, digits and ._+=@-, not beginning with a dot"
+            )
+        # Two names that differ in case or accents' form alone collide on some file systems.
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in seen:
+            raise ConfigError(f"{row.where()}: the recording `{name}` stands in row {seen[folded].line}, too")
+        seen[folded] = row
+        recordings[name] = _recording(row, name, rigs)
+    return recordings
+
+
+def read_exclusions(path: Path, recordings: Mapping[str, Recording]) -> dict[str, list[Exclusion]]:
+    """Exclusions by recording; a sheet that does not exist holds none. Raises ConfigError."""
+    if not path.exists():
+        return {}
+    rules = schema("exclude")
+    found: dict[str, list[Exclusion]] = {}
+    for row in read_sheet(path, list(rules["properties"]), rules["required"]):
+        name = row.cells["recording"]
+        if name not in recordings:
+            raise ConfigError(f"{row.where()}: there is no recording `{name}`{nearest(name, recordings)}")
+        start, stop = _seconds(row, "start"), _seconds(row, "stop")
+        if start is not None and stop is not None and stop <= start:
+            raise ConfigError(f"{row.where()}: stop {stop:g} is not after start {start:g}")
+        found.setdefault(name, []).append(Exclusion(name, start, stop, row.cells["reason"]))
+    return found
+
+
+def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
+    cells = row.cells
+    rig = rigs.get(cells["rig"])
+    if rig is None:
+        raise ConfigError(f"{row.where()}: there is no rig `{cells['rig']}`{nearest(cells['rig'], rigs)}")
+    source = cells["source"]
+    _check_exists(row, "source", source)
+    if "landmarks" in cells:
+        _check_exists(row, "landmarks", cells["landmarks"])
+    if cells.get("split", SPLITS[0]) not in SPLITS:
+        raise ConfigError(f"{row.where()}: the split `{cells['split']}` is not one of {', '.join(SPLITS)}")
+    if rig.source == "bag":
+        files = _bag_files(row, source)
+        cameras, microphones = dict(rig.camera_settings), dict(rig.microphone_settings)
+    else:
+        files = [source] if os.path.isfile(source) else []
+        cameras = {s.name: _found(s, source, files) for s in rig.cameras}
+        microphones = {s.name: _found(s, source, files) for s in rig.microphones}
+    start, stop = _seconds(row, "start"), _seconds(row, "end")
+    if start is not None and stop is not None and stop <= start:
+        raise ConfigError(f"{row.where()}: end {stop:g} is not after start {start:g}")
+    return Recording(
+        name=name,
+        rig=rig.name,
+        files=tuple(files),
+        cameras=cameras,
+        microphones=microphones,
+        megabytes=sum(os.path.getsize(file) for file in files) / 1e6,
+        subject=cells.get("subject", name),
+        session=cells.get("session", name),
+        landmarks=cells.get("landmarks", ""),
+        split=cells.get("split", ""),
+        start_s=start,
+        stop_s=stop,
+    )
+
+
+def _found(stream: StreamSource, source: str, files: list[str]) -> dict[str, Any]:
+    """Settings of a stream of a file rig: `file` is the index into `files` of its first existing pattern, or -1."""
+    setting = dict(stream.setting)
+    for pattern in stream.paths:
+        text = pattern.replace("{source}", glob.escape(source))
+        text = text.replace("{stem}", glob.escape(os.path.splitext(source)[0]))
+        # A pattern without wildcards of its own is a plain path: no look into the folder.
+        plain = pattern.replace("{source}", source).replace("{stem}", os.path.splitext(source)[0])
+        matches = sorted(glob.glob(text)) if glob.has_magic(pattern) else [plain] if os.path.isfile(plain) else []
+        if matches:
+            if matches[0] not in files:
+                files.append(matches[0])
+            return {**setting, "file": files.index(matches[0])}
+    return {**setting, "file": -1}
+
+
+def _bag_files(row: SheetRow, source: str) -> list[str]:
+    if os.path.isfile(source):
+        return [source]
+    files = sorted(os.path.join(source, name) for name in os.listdir(source) if name.endswith(BAG_ENDINGS))
+    if not files:
+        raise ConfigError(f"{row.where()}: the folder {source} holds no {', '.join(BAG_ENDINGS)}")
+    metadata = os.path.join(source, "metadata.yaml")
+    return [*files, metadata] if os.path.isfile(metadata) else files
+
+
+def _check_exists(row: SheetRow, column: str, path: str) -> None:
+    if os.path.exists(path):
+        return
+    folder = os.path.dirname(path) or "."
+    known = os.listdir(folder) if os.path.isdir(folder) else []
+    hint = nearest(os.path.basename(path), known) if known and len(known) < 10_000 else ""
+    hint = hint if "did you mean" in hint else ""
+    raise ConfigError(f"{row.where()}: the {column} {path!r} does not exist{hint}")
+
+
+def _seconds(row: SheetRow, column: str) -> float | None:
+    text = row.cells.get(column)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise ConfigError(f"{row.where()}: {column} `{text}` is no number of seconds") from None
+    if not 0 <= value < 1e9:
+        raise ConfigError(f"{row.where()}: {column} {text} does not lie between 0 and 1e9 seconds")
+    return value

@@ -1,0 +1,31 @@
+"""The sample index: which stretch of which recording each sample of a dataset is."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.common.ledger import write_table
+
+# file: path of the sample below the dataset's folder.  start_ns, stop_ns: on the recording's clock.
+SCHEMA = pa.schema(
+    [
+        ("sample", pa.string()),
+        ("recording", pa.string()),
+        ("start_ns", pa.int64()),
+        ("stop_ns", pa.int64()),
+        ("first_frame", pa.int32()),
+        ("track", pa.int32()),
+        ("file", pa.string()),
+    ]
+)
+
+
+def write(path: Path, samples: list[dict[str, object]]) -> None:
+    """Write the samples of a recording, in their order."""
+    write_table(path, pa.Table.from_pylist(samples, schema=SCHEMA))
+
+
+def read(path: Path) -> pa.Table:
+    """Read what `write` wrote."""
+    return pq.read_table(path, schema=SCHEMA, partitioning=None)

@@ -1,0 +1,125 @@
+"""Windows of landmarks and sound: 64 frames of 25 fps with exactly 640 samples each, unless the config says otherwise.
+
+Every candidate window ends in the ledger: written, or filtered with the first reason that applies. A recording
+that is shorter than one window is one candidate, filtered as `short`.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from scripts.common import ledger, sample_index
+from scripts.common.clock import Clock
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.job import run
+from scripts.common.landmarks import POINTS, Landmarks
+from scripts.common.statistics import Moments
+from scripts.datasets.window_checks import Exclusion, Picked, Recorded, check_window, spoken_for
+
+# The point below the nose tip, which the seed's models take as their origin.
+NOSE_TIP = 33
+
+
+def window_starts(frames: int, window_frames: int, hop: int) -> range:
+    """First frame of each candidate: floor((frames - window_frames) / hop) + 1 of them, none if it is too short."""
+    return range(0, frames - window_frames + 1, hop)
+
+
+def relative_to_nose(pose: np.ndarray) -> np.ndarray:
+    """Landmarks as the models take them: the nose tip of the same frame subtracted, x row then y row.
+
+    pose: float (N, 2, 68) pixels.  Returns float64 (N, 136).
+    """
+    pose = pose.astype(np.float64)
+    return (pose - pose[:, :, NOSE_TIP : NOSE_TIP + 1]).reshape(len(pose), 2 * POINTS)
+
+
+def extract_windows(
+    frames: Path,
+    sound: Path,
+    clock: Path,
+    landmarks: Path,
+    out_windows: Path,
+    out_index: Path,
+    out_stats: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    fps: str,
+    window_frames: int,
+    hop: int,
+    limits: dict[str, float],
+    excluded: Sequence[Sequence[object]],
+) -> None:
+    """Write one npz a window, keys `pose` float32 (W, 2, 68) pixels and `audio` float32 (1, W x samples a frame).
+
+    excluded: (start_s, stop_s, reason) of stretches that a person has ruled out, seconds or None.
+    Raises InputError if picture or sound of the recording failed in an earlier step.
+    """
+    table, times = FrameTable.read(frames), Clock.read(clock)
+    if not len(table) or not times.samples:
+        missing = "sound" if len(table) else "picture"
+        raise InputError(ledger.UPSTREAM, f"the {missing} of {recording} failed in an earlier step: see its row")
+    samples_per_frame = Fraction(times.nominal_rate_hz) / Fraction(fps)
+    recorded = Recorded.of(table, times, Fraction(fps))
+    picked = Picked.of(Landmarks.read(landmarks), len(table))
+    ruled_out = [Exclusion.of(entry, times.start_ns) for entry in excluded]
+    out_windows.mkdir()
+    rows, samples, moments = [], [], Moments.empty(2 * POINTS)
+    with soundfile.SoundFile(sound) as audio:
+        for first in window_starts(len(table), window_frames, hop):
+            name = f"{recording}_{first:06d}"
+            start_ns, stop_ns = recorded.span_ns(first, window_frames)
+            span = {"start_ns": start_ns, "stop_ns": stop_ns}
+            reject = spoken_for(ruled_out, start_ns, stop_ns) or check_window(
+                recorded, picked, first, window_frames, limits
+            )
+            if reject is not None:
+                rows.append(ledger.Row("extract_windows", recording, name, "filtered", *reject, **span))
+                continue
+            track, pose = picked.pose(first, window_frames)
+            audio.seek(int(first * samples_per_frame))
+            signal = audio.read(int(window_frames * samples_per_frame), dtype="float32", always_2d=True)
+            np.savez(out_windows / f"{name}.npz", pose=pose, audio=signal[:, 0][None])
+            moments = moments.merge(Moments.of(relative_to_nose(picked.measured(pose))))
+            rows.append(ledger.Row("extract_windows", recording, name, "written", **span))
+            samples.append(
+                {
+                    "sample": name,
+                    "recording": recording,
+                    **span,
+                    "first_frame": first,
+                    "track": track,
+                    "file": f"npz/{recording}/{name}.npz",
+                }
+            )
+    if not rows:
+        rows = [_too_short(recording, recorded, len(table), window_frames)]
+    sample_index.write(out_index, samples)
+    moments.write(out_stats)
+    ledger.write(out_ledger, rows)
+
+
+def _too_short(recording: str, recorded: Recorded, frames: int, window_frames: int) -> ledger.Row:
+    start_ns, stop_ns = recorded.span_ns(0, frames)
+    message = f"{frames} frames are fewer than one window of {window_frames}"
+    return ledger.Row(
+        "extract_windows",
+        recording,
+        recording,
+        "filtered",
+        "short",
+        frames,
+        window_frames,
+        message,
+        start_ns,
+        stop_ns,
+    )
+
+
+if __name__ == "__main__":
+    run(extract_windows)

@@ -1,0 +1,89 @@
+"""One table of all samples of a dataset, and the card that says what they are."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scripts.common import ledger, sample_index, split_table
+from scripts.common.errors import RunError
+from scripts.common.job import run
+from scripts.common.split_table import Membership
+
+
+def leaking_groups(members: dict[str, Membership]) -> list[str]:
+    """Subjects that stand in more than one split, sorted."""
+    splits: dict[str, set[str]] = {}
+    for member in members.values():
+        splits.setdefault(member.subject, set()).add(member.split)
+    return sorted(subject for subject, found in splits.items() if len(found) > 1)
+
+
+def with_membership(samples: pa.Table, members: dict[str, Membership]) -> pa.Table:
+    """`samples` with the columns subject and split."""
+    names = samples["recording"].to_pylist()
+    table = samples.append_column("subject", pa.array([members[name].subject for name in names], pa.string()))
+    return table.append_column("split", pa.array([members[name].split for name in names], pa.string()))
+
+
+def describe(
+    dataset: str, settings: dict[str, object], samples: pa.Table, outcomes: pa.Table, leaking: list[str]
+) -> dict[str, object]:
+    """The dataset's card: what is in it, what was left out and why, and the hash of its settings."""
+    seconds = pc.divide(pc.subtract(samples["stop_ns"], samples["start_ns"]).cast(pa.float64()), 1e9)
+    splits = {}
+    for split in sorted(set(samples["split"].to_pylist())):
+        chosen = pc.equal(samples["split"], split)
+        splits[split] = {
+            "samples": pc.sum(chosen).as_py(),
+            "hours": round(pc.sum(seconds.filter(chosen)).as_py() / 3600, 6),
+            "subjects": pc.count_distinct(samples["subject"].filter(chosen)).as_py(),
+        }
+    reasons = outcomes.group_by(["outcome", "reason"]).aggregate([("step", "count")]).to_pylist()
+    text = json.dumps(settings, sort_keys=True)
+    return {
+        "dataset": dataset,
+        "settings": settings,
+        "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "splits": splits,
+        "candidates": outcomes.num_rows,
+        "outcomes": {
+            " ".join(filter(None, (row["outcome"], row["reason"]))): row["step_count"]
+            for row in sorted(reasons, key=lambda row: (row["outcome"], row["reason"]))
+        },
+        # A split inside a subject shows a model whom it has learned from: its scores claim too much.
+        "leaky": bool(leaking),
+        "subjects_in_several_splits": leaking,
+    }
+
+
+def index_dataset(
+    indexes: list[Path],
+    ledgers: list[Path],
+    splits: Path,
+    out_index: Path,
+    out_card: Path,
+    *,
+    dataset: str,
+    settings: dict[str, object],
+) -> None:
+    """Concatenate the indexes in the sheet's order, add subject and split, and write the card.
+
+    Raises RunError if the written samples of the ledgers are not those of the indexes.
+    """
+    members = split_table.read(splits)
+    tables = [sample_index.read(path) for path in indexes]
+    samples = with_membership(pa.concat_tables(tables) if tables else sample_index.SCHEMA.empty_table(), members)
+    outcomes = ledger.read(ledgers)
+    written = outcomes.filter(pc.equal(outcomes["outcome"], "written"))
+    if written["item"].to_pylist() != samples["sample"].to_pylist():
+        raise RunError(f"{dataset}: {written.num_rows} windows are written, but {samples.num_rows} are indexed")
+    ledger.write_table(out_index, samples)
+    card = describe(dataset, settings, samples, outcomes, leaking_groups(members))
+    out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    run(index_dataset)

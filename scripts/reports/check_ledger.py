@@ -1,0 +1,45 @@
+"""The last word of a run: what failed, and whether a person has accepted it."""
+
+import csv
+from collections.abc import Collection
+from pathlib import Path
+
+from scripts.common.errors import RunError
+from scripts.common.job import run
+
+# As many failures as a terminal shows at once; the rest stand in the table.
+SHOWN = 20
+
+
+def describe_failures(rows: list[dict[str, str]], table: str) -> str:
+    """A line a failure, at most SHOWN of them, then what to do."""
+    lines = [f"{row['recording']}, {row['item']}: {row['message']} ({row['step']}, {row['reason']})" for row in rows]
+    more = [f"… and {len(lines) - SHOWN} more in {table}"] if len(lines) > SHOWN else []
+    return "\n".join(
+        [
+            f"{len(rows)} items failed; everything else is finished:",
+            *(f"  {line}" for line in lines[:SHOWN]),
+            *(f"  {line}" for line in more),
+            "  Mend the source and give the same command again, rule it out in the exclusions sheet, or accept it "
+            "by the config key `known_failures`.",
+        ]
+    )
+
+
+def check_ledger(
+    failed: Path, plots: list[Path], overlays: list[Path], out_checked: Path, *, known_failures: Collection[str]
+) -> None:
+    """Write how many failures are accepted. Raises RunError while one of another recording is left.
+
+    plots, overlays: only so that the report is whole before the run may fail.
+    """
+    with failed.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    new = [row for row in rows if row["recording"] not in known_failures]
+    if new:
+        raise RunError(describe_failures(new, str(failed)))
+    out_checked.write_text(f"{len(rows)} failed, all of them accepted\n")
+
+
+if __name__ == "__main__":
+    run(check_ledger)

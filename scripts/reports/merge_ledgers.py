@@ -1,0 +1,76 @@
+"""One ledger of the whole run, its counts, and the list of what failed."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scripts.common import ledger
+from scripts.common.errors import RunError
+from scripts.common.job import run
+
+COUNT_COLUMNS = ["step", "outcome", "reason", "items"]
+FAILED_COLUMNS = ["recording", "step", "item", "reason", "message"]
+
+
+def repeated_items(table: pa.Table) -> list[str]:
+    """Items that stand in the ledger twice: a step must end each of its items exactly once."""
+    names = zip(table["step"].to_pylist(), table["recording"].to_pylist(), table["item"].to_pylist(), strict=True)
+    # A recording may be used by several datasets, and each cuts its own windows.
+    counts = Counter(name for name in names if name[0] != "extract_windows")
+    return sorted("/".join(name) for name, count in counts.items() if count > 1)
+
+
+def count_outcomes(table: pa.Table) -> list[list[object]]:
+    """Rows of step, outcome, reason, items; in the order in which the steps first appear, then by outcome, reason."""
+    order = list(dict.fromkeys(table["step"].to_pylist()))
+    keys = zip(table["step"].to_pylist(), table["outcome"].to_pylist(), table["reason"].to_pylist(), strict=True)
+    counts = Counter(keys)
+    ranked = sorted(counts, key=lambda key: (order.index(key[0]), ledger.OUTCOMES.index(key[1]), key[2]))
+    return [[*key, counts[key]] for key in ranked]
+
+
+def root_failures(table: pa.Table) -> list[list[object]]:
+    """Rows of what failed by itself, not because an earlier step had failed."""
+    failed = table.filter(
+        pc.and_(pc.equal(table["outcome"], "failed"), pc.not_equal(table["reason"], ledger.UPSTREAM))
+    )
+    return [[row[column] for column in FAILED_COLUMNS] for row in failed.to_pylist()]
+
+
+def merge_ledgers(
+    ledgers: list[Path],
+    out_ledger: Path,
+    out_counts: Path,
+    out_failed: Path,
+    *,
+    excluded: Sequence[Sequence[str]],
+) -> None:
+    """Merge `ledgers` in their order; whole recordings that a person has ruled out are filtered at the import.
+
+    excluded: (recording, reason). Raises RunError if an item ended twice.
+    """
+    rows = [ledger.Row("import", name, name, "filtered", "excluded", message=reason) for name, reason in excluded]
+    ruled_out = pa.Table.from_pylist([vars(row) for row in rows], schema=ledger.SCHEMA)
+    table = pa.concat_tables([ruled_out, ledger.read(ledgers)])
+    repeated = repeated_items(table)
+    if repeated:
+        raise RunError(f"{len(repeated)} items ended twice, e.g. {repeated[0]}")
+    ledger.write_table(out_ledger, table)
+    write_tsv(out_counts, COUNT_COLUMNS, count_outcomes(table))
+    write_tsv(out_failed, FAILED_COLUMNS, root_failures(table))
+
+
+def write_tsv(path: Path, columns: list[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a tab-separated table with a header."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run(merge_ledgers)
