@@ -37,7 +37,7 @@ $(VENV)/.lock-test: $(VENV)/.lock requirements-torch.txt requirements-test.txt
 demo: setup  ## the whole DAG on synthetic recordings, with a truth table and a report
 	@$(BIN)/python -m rushes.synthetic demo/recordings
 	@$(BIN)/snakemake $(DEMO)
-	@$(BIN)/python -m rushes.demo demo/recordings demo/results
+	@$(BIN)/python -m rushes.synthetic.check demo/recordings demo/results
 
 test: setup-test  ## every test, and the linters
 	@$(BIN)/python -m pytest

@@ -1,0 +1,58 @@
+"""What the ledger of the demo must say: derived from the recordings alone, by other means than the pipeline's."""
+
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+Outcomes = Counter[tuple[str, str, str]]
+
+WINDOW, HOP = 64, 32
+# Frames without picture at the start that a window may have.
+START_LIMIT = 2
+
+
+def expected_outcomes(truth: dict[str, Any], fps: Fraction) -> Outcomes:
+    """Items by (step, outcome, reason) for the whole demo."""
+    counts: Outcomes = Counter()
+    for known in truth.values():
+        if known["kind"] == "garbage":
+            counts["import_video", "failed", "unreadable"] += 2
+            for step in ("conform_video", "conform_audio", "extract_landmarks", "extract_windows"):
+                counts[step, "failed", "upstream"] += 1
+            continue
+        step = "export_bag" if known["kind"] == "bag" else "import_video"
+        counts[step, "written", ""] += len(known["cameras"]) + len(known["microphones"])
+        counts["conform_video", "written", ""] += len(known["cameras"])
+        counts["conform_audio", "written", ""] += len(known["microphones"])
+        if known["kind"] == "file":
+            counts["extract_landmarks", "written", ""] += 1
+            for reason, windows in expected_windows(known["cameras"]["front"], fps).items():
+                counts["extract_windows", "filtered" if reason else "written", reason] += windows
+    return counts
+
+
+def expected_windows(camera: dict[str, Any], fps: Fraction) -> Counter[str]:
+    """Windows by reason, "" for those that are written; times count from the container's zero, where sound starts."""
+    period_s = 1 / Fraction(camera["fps"])
+    stamps_s = [Fraction(stamp, 10**9) for stamp in camera["stamps_ns"]]
+    # A hundredth of a frame, because stamps are rounded to nanoseconds.
+    frames = int((stamps_s[-1] + period_s) * fps + Fraction(1, 100))
+    if frames < WINDOW:
+        return Counter({"short": 1})
+    middles_s = [(k + Fraction(1, 2)) / fps for k in range(frames)]
+    without_picture = sum(middle < stamps_s[0] for middle in middles_s)
+    first, stop = camera["faceless_frames"]
+    faceless = {
+        k
+        for k, middle in enumerate(middles_s)
+        if first < stop and stamps_s[first] <= middle < stamps_s[stop - 1] + period_s
+    }
+    reasons: Counter[str] = Counter()
+    for start in range(0, frames - WINDOW + 1, HOP):
+        if without_picture - start > START_LIMIT:
+            reasons["av_start"] += 1
+        elif faceless & set(range(start, start + WINDOW)):
+            reasons["no_face"] += 1
+        else:
+            reasons[""] += 1
+    return reasons

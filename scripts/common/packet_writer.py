@@ -1,0 +1,94 @@
+"""Stream copy into MP4: encoded pictures as they are, each with its true time in microseconds.
+
+A file made so has the time base 1/1,000,000 and its first picture at PTS 0. Codecs with B-frames send pictures in
+the order of decoding: their DTS are the sorted PTS, delayed by as many pictures as the codec reorders.
+"""
+
+import errno
+import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.video.stream import VideoStream
+
+TIME_BASE = Fraction(1, 1_000_000)
+# The µs of the track hold for the whole file; no date, no version of the library.
+MP4_OPTIONS = {"fflags": "+bitexact", "movie_timescale": "1000000", "video_track_timescale": "1000000"}
+# HEVC under this tag plays everywhere; `hev1` does not.
+TAGS = {"hevc": "hvc1"}
+# Distance of the DTS that stand before the first picture; any would do.
+LEAD_US = 1_000
+
+
+class PacketWriter:
+    """Writes the packets of one video to `path`.
+
+    `template`: a stream of an open container, with the codec's parameters. `reorder`: how many pictures the codec
+    reorders at most, 0 without B-frames.
+    """
+
+    def __init__(self, path: Path, template: VideoStream, *, reorder: int = 0) -> None:
+        self._path = path
+        self._reorder = reorder
+        self._pending: list[int] = []
+        self._last_dts: int | None = None
+        self._steps = (0, 0)
+        self._count = 0
+        with disk_errors(path):
+            self._container = av.open(f"file:{path}", "w", format="mp4", options=MP4_OPTIONS)
+            self._stream = self._container.add_stream_from_template(template)
+        self._stream.time_base = TIME_BASE
+        tag = TAGS.get(template.codec_context.name)
+        if tag:
+            self._stream.codec_context.codec_tag = tag
+
+    def fits(self, pts_us: int) -> bool:
+        """Whether a picture can still be given this time: after all that is decoded before it, and not taken."""
+        return (self._last_dts is None or pts_us > self._last_dts) and pts_us not in self._pending
+
+    def write(self, data: bytes | memoryview | av.Packet, pts_us: int, *, keyframe: bool) -> None:
+        """Append a packet, in the order of decoding. `pts_us` must fit."""
+        if not self.fits(pts_us):
+            raise ValueError(f"no room for a picture at {pts_us} µs after DTS {self._last_dts} µs")
+        packet = data if isinstance(data, av.Packet) else av.Packet(data)
+        packet.stream = self._stream
+        packet.time_base = TIME_BASE
+        packet.pts = pts_us
+        packet.dts = self._next_dts(pts_us)
+        # The steps of the DTS are what counts; a duration only for the last packet, and not that of a gap.
+        packet.duration = min(self._steps) or max(self._steps)
+        packet.is_keyframe = keyframe
+        with disk_errors(self._path):
+            self._container.mux_one(packet)
+
+    def close(self) -> None:
+        """Finish the file."""
+        with disk_errors(self._path):
+            self._container.close()
+
+    def _next_dts(self, pts_us: int) -> int:
+        heapq.heappush(self._pending, pts_us)
+        if self._count < self._reorder:
+            dts = self._pending[0] - (self._reorder - self._count) * LEAD_US
+        else:
+            dts = heapq.heappop(self._pending)
+        if self._last_dts is not None:
+            dts = max(dts, self._last_dts + 1)
+            self._steps = (self._steps[1], dts - self._last_dts)
+        self._last_dts = dts
+        self._count += 1
+        return dts
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """A full disk, said by ffmpeg, becomes the OSError that it is."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

@@ -1,0 +1,37 @@
+"""`--config retry=failed`: which outputs must be made again because their item failed in the last run."""
+
+import csv
+from pathlib import Path
+
+from scripts.common.plan import Plan
+
+
+def failed_outputs(plan: Plan) -> list[str]:
+    """One declared output of every job whose item failed by itself, by the last run's table of failures."""
+    table = Path(plan.path.report("failed.tsv"))
+    if not table.exists():
+        return []
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    found = [output for row in rows for output in _outputs(plan, row)]
+    return sorted(set(found))
+
+
+def _outputs(plan: Plan, row: dict[str, str]) -> list[str]:
+    recording = plan.recordings.get(row["recording"])
+    if recording is None:
+        return []
+    place = {"rig": recording.rig, "recording": recording.name}
+    item = row["item"]
+    if row["step"] in ("export_bag", "import_video"):
+        return [plan.path.export_ledger().format(**place)]
+    if row["step"] == "conform_video":
+        return [plan.path.conform_ledger("camera").format(camera=item, **place)]
+    if row["step"] == "conform_audio":
+        return [plan.path.conform_ledger("microphone").format(microphone=item, **place)]
+    datasets = [dataset for dataset in plan.datasets.values() if recording.name in dataset.recordings]
+    if row["step"] == "extract_landmarks":
+        pattern = plan.path.landmarks_ledger()
+        return [pattern.format(camera=item, landmarks=dataset.landmarks, **place) for dataset in datasets]
+    pattern = plan.path.windows("ledger.parquet")
+    return [pattern.format(dataset=dataset.name, recording=recording.name) for dataset in datasets]
