@@ -31,7 +31,7 @@ rule all:
     """Everything that the config asks for."""
     default_target: True
     input:
-        [plan.targets(stage) for stage in planning.STAGES],
+        plan.everything(),
 
 
 rule sources:

@@ -27,7 +27,7 @@ rule extract_windows:
         "../envs/datasets.yaml"
     threads: 1
     resources:
-        mem_mb=work.memory(base_mb=1000, per_mb=1),
+        mem_mb=work.memory(base_mb=1000, per_mb=0.1),
         runtime=work.runtime(seconds_per_mb=0.5),
     params:
         recording="{recording}",
@@ -35,12 +35,14 @@ rule extract_windows:
         window_frames=dataset_setting("window_frames"),
         hop=dataset_setting("hop"),
         limits=dataset_setting("limits"),
+        start_s=start_s,
         excluded=ruled_out,
         key=lambda wildcards: versioned(
             1,
             window_frames=plan.datasets[wildcards.dataset].window_frames,
             hop=plan.datasets[wildcards.dataset].hop,
             limits=plan.datasets[wildcards.dataset].limits,
+            start_s=start_s(wildcards),
             excluded=ruled_out(wildcards),
         ),
     script:
@@ -60,7 +62,7 @@ rule split_dataset:
     threads: 1
     resources:
         mem_mb=500,
-        runtime=work.of_all(base=5, per_recording=0.001),
+        runtime=work.minutes(base=5, per_recording=0.001),
     params:
         splits=dataset_setting("splits"),
         subjects=lambda wildcards: {
@@ -89,7 +91,7 @@ rule compute_stats:
     threads: 1
     resources:
         mem_mb=work.of_all(base=500, per_recording=0.1),
-        runtime=work.of_all(base=5, per_recording=0.005),
+        runtime=work.minutes(base=5, per_recording=0.005),
     params:
         key=versioned(1),
     script:
@@ -114,7 +116,7 @@ rule index_dataset:
     threads: 1
     resources:
         mem_mb=work.of_all(base=1000, per_recording=0.5),
-        runtime=work.of_all(base=5, per_recording=0.01),
+        runtime=work.minutes(base=5, per_recording=0.01),
     params:
         dataset="{dataset}",
         settings=lambda wildcards: plan.config["datasets"][wildcards.dataset],
@@ -142,7 +144,7 @@ for split in ("train", "val", "test"):
         threads: 1
         resources:
             mem_mb=work.of_all(base=500, per_recording=0.5),
-            runtime=work.of_all(base=5, per_recording=0.05),
+            runtime=work.minutes(base=5, per_recording=0.05),
         params:
             split=split,
             key=versioned(1, split=split),

@@ -60,7 +60,7 @@ rule plot_clocks:
     threads: 1
     resources:
         mem_mb=work.of_all(base=1000, per_recording=0.2),
-        runtime=work.of_all(base=5, per_recording=0.01),
+        runtime=work.minutes(base=5, per_recording=0.01),
     params:
         key=versioned(1),
     script:
@@ -94,7 +94,7 @@ rule merge_ledgers:
     threads: 1
     resources:
         mem_mb=work.of_all(base=1000, per_recording=0.5),
-        runtime=work.of_all(base=5, per_recording=0.01),
+        runtime=work.minutes(base=5, per_recording=0.01),
     params:
         excluded=[[exclusion.recording, exclusion.reason] for exclusion in plan.excluded],
         key=versioned(1),
@@ -122,7 +122,7 @@ rule plot_outcomes:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        runtime=work.minutes(base=5),
     params:
         key=versioned(1),
     script:

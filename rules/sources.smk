@@ -84,7 +84,7 @@ rule fetch_model:
     threads: 1
     resources:
         mem_mb=500,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        runtime=work.minutes(base=30),
     params:
         name="{weights}",
         url=lambda wildcards: plan.weights[wildcards.weights]["url"],
@@ -106,5 +106,7 @@ rule scan:
     params:
         folder=plan.config["folder"],
         sheet=plan.config["recordings"],
+        results=plan.config["results"],
+        rigs=plan.config["rigs"],
     script:
         "../scripts/sources/scan.py"

@@ -10,14 +10,16 @@ PART = ".part."
 
 def part_path(path: Path) -> Path:
     """Where this process writes `path` until it is whole: same folder, own name."""
-    return path.with_name(f"{PART}{socket.gethostname()}-{os.getpid()}.{path.name}")
+    # No dot in the host's name: so the name after it is found again, whatever dots that holds.
+    host = socket.gethostname().replace(".", "_")
+    return path.with_name(f"{PART}{host}-{os.getpid()}.{path.name}")
 
 
 def remove_old_parts(path: Path) -> None:
     """Remove what killed jobs left of `path`."""
     for part in path.parent.glob(f"{PART}*"):
-        # .part.<host>-<pid>.<name>: hosts hold no dot-free guarantee, names are matched from the end.
-        if part.name.endswith(f".{path.name}"):
+        _, _, rest = part.name.removeprefix(PART).partition(".")
+        if rest == path.name:
             remove(part)
 
 

@@ -26,6 +26,7 @@ def schema(name: str) -> Mapping:
 
 def load_config(given: Mapping) -> Mapping:
     """The whole config, defaults filled in. Raises ConfigError."""
+    _check_keys(given, "config")
     config = checked(given, schema("config"), "config")
     for kind in ("rigs", "datasets"):
         config[kind] = {
@@ -68,6 +69,16 @@ def rational(value: str | int | float, place: str) -> str:
     return str(rate)
 
 
+def _check_keys(value: Any, place: str) -> None:
+    """Every key is text: YAML reads `0:` as a number and `on:` as a truth value, and neither names anything."""
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"{place}: the name `{key}` is not text; put it in quotes")
+        _check_keys(item, f"{place}.{key}")
+
+
 def _in_one_line(error: ValidationError, place: str) -> str:
     where = ".".join([place, *map(str, error.absolute_path)])
     if error.validator == "additionalProperties":
@@ -77,6 +88,13 @@ def _in_one_line(error: ValidationError, place: str) -> str:
     if error.validator == "enum":
         choices = [str(choice) for choice in error.validator_value if choice != ""]
         return f"{where}: `{error.instance}` is not one of {', '.join(choices)}"
-    if error.validator == "type" and error.instance is None:
+    if error.instance is None and error.validator in ("type", "oneOf"):
         return f"{where}: it has no value; leave the key out, or give one"
+    if error.validator == "oneOf":
+        return f"{where}: `{error.instance}` is neither text, nor a list of texts, nor a mapping"
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return f"{where}: the key `{missing}` is missing"
+    if error.validator == "type" and "string" in error.validator_value and not isinstance(error.instance, list | dict):
+        return f"{where}: {error.instance!r} is not text; put it in quotes"
     return f"{where}: {' '.join(error.message.split())}"

@@ -47,6 +47,9 @@ def _zero_bytes(path: Path) -> None:
     path.touch()
 
 
+# Outputs that are folders, by their names in a rule: a recording's name, which the folder has, may end in anything.
+FOLDERS = {"out_windows", "out_folder"}
+
 # First match wins, so the longer endings come first.
 WRITERS: dict[str, Callable[[Path], None]] = {
     ".frames.parquet": _frames,
@@ -61,12 +64,13 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def write_empty(path: Path, name: str) -> None:
+def write_empty(path: Path, name: str, *, folder: bool = False) -> None:
     """Write to `path` the whole, empty form of an output whose final file name is `name`."""
+    if folder:
+        path.mkdir()
+        return
     for ending, writer in WRITERS.items():
         if name.endswith(ending):
             writer(path)
             return
-    if "." in name:
-        raise ValueError(f"no empty form is known for {name}")
-    path.mkdir(exist_ok=True)
+    raise ValueError(f"no empty form is known for {name}")

@@ -22,6 +22,9 @@ class InputError(Exception):
 class ConfigError(Exception):
     """The config or a sheet is wrong: one line with the place and the nearest valid name, before any job runs."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
+
 
 class RunError(Exception):
     """The machine or the set-up is at fault (missing weights, full disk): the job fails and says so in one line."""

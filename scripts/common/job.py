@@ -33,7 +33,7 @@ def run(function: Callable[..., None]) -> None:
     if job is None:
         sys.exit(f"{function.__name__} is run by its Snakemake rule; call the function itself from Python.")
     _open_log(job.log[0] if job.log else None)
-    name = " ".join([function.__name__, *map(str, job.wildcards.values())])
+    name = " ".join([function.__name__, *map(str, job.wildcards)])
     try:
         execute(function, inputs=named(job.input), outputs=named(job.output), settings=_settings(job))
     except RunError as error:
@@ -58,10 +58,12 @@ def execute(
     """Call `function` with its outputs under temporary names, and rename them when it returns.
 
     An InputError is turned into whole, empty outputs and one `failed` row per item in the output `ledger`.
-    Raises TypeError before any work if names do not match, InputError if there is no ledger.
+    Raises TypeError before any work if names do not match, RunError for an InputError if there is no ledger.
     """
     final = {f"out_{name}": _paths(value) for name, value in outputs.items()}
     parts = {name: _map_paths(atomic.part_path, value) for name, value in final.items()}
+    if both := sorted(set(inputs) & set(settings)):
+        raise TypeError(f"{function.__name__}: {both} name an input and a param of its rule")
     arguments = bind(function, {**inputs, **settings}, parts)
     pairs = [pair for name in final for pair in zip(_flat(final[name]), _flat(parts[name]), strict=True)]
     for path, _ in pairs:
@@ -74,7 +76,7 @@ def execute(
             if "out_ledger" not in parts:
                 raise RunError(error.message) from error
             log.warning("%s: %s", "/".join(_items(arguments)), error.message)
-            _write_failed(function.__name__, error, arguments, pairs, parts["out_ledger"])
+            _write_failed(function.__name__, error, arguments, final, parts)
         for path, part in pairs:
             if not part.exists():
                 raise RunError(f"{function.__name__} did not write {path}")
@@ -166,14 +168,19 @@ def _items(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _write_failed(
-    step: str, error: InputError, arguments: Mapping[str, Any], pairs: list[tuple[Path, Path]], ledger_part: Path
+    step: str,
+    error: InputError,
+    arguments: Mapping[str, Any],
+    final: Mapping[str, Path | list[Path]],
+    parts: Mapping[str, Any],
 ) -> None:
     from scripts.common import ledger
-    from scripts.common.empty import write_empty
+    from scripts.common.empty import FOLDERS, write_empty
 
-    for path, part in pairs:
-        atomic.remove(part)
-        write_empty(part, path.name)
+    for name, paths in final.items():
+        for path, part in zip(_flat(paths), _flat(parts[name]), strict=True):
+            atomic.remove(part)
+            write_empty(part, path.name, folder=name in FOLDERS)
     rows = [
         ledger.Row(
             step=step,
@@ -187,7 +194,7 @@ def _write_failed(
         )
         for item in _items(arguments)
     ]
-    ledger.write(ledger_part, rows)
+    ledger.write(parts["out_ledger"], rows)
 
 
 def _open_log(path: str | None) -> None:
@@ -197,6 +204,8 @@ def _open_log(path: str | None) -> None:
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(message)s"))
+    # A traceback is for the log; the terminal gets the one line of `_end`.
+    terminal.addFilter(lambda record: record.exc_info is None)
     log.addHandler(terminal)
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

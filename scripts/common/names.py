@@ -7,7 +7,8 @@ from collections.abc import Iterable
 # Streams stand before the first dot of a file name, so they hold none.
 _RECORDING = re.compile(r"[\w][\w.+=@-]*")
 _STREAM = re.compile(r"[\w][\w+=@-]*")
-MAX_NAME_BYTES = 120
+# A file name holds 255 bytes: two such names, an ending, and the mark of a part.
+MAX_NAME_BYTES = 100
 
 
 def is_recording_name(name: str) -> bool:
@@ -18,6 +19,12 @@ def is_recording_name(name: str) -> bool:
 def is_stream_name(name: str) -> bool:
     """Whether a camera, microphone or dataset may be called so: as a recording, without dots."""
     return bool(_STREAM.fullmatch(name)) and len(name.encode()) <= MAX_NAME_BYTES
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a subject may be called so: one path component that is not hidden; spaces and quotes may be in it."""
+    plain = name.isprintable() and "/" not in name and not name.startswith(".")
+    return plain and 0 < len(name.encode()) <= MAX_NAME_BYTES
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -39,7 +39,8 @@ class PacketWriter:
         self._count = 0
         with disk_errors(path):
             self._container = av.open(f"file:{path}", "w", format="mp4", options=MP4_OPTIONS)
-            self._stream = self._container.add_stream_from_template(template)
+            # opaque: the codec is copied by its parameters, so that one without an encoder here (AV1) will do, too.
+            self._stream = self._container.add_stream_from_template(template, opaque=True)
         self._stream.time_base = TIME_BASE
         tag = TAGS.get(template.codec_context.name)
         if tag:

@@ -11,7 +11,7 @@ from scripts.common.config import checked, load_config, schema
 from scripts.common.datasets import Dataset, make_dataset
 from scripts.common.errors import ConfigError
 from scripts.common.names import nearest
-from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings
+from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
 from scripts.common.rigs import Rig, make_rig
 
 # Weight files (names in config/models.yaml) that each landmark back end needs, in the order of its arguments.
@@ -138,9 +138,14 @@ class Plan:
             "media": [*self._conformed("camera"), *self._conformed("microphone")],
             "faces": self._landmarks(),
             "datasets": self._windows() if self.only else self._datasets(),
-            "reports": [] if self.only else [self.path.report("ledger.checked")],
+            "reports": [] if self.only or not self.recordings else [self.path.report("ledger.checked")],
         }
         return wanted[stage]
+
+    def everything(self) -> list[str]:
+        """What `all` asks for. The checked ledger needs every ledger, and so every job that has one."""
+        stages = STAGES if self.only else ("datasets", "reports")
+        return [target for stage in stages for target in self.targets(stage)]
 
     def ledgers(self) -> list[str]:
         """Every ledger of the run, in the order of the stages."""
@@ -201,6 +206,8 @@ class Plan:
     def _datasets(self) -> list[str]:
         found = []
         for dataset in self.datasets.values():
+            if not dataset.recordings:
+                continue
             names = ["index.parquet", "lm_mean.npy"]
             if "folders" in dataset.formats:
                 names += dataset.split_names
@@ -212,10 +219,15 @@ def load(given: Mapping[str, Any]) -> Plan:
     """The plan of a run from Snakemake's config. Raises ConfigError before anything is made."""
     config = load_config(dict(given))
     rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
+    for kind in ("rigs", "datasets"):
+        _check_folders(config[kind], kind)
     sheet = Path(config["recordings"])
     # `snakemake scan` proposes a sheet, so it works without one.
     listed = {} if config["folder"] and not sheet.exists() else read_recordings(sheet, rigs)
-    exclusions = read_exclusions(Path(config["exclude"]), listed)
+    exclude = Path(config["exclude"])
+    # Only the default may be missing: what a person has ruled out must not come back by a slip of the pen.
+    needed = config["exclude"] != schema("config")["properties"]["exclude"]["default"]
+    exclusions = read_exclusions(exclude, listed) if needed or exclude.exists() else {}
     excluded = [e for several in exclusions.values() for e in several if e.whole]
     gone = {exclusion.recording for exclusion in excluded}
     recordings = {name: recording for name, recording in listed.items() if name not in gone}
@@ -224,16 +236,24 @@ def load(given: Mapping[str, Any]) -> Plan:
         for name in names:
             if name and name not in listed:
                 raise ConfigError(f"{place}: there is no recording `{name}`{nearest(name, listed)}")
-    results = config["results"].rstrip("/") or "/"
+    for exclusion in excluded:
+        if exclusion.recording in only:
+            raise ConfigError(f"only: {exclusion.recording} is excluded by {config['exclude']} ({exclusion.reason})")
+    weights = _weights(Path(config["weights"]))
+    datasets = {n: make_dataset(n, e, rigs, recordings.values()) for n, e in config["datasets"].items()}
+    for dataset in datasets.values():
+        for name in LANDMARK_WEIGHTS[dataset.landmarks]:
+            if name not in weights:
+                raise ConfigError(f"{config['weights']}: `{name}`, for the landmarks of {dataset.name}, is missing")
     return Plan(
         config=config,
-        path=Paths(f"{results}/preview_{config['preview']:g}s" if config["preview"] else results),
+        path=Paths(_results_folder(config)),
         rigs=rigs,
         recordings=recordings,
         exclusions=exclusions,
         excluded=excluded,
-        datasets={n: make_dataset(n, e, rigs, recordings.values()) for n, e in config["datasets"].items()},
-        weights=_weights(Path(config["weights"])),
+        datasets=datasets,
+        weights=weights,
         only=tuple(name for name in only if name),
     )
 
@@ -245,6 +265,23 @@ def versioned(version: int, **settings: Any) -> dict[str, Any]:
     whole. A higher version reruns what an older method has made.
     """
     return {"version": version, **settings}
+
+
+def _results_folder(config: Mapping[str, Any]) -> str:
+    """Where everything is made, as Snakemake wants paths; a preview has a folder of its own."""
+    results = tidy(config["results"]).rstrip("/")
+    if results in ("", ".", "..") or "{" in results or "}" in results:
+        raise ConfigError(f"results: `{config['results']}` is no folder of its own, or holds a brace; name another")
+    return f"{results}/preview_{config['preview']:g}s" if config["preview"] else results
+
+
+def _check_folders(names: Iterable[str], place: str) -> None:
+    """Names that differ in case alone would be one folder on some file systems."""
+    folded: dict[str, str] = {}
+    for name in names:
+        other = folded.setdefault(name.casefold(), name)
+        if other != name:
+            raise ConfigError(f"{place}: `{other}` and `{name}` would be the same folder on some systems")
 
 
 def _weights(path: Path) -> dict[str, dict[str, Any]]:

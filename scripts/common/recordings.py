@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from scripts.common.config import schema
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_recording_name, nearest
+from scripts.common.names import is_folder_name, is_recording_name, nearest
 from scripts.common.rigs import Rig, StreamSource
 from scripts.common.sheet import SheetRow, read_sheet
 from scripts.common.splits import SPLITS
@@ -56,25 +57,37 @@ def read_recordings(path: Path, rigs: Mapping[str, Rig]) -> dict[str, Recording]
     rules = schema("recordings")
     recordings: dict[str, Recording] = {}
     seen: dict[str, SheetRow] = {}
+    subjects: dict[str, str] = {}
     for row in read_sheet(path, list(rules["properties"]), rules["required"]):
         name = row.cells["recording"]
         if not is_recording_name(name):
             raise ConfigError(
                 f"{row.where()}: `{name}` cannot name files; use letters, digits and ._+=@-, not beginning with a dot"
             )
-        # Two names that differ in case or accents' form alone collide on some file systems.
-        folded = unicodedata.normalize("NFC", name).casefold()
-        if folded in seen:
-            raise ConfigError(f"{row.where()}: the recording `{name}` stands in row {seen[folded].line}, too")
-        seen[folded] = row
+        if _folded(name) in seen:
+            raise ConfigError(f"{row.where()}: the recording `{name}` stands in row {seen[_folded(name)].line}, too")
+        seen[_folded(name)] = row
         recordings[name] = _recording(row, name, rigs)
+        _check_subject(row, recordings[name].subject, subjects)
     return recordings
 
 
+def _folded(name: str) -> str:
+    """Two names that differ in case or accents' form alone collide on some file systems."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _check_subject(row: SheetRow, subject: str, seen: dict[str, str]) -> None:
+    """A subject becomes a folder, and must not stand in two splits under two spellings."""
+    if not is_folder_name(subject):
+        raise ConfigError(f"{row.where()}: the subject {subject!r} cannot name a folder; it must not hold a slash")
+    other = seen.setdefault(_folded(subject), subject)
+    if other != subject:
+        raise ConfigError(f"{row.where()}: the subject `{subject}` is written `{other}` in an earlier row")
+
+
 def read_exclusions(path: Path, recordings: Mapping[str, Recording]) -> dict[str, list[Exclusion]]:
-    """Exclusions by recording; a sheet that does not exist holds none. Raises ConfigError."""
-    if not path.exists():
-        return {}
+    """Exclusions by recording. Raises ConfigError."""
     rules = schema("exclude")
     found: dict[str, list[Exclusion]] = {}
     for row in read_sheet(path, list(rules["properties"]), rules["required"]):
@@ -93,10 +106,11 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     rig = rigs.get(cells["rig"])
     if rig is None:
         raise ConfigError(f"{row.where()}: there is no rig `{cells['rig']}`{nearest(cells['rig'], rigs)}")
-    source = cells["source"]
+    source = tidy(cells["source"])
     _check_exists(row, "source", source)
-    if "landmarks" in cells:
-        _check_exists(row, "landmarks", cells["landmarks"])
+    landmarks = tidy(cells.get("landmarks", ""))
+    if landmarks:
+        _check_exists(row, "landmarks", landmarks)
     if cells.get("split", SPLITS[0]) not in SPLITS:
         raise ConfigError(f"{row.where()}: the split `{cells['split']}` is not one of {', '.join(SPLITS)}")
     if rig.source == "bag":
@@ -109,6 +123,9 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     start, stop = _seconds(row, "start"), _seconds(row, "end")
     if start is not None and stop is not None and stop <= start:
         raise ConfigError(f"{row.where()}: end {stop:g} is not after start {start:g}")
+    for file in [source, *files, landmarks]:
+        if "{" in file or "}" in file:
+            raise ConfigError(f"{row.where()}: Snakemake reads {{ and }} as wildcards; rename {file!r}")
     return Recording(
         name=name,
         rig=rig.name,
@@ -118,7 +135,7 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
         megabytes=sum(os.path.getsize(file) for file in files) / 1e6,
         subject=cells.get("subject", name),
         session=cells.get("session", name),
-        landmarks=cells.get("landmarks", ""),
+        landmarks=landmarks,
         split=cells.get("split", ""),
         start_s=start,
         stop_s=stop,
@@ -129,26 +146,38 @@ def _found(stream: StreamSource, source: str, files: list[str]) -> dict[str, Any
     """Settings of a stream of a file rig: `file` is the index into `files` of its first existing pattern, or -1."""
     setting = dict(stream.setting)
     for pattern in stream.paths:
-        text = pattern.replace("{source}", glob.escape(source))
-        text = text.replace("{stem}", glob.escape(os.path.splitext(source)[0]))
-        # A pattern without wildcards of its own is a plain path: no look into the folder.
-        plain = pattern.replace("{source}", source).replace("{stem}", os.path.splitext(source)[0])
-        matches = sorted(glob.glob(text)) if glob.has_magic(pattern) else [plain] if os.path.isfile(plain) else []
-        if matches:
-            if matches[0] not in files:
-                files.append(matches[0])
-            return {**setting, "file": files.index(matches[0])}
+        file = _first_match(pattern, {"{source}": source, "{stem}": os.path.splitext(source)[0]})
+        if file:
+            if file not in files:
+                files.append(file)
+            return {**setting, "file": files.index(file)}
     return {**setting, "file": -1}
+
+
+def _first_match(pattern: str, places: Mapping[str, str]) -> str:
+    """The first file, in the order of names, that `pattern` stands for; "" if there is none."""
+    # One pass, so that a source whose name holds `{stem}` is not filled in once more.
+    plain = tidy(re.sub(r"\{source\}|\{stem\}", lambda match: places[match[0]], pattern))
+    # A pattern without wildcards of its own is a plain path: no look into the folder.
+    if not glob.has_magic(pattern):
+        return plain if os.path.isfile(plain) else ""
+    text = re.sub(r"\{source\}|\{stem\}", lambda match: glob.escape(places[match[0]]), pattern)
+    return next((tidy(path) for path in sorted(glob.glob(text)) if os.path.isfile(path)), "")
 
 
 def _bag_files(row: SheetRow, source: str) -> list[str]:
     if os.path.isfile(source):
         return [source]
-    files = sorted(os.path.join(source, name) for name in os.listdir(source) if name.endswith(BAG_ENDINGS))
+    files = sorted(os.path.join(source, name) for name in os.listdir(source) if name.lower().endswith(BAG_ENDINGS))
     if not files:
         raise ConfigError(f"{row.where()}: the folder {source} holds no {', '.join(BAG_ENDINGS)}")
     metadata = os.path.join(source, "metadata.yaml")
     return [*files, metadata] if os.path.isfile(metadata) else files
+
+
+def tidy(path: str) -> str:
+    """`path` without `./` in front and doubled slashes, which Snakemake takes for other files."""
+    return re.sub(r"^(\./)+", "", re.sub(r"/{2,}", "/", path))
 
 
 def _check_exists(row: SheetRow, column: str, path: str) -> None:

@@ -49,12 +49,21 @@ class Work:
         return runtime
 
     def of_all(self, *, base: float, per_recording: float) -> Resource:
-        """For the rules that merge: grows with the number of recordings, and with each attempt."""
+        """Megabytes of memory of the rules that merge: grows with the number of recordings, and each attempt."""
 
         def amount(wildcards: Any, attempt: int) -> int:
             return math.ceil((base + per_recording * len(self.recordings)) * (1 + 0.5 * (attempt - 1)))
 
         return amount
+
+    def minutes(self, *, base: float, per_recording: float = 0.0) -> Resource:
+        """Runtime of the rules without a source of their own; doubled with each attempt."""
+        factor = runtime_factor()
+
+        def runtime(wildcards: Any, attempt: int) -> int:
+            return math.ceil((base + per_recording * len(self.recordings)) * factor * 2 ** (attempt - 1))
+
+        return runtime
 
     def _megabytes(self, wildcards: Any) -> float:
         recording = self.recordings.get(getattr(wildcards, "recording", ""))

@@ -1,11 +1,14 @@
 """Which split a group of recordings belongs to: decided by its name alone, so that adding recordings moves nobody."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from scripts.common.errors import ConfigError
 
 SPLITS = ("train", "val", "test")
+
+# Shares such as 0.33, 0.33, 0.33 are meant to be the whole.
+ROUNDING = 0.015
 
 
 def shares_of(setting: Mapping[str, object]) -> dict[str, float]:
@@ -32,8 +35,13 @@ def split_recordings(
     """Split of each recording, so that no group stands in two.
 
     groups: recording -> group.  fixed: recording -> split, where a person has chosen.
-    Raises ConfigError where two recordings of a group are fixed apart, or a wanted split stays empty.
+    Raises ConfigError where the shares do not make a whole, two recordings of a group are fixed apart, or a wanted
+    split stays empty.
     """
+    whole = sum(shares.values())
+    if abs(whole - 1) > ROUNDING:
+        parts = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+        raise ConfigError(f"{place}: the shares add up to {whole:g} instead of 1 ({parts})")
     chosen: dict[str, str] = {}
     for recording, split in fixed.items():
         group = groups[recording]
@@ -45,17 +53,29 @@ def split_recordings(
     splits = {
         recording: chosen.get(group) or hashed_split(group, shares, seed) for recording, group in groups.items()
     }
-    _check_not_empty(splits.values(), shares, place)
+    if splits:
+        _check_not_empty({groups[recording]: split for recording, split in splits.items()}, shares, place)
     return splits
 
 
-def _check_not_empty(found: Iterable[str], shares: Mapping[str, float], place: str) -> None:
-    present = set(found)
-    if not present:
-        return
+def _check_not_empty(found: Mapping[str, str], shares: Mapping[str, float], place: str) -> None:
+    """found: group -> split."""
     for name in SPLITS:
-        if shares[name] > 0 and name not in present:
+        if shares[name] > 0 and name not in found.values():
             raise ConfigError(
-                f"{place}: no recording falls into `{name}` (share {shares[name]:g}); too few groups for a split by "
-                f"hash: fill the column `split` of the recordings sheet, or set {place}.{name}: 0"
+                f"{place}: no recording falls into `{name}` (share {shares[name]:g}); {len(found)} groups are too few "
+                f"for a split by hash: fill the column `split` of the recordings sheet{_proposal(found, shares)}, "
+                f"or set {place}.{name}: 0"
             )
+
+
+def _proposal(found: Mapping[str, str], shares: Mapping[str, float]) -> str:
+    """Fixed lists that leave no wanted split empty, as near to the shares as one group a small split allows."""
+    wanted = [name for name in SPLITS if shares[name] > 0]
+    if len(found) < len(wanted):
+        return ""
+    largest = max(wanted, key=lambda name: shares[name])
+    small = [name for name in wanted if name != largest]
+    chosen = dict(zip(small, sorted(found)[-len(small) :] if small else [], strict=True))
+    lists = [f"`{name}` for {group}" for name, group in chosen.items()]
+    return f", e.g. {', '.join(lists)} and `{largest}` for the rest" if lists else ""

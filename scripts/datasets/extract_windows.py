@@ -13,7 +13,7 @@ import soundfile
 
 from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS, Landmarks
@@ -53,21 +53,28 @@ def extract_windows(
     window_frames: int,
     hop: int,
     limits: dict[str, float],
+    start_s: float,
     excluded: Sequence[Sequence[object]],
 ) -> None:
     """Write one npz a window, keys `pose` float32 (W, 2, 68) pixels and `audio` float32 (1, W x samples a frame).
 
-    excluded: (start_s, stop_s, reason) of stretches that a person has ruled out, seconds or None.
-    Raises InputError if picture or sound of the recording failed in an earlier step.
+    start_s: where in the recording its import began.
+    excluded: (start_s, stop_s, reason) of stretches that a person has ruled out, seconds of the recording or None.
+    Raises InputError if picture, sound or landmarks of the recording failed in an earlier step.
     """
-    table, times = FrameTable.read(frames), Clock.read(clock)
-    if not len(table) or not times.samples:
-        missing = "sound" if len(table) else "picture"
-        raise InputError(ledger.UPSTREAM, f"the {missing} of {recording} failed in an earlier step: see its row")
+    table, times, faces = FrameTable.read(frames), Clock.read(clock), Landmarks.read(landmarks)
+    for what, length in (("picture", len(table)), ("sound", times.samples), ("face search", faces.frames)):
+        if not length:
+            raise InputError(ledger.UPSTREAM, f"the {what} of {recording} failed in an earlier step: see its row")
     samples_per_frame = Fraction(times.nominal_rate_hz) / Fraction(fps)
+    if (faces.frames, times.samples) != (len(table), len(table) * samples_per_frame):
+        raise RunError(
+            f"{recording}: {len(table)} frames, but landmarks of {faces.frames} and {times.samples} samples; "
+            "they are not of one run: remove its conformed files, then give the same command again"
+        )
     recorded = Recorded.of(table, times, Fraction(fps))
-    picked = Picked.of(Landmarks.read(landmarks), len(table))
-    ruled_out = [Exclusion.of(entry, times.start_ns) for entry in excluded]
+    picked = Picked.of(faces, len(table))
+    ruled_out = [Exclusion.of(entry, times.start_ns - start_s * 1e9) for entry in excluded]
     out_windows.mkdir()
     rows, samples, moments = [], [], Moments.empty(2 * POINTS)
     with soundfile.SoundFile(sound) as audio:

@@ -33,8 +33,8 @@ class Exclusion(NamedTuple):
     reason: str
 
     @classmethod
-    def of(cls, entry: Sequence[object], origin_ns: int) -> Self:
-        """From (start_s, stop_s, reason), seconds from the recording's start; None is its start or end."""
+    def of(cls, entry: Sequence[object], origin_ns: float) -> Self:
+        """From (start_s, stop_s, reason), seconds from the recording's start `origin_ns`; None is start or end."""
         start, stop, reason = entry
         start_ns = -np.inf if start is None else origin_ns + float(str(start)) * 1e9
         stop_ns = np.inf if stop is None else origin_ns + float(str(stop)) * 1e9
@@ -46,8 +46,8 @@ class Recorded:
     """What was really recorded, per conformed frame; arrays of shape (N,).
 
     instant_ns: int64, where the frame stands.  no_picture, no_sound: -1 before the start, 1 after the end, else 0.
-    stands_still_s: float, how old the picture is, beyond its own period.  silent_s: float, length of the hole in
-    the sound that the frame lies in.  tainted: bool.
+    stands_still_s: float, length of the gap whose missing picture the frame repeats.  silent_s: float, length of the
+    hole in the sound that the frame lies in.  tainted: bool.
     """
 
     instant_ns: np.ndarray
@@ -93,46 +93,47 @@ class Recorded:
 
 
 def _stands_still(table: FrameTable, no_picture: np.ndarray, fps: Fraction) -> np.ndarray:
-    """Seconds for which a gap before the next new picture held the one shown, else 0; float (N,)."""
+    """Length of the gap in which a frame only repeats the picture before the gap, else 0; float (N,) seconds."""
     still = np.zeros(len(table))
     new = np.flatnonzero(np.r_[True, np.diff(table.source_frame) != 0])
     for position, start in enumerate(new):
         gap_ns = table.gap_before_ns[start]
         if gap_ns > 0 and no_picture[start] == 0:
-            held_from = new[position - 1] if position else start
-            still[held_from : start + 1] = gap_ns / 1e9
+            shown_from = new[position - 1] if position else start
+            still[shown_from + 1 : start] = gap_ns / 1e9
     return still
 
 
 @dataclass(frozen=True)
 class Picked:
-    """Landmarks by frame. faces: int (N,) faces in each frame.  rows: for each track, int (N,) row or -1."""
+    """Landmarks by frame; arrays of shape (N,).
+
+    faces: int, faces in each frame.  row: int, row of the frame's only face, -1 where there is none or several.
+    track: int, the track of that face, -1 likewise.
+    """
 
     points: np.ndarray
     imputed: np.ndarray
     faces: np.ndarray
-    rows: dict[int, np.ndarray]
+    row: np.ndarray
+    track: np.ndarray
 
     @classmethod
     def of(cls, landmarks: Landmarks, frames: int) -> Self:
-        """Index the rows of `landmarks` by track and frame; a face without coordinates is none."""
-        known = np.isfinite(landmarks.points).all(axis=(1, 2)) & (landmarks.frame < frames)
-        faces = np.bincount(landmarks.frame[known], minlength=frames)[:frames]
-        rows: dict[int, np.ndarray] = {}
-        for row in np.flatnonzero(known):
-            by_frame = rows.setdefault(int(landmarks.track[row]), np.full(frames, -1))
-            by_frame[landmarks.frame[row]] = row
-        return cls(landmarks.points, landmarks.imputed, faces, rows)
-
-    def whole_tracks(self, first: int, count: int) -> list[int]:
-        """Tracks that are there in each of the frames."""
-        return [track for track, rows in self.rows.items() if (rows[first : first + count] >= 0).all()]
+        """Index the rows of `landmarks` by frame; a face without coordinates is none."""
+        known = np.flatnonzero(np.isfinite(landmarks.points).all(axis=(1, 2)))
+        faces = np.bincount(landmarks.frame[known], minlength=frames)
+        row, track = np.full(frames, -1), np.full(frames, -1)
+        row[landmarks.frame[known]] = known
+        row[faces != 1] = -1
+        alone = row >= 0
+        track[alone] = landmarks.track[row[alone]]
+        return cls(landmarks.points, landmarks.imputed, faces, row, track)
 
     def pose(self, first: int, count: int) -> tuple[int, np.ndarray]:
-        """The one whole track of the frames, and its landmarks float32 (count, 2, 68)."""
-        (track,) = self.whole_tracks(first, count)
-        points = self.points[self.rows[track][first : first + count]]
-        return track, np.ascontiguousarray(points.transpose(0, 2, 1), dtype=np.float32)
+        """The track of the one face of the frames, and its landmarks float32 (count, 2, 68)."""
+        points = self.points[self.row[first : first + count]]
+        return int(self.track[first]), np.ascontiguousarray(points.transpose(0, 2, 1), dtype=np.float32)
 
     def measured(self, pose: np.ndarray) -> np.ndarray:
         """`pose` with NaN where no network measured the point, for statistics."""
@@ -178,8 +179,9 @@ def _check_face(picked: Picked, first: int, count: int, limits: dict[str, float]
         return Reject("no_face", without, 0, f"{without} of {count} frames show no face")
     if faces.max() > 1:
         return Reject("multi_face", int(faces.max()), 1, f"up to {int(faces.max())} faces at once")
-    if not picked.whole_tracks(first, count):
-        return Reject("jump", 2, 1, "the face changes to another track")
+    tracks = len(np.unique(picked.track[first : first + count]))
+    if tracks > 1:
+        return Reject("jump", tracks, 1, f"{tracks} faces follow each other")
     _, pose = picked.pose(first, count)
     width = float(np.ptp(pose[:, 0], axis=1).min())
     if width < limits["too_small"]:

@@ -1,0 +1,144 @@
+"""Landmarks by OpenSeeFace's network through onnxruntime: 66 measured points, and the two it does not know.
+
+The network looks at a face from brows to chin in 224 x 224 px and answers with 198 maps of 28 x 28: for each point
+how likely it lies in a cell, then how far below and how far right of the cell's corner.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from scripts.common.landmarks import FOREHEAD, POINTS
+from scripts.faces.backends import unreadable
+
+SIDE_PX = 224
+CELLS = 28
+MEASURED = 66
+# The offsets are stored as sigmoid(16 x share of the crop's side).
+OFFSET_FACTOR = 16.0
+# What the network saw in training around the landmarks, in widths and heights of the face.
+MARGIN = np.array([0.1, 0.125])
+# Colours as in ImageNet, red first.
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+# iBUG number of each of the network's points. It puts the corners of the mouth (48, 54) among the inner lip's points;
+# taking out 60 and 64 alone would turn the mouth by one point.
+IBUG = np.r_[0:48, 49:54, 55:60, 48, 61:64, 54, 65:68]
+# The inner corners: from the outer corner this share of the way to the middle of the inner lip's next two points,
+# as in the tracks of another network (0.19 to 0.22 over 40 frames).
+INNER_CORNERS = {60: (48, 61, 67), 64: (54, 63, 65)}
+INNER_SHARE = 0.2
+
+
+class OpenSeeFace:
+    """OpenSeeFace's lm_model. Scores: mean height of the peaks, above 0.8 on good faces, below 0.4 on none."""
+
+    imputed = tuple(INNER_CORNERS)
+    least_score = 0.5
+
+    def __init__(self, weights: Path, *, accelerator: str, threads: int) -> None:
+        """Raises RunError if the weights cannot be read."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Waiting threads sleep instead of spinning: half the CPU time, and the same result.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        wanted = ["CUDAExecutionProvider"] if accelerator.startswith("cuda") else []
+        providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + ["CPUExecutionProvider"]
+        try:
+            self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
+        # onnxruntime's own exceptions share no other base.
+        except Exception as error:
+            raise unreadable(weights, "OpenSeeFace", error) from error
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `LandmarkNetwork`."""
+        corners = crop_corners(boxes)
+        crops = np.stack([cut(picture, *corner) for picture, corner in zip(pictures, corners, strict=True)])
+        (maps,) = self._session.run(None, {self._input: normalised(crops)})
+        shares, scores = decode_maps(maps)
+        low, high = corners[:, 0], corners[:, 1]
+        # The middle of the crop's first pixel is 0 of the network's way, that of its last pixel is 1.
+        half_px = (high - low) / SIDE_PX / 2
+        points = shares * (high - low - 2 * half_px)[:, None] + (low + half_px - 0.5)[:, None]
+        return complete(points), scores
+
+
+def normalised(crops: np.ndarray) -> np.ndarray:
+    """Crops as the network wants them. uint8 (N, 224, 224, 3), blue first, in; float32 (N, 3, 224, 224) out."""
+    planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2)[:, ::-1]).astype(np.float32)
+    planes *= (1 / (255 * DEVIATION))[:, None, None]
+    planes -= (MEAN / DEVIATION)[:, None, None]
+    return planes
+
+
+def crop_corners(boxes: np.ndarray) -> np.ndarray:
+    """What the network is shown of each box: without the forehead, with margins. (N, 4) in; (N, 2, 2) low, high out."""
+    low, high = boxes[:, :2].copy(), boxes[:, 2:]
+    low[:, 1] += (high[:, 1] - low[:, 1]) * FOREHEAD / (1 + FOREHEAD)
+    margin = (high - low) * MARGIN
+    return np.stack([low - margin, high + margin], axis=1)
+
+
+def cut(picture: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The picture between two corners, in SIDE_PX x SIDE_PX; its edge is repeated outside. uint8 in and out."""
+    scale = (high - low) / SIDE_PX
+    if scale.max() > 2:
+        # Every pixel counts: a large face is first made smaller by areas.
+        picture, low, scale = _shrunk(picture, low, scale)
+    shift = low + scale / 2 - 0.5
+    to_picture = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+    crop: np.ndarray = cv2.warpAffine(
+        picture,
+        to_picture,
+        (SIDE_PX, SIDE_PX),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return crop
+
+
+def _shrunk(
+    picture: np.ndarray, low: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The part of the picture around a crop, by a whole factor smaller, and the crop in it."""
+    factor = int(scale.max())
+    height, width = picture.shape[:2]
+    size = scale * SIDE_PX
+    first = np.clip(np.floor(low), 0, (width - factor, height - factor)).astype(int)
+    count = np.ceil((low + size - first) / factor).astype(int)
+    count = np.clip(count, 1, (np.array([width, height]) - first) // factor)
+    x0, y0, x1, y1 = *first, *(first + count * factor)
+    small = cv2.resize(picture[y0:y1, x0:x1], (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
+    return small, (low - first) / factor, scale / factor
+
+
+def decode_maps(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the 66 points lie in the crop, as shares of its sides, and how sure that is.
+
+    maps: float32 (N, 198, 28, 28).  Returns float64 (N, 66, 2) and float32 (N,).
+    """
+    flat = maps.reshape(len(maps), 3, MEASURED, CELLS * CELLS)
+    cell = flat[:, 0].argmax(axis=-1)
+    peak, down, right = np.take_along_axis(flat, cell[:, None, :, None], axis=-1)[..., 0].transpose(1, 0, 2)
+    offsets = np.clip(np.stack([right, down], axis=-1).astype(np.float64), 1e-7, 1 - 1e-7)
+    shares = np.stack([cell % CELLS, cell // CELLS], axis=-1) / (CELLS - 1)
+    return shares + np.log(offsets / (1 - offsets)) / OFFSET_FACTOR, peak.mean(axis=-1)
+
+
+def complete(points: np.ndarray) -> np.ndarray:
+    """The network's 66 points in iBUG's order, and the inner corners of the mouth from their neighbours.
+
+    points: float (N, 66, 2).  Returns float32 (N, 68, 2).
+    """
+    whole = np.empty((len(points), POINTS, 2))
+    whole[:, IBUG] = points
+    for inner, (corner, above, below) in INNER_CORNERS.items():
+        lip = (whole[:, above] + whole[:, below]) / 2
+        whole[:, inner] = whole[:, corner] + INNER_SHARE * (lip - whole[:, corner])
+    return whole.astype(np.float32)

@@ -1,0 +1,184 @@
+"""Faces through time: detected in every k-th frame, the same face by its overlap, a box in every frame between.
+
+Boxes are float64 (N, 4), x0 y0 x1 y1 in pixels.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+# Two boxes show the same face if they share this part of their union.
+SAME_FACE = 0.5
+# A face that comes back after more frames than these begins a new track.
+GAP_FRAMES = 10
+
+Detector = Callable[[np.ndarray], np.ndarray]
+
+
+def overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of each box with each other. (M, 4) and (N, 4) in, (M, N) out."""
+    a, b = boxes[:, None], others[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    shared = np.clip(sides, 0, None).prod(axis=-1)
+    union = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1) - shared
+    part: np.ndarray = shared / np.maximum(union, 1e-9)
+    return part
+
+
+def match_faces(boxes: np.ndarray, others: np.ndarray) -> dict[int, int]:
+    """Which box is the same face as which other: the best overlap first, each at most once."""
+    part = overlap(boxes, others)
+    pairs: dict[int, int] = {}
+    for flat in np.argsort(-part, axis=None, kind="stable"):
+        i, j = (int(index) for index in np.unravel_index(flat, part.shape))
+        if part[i, j] < SAME_FACE:
+            break
+        if i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return pairs
+
+
+class Tracker:
+    """Numbers faces: a box that overlaps one of the last GAP_FRAMES frames is the same track."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, tuple[int, np.ndarray]] = {}
+        self._count = 0
+
+    def update(self, frame: int, boxes: np.ndarray) -> list[int]:
+        """Track of each box in `frame`; frames must increase. A face seen just now goes before one that was lost."""
+        self._last = {track: seen for track, seen in self._last.items() if frame - seen[0] <= GAP_FRAMES}
+        tracks: dict[int, int] = {}
+        for moment in sorted({seen for seen, _ in self._last.values()}, reverse=True):
+            left = [i for i in range(len(boxes)) if i not in tracks]
+            known = [track for track, seen in self._last.items() if seen[0] == moment]
+            if left:
+                pairs = match_faces(boxes[left], np.array([self._last[track][1] for track in known]))
+                tracks |= {left[i]: known[j] for i, j in pairs.items()}
+        for i, box in enumerate(boxes):
+            if i not in tracks:
+                tracks[i] = self._count
+                self._count += 1
+            self._last[tracks[i]] = (frame, box)
+        return [tracks[i] for i in range(len(boxes))]
+
+
+@dataclass
+class FacePath:
+    """Where one track was detected."""
+
+    frames: list[int] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, frame: int, box: np.ndarray) -> None:
+        """Append a detection; frames must increase."""
+        self.frames.append(frame)
+        self.boxes.append(box)
+
+    def box(self, frame: int, every: int) -> np.ndarray | None:
+        """Its box in `frame`: detected, or on the line between two detections at most `every` frames apart."""
+        i = bisect_left(self.frames, frame)
+        if i < len(self.frames) and self.frames[i] == frame:
+            return self._steady(i, every)
+        if not 0 < i < len(self.frames) or self.frames[i] - self.frames[i - 1] > every:
+            return None
+        before, after = self.frames[i - 1], self.frames[i]
+        share = (frame - before) / (after - before)
+        between: np.ndarray = self._steady(i - 1, every) * (1 - share) + self._steady(i, every) * share
+        return between
+
+    def has(self, frame: int) -> bool:
+        """Whether it was detected in this very frame."""
+        i = bisect_left(self.frames, frame)
+        return i < len(self.frames) and self.frames[i] == frame
+
+    def _steady(self, i: int, every: int) -> np.ndarray:
+        """A detection averaged with its neighbours, where both are equally far and near enough: boxes tremble."""
+        if 0 < i < len(self.frames) - 1:
+            before, after = self.frames[i] - self.frames[i - 1], self.frames[i + 1] - self.frames[i]
+            if before == after <= every:
+                mean: np.ndarray = (self.boxes[i - 1] + 2 * self.boxes[i] + self.boxes[i + 1]) / 4
+                return mean
+        return self.boxes[i]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A frame and its faces. faces: box by track.  detected: whether the detector has looked at this very frame."""
+
+    frame: int
+    picture: np.ndarray
+    faces: dict[int, np.ndarray]
+    detected: bool
+
+
+def follow_faces(pictures: Iterable[np.ndarray], detect: Detector, every: int) -> Iterator[Sighting]:
+    """Each picture with its faces, in order, streaming: no more than 2 `every` pictures are held.
+
+    The detector looks at every `every`-th frame and at the last one. Where two looks in a row do not show the same
+    faces, it looks at each frame between, so that a face begins and ends where it does. No box depends on
+    landmarks, so those of many frames can be found in one go.
+    """
+    paths = _Paths(detect, every)
+    waiting: list[_Numbered] = []
+    for interval in _intervals(pictures, every):
+        paths.look(interval)
+        # The boxes of an interval are steadied by the detection that ends the next one.
+        yield from paths.sightings(waiting)
+        waiting = interval
+    yield from paths.sightings(waiting)
+
+
+_Numbered = tuple[int, np.ndarray]
+
+
+def _intervals(pictures: Iterable[np.ndarray], every: int) -> Iterator[list[_Numbered]]:
+    """The first picture alone, then intervals that end with the next picture to look at, or the last one."""
+    numbered = enumerate(pictures)
+    count = 1
+    while interval := list(islice(numbered, count)):
+        yield interval
+        count = every
+
+
+class _Paths:
+    """The paths of the faces that are in the picture now."""
+
+    def __init__(self, detect: Detector, every: int) -> None:
+        self._detect, self._every = detect, every
+        self._tracker = Tracker()
+        self._paths: dict[int, FacePath] = {}
+        self._detected: set[int] = set()
+        self._previous = np.empty((0, 4))
+
+    def look(self, interval: list[_Numbered]) -> None:
+        """Detect the faces of the last frame, and of those before it if others than in the previous look are there."""
+        *between, (frame, picture) = interval
+        boxes = self._detect(picture)
+        if not len(boxes) == len(self._previous) == len(match_faces(self._previous, boxes)):
+            for number, picture_between in between:
+                self._add(number, self._detect(picture_between))
+        self._add(frame, boxes)
+        self._previous = boxes
+
+    def _add(self, frame: int, boxes: np.ndarray) -> None:
+        self._detected.add(frame)
+        for track, box in zip(self._tracker.update(frame, boxes), boxes, strict=True):
+            self._paths.setdefault(track, FacePath()).add(frame, box)
+
+    def sightings(self, interval: list[_Numbered]) -> Iterator[Sighting]:
+        """The faces of an interval, and forget what ended before."""
+        for frame, picture in interval:
+            detected = frame in self._detected
+            self._detected.discard(frame)
+            self._paths = {track: path for track, path in self._paths.items() if path.frames[-1] >= frame}
+            faces = {}
+            for track, path in sorted(self._paths.items()):
+                box = path.box(frame, self._every)
+                # A look that did not find the face is believed.
+                if box is not None and (path.has(frame) or not detected):
+                    faces[track] = box
+            yield Sighting(frame, picture, faces, detected)

@@ -1,0 +1,173 @@
+"""Constant frame rate without losing time.
+
+The output frame k stands at k / fps after the timeline's start and shows the source frame that is on screen
+at its middle, (k + 0.5) / fps: so whatever happens in a picture is seen at most half an output frame early or
+late. Where the source has a gap, the frame before it stands still; outside the source the picture is black,
+and source_frame is -1.
+"""
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from scripts.common import ledger
+from scripts.common import manifest as manifests
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.job import progress, run
+from scripts.common.timeline import NS, Timeline
+from scripts.common.video import VideoReader, VideoWriter, pixel_shape, upright
+
+# Times are rounded to microseconds; a frame this close to the middle of an output frame counts as not yet
+# shown, so that a source of twice the rate gives every second frame, whatever the rounding.
+TIE_NS = 1000
+
+log = logging.getLogger("rushes")
+
+
+def instants(count: int, fps: Fraction, phase: Fraction) -> np.ndarray:
+    """floor((k + phase) / fps) for k = 0 … count - 1 in nanoseconds, exact. int64 (count,)."""
+    step = NS * fps.denominator * phase.denominator
+    unit = fps.numerator * phase.denominator
+    # (k + phase) / fps = (k * phase.denominator + phase.numerator) * NS * fps.denominator / unit, split into
+    # whole and rest so that no product overflows.
+    times = np.arange(count, dtype=np.int64) * phase.denominator + phase.numerator
+    whole, rest = divmod(step // phase.denominator, unit)
+    return times * whole + times * rest // unit
+
+
+def choose_frames(
+    source_ns: np.ndarray, start_ns: int, stop_ns: int, fps: Fraction, end_ns: int | None = None
+) -> np.ndarray:
+    """Source frame shown by each output frame: the last that began before the middle of the output frame.
+
+    source_ns: int64 (N,), strictly increasing, nanoseconds on the recording's clock.
+    end_ns: when the last source frame goes off the screen; without it, one median period after it began.
+    Returns int32 (M,), M = floor((stop_ns - start_ns) * fps / 1e9) but for rounding; -1 outside the source.
+    """
+    middles = start_ns + instants(Timeline(start_ns, stop_ns).frames(fps), fps, Fraction(1, 2))
+    if not len(source_ns):
+        return np.full(len(middles), -1, np.int32)
+    if end_ns is None:
+        period = int(np.median(np.diff(source_ns))) if len(source_ns) > 1 else round(NS / fps)
+        end_ns = int(source_ns[-1]) + period
+    shown = np.searchsorted(source_ns, middles - TIE_NS, side="right") - 1
+    return np.where(middles - TIE_NS < end_ns, shown, -1).astype(np.int32)
+
+
+def carried_gaps(gap_before_ns: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Time missing before each output frame: the gaps before the source frames that it newly shows or skips.
+
+    gap_before_ns: int64 (N,) of the source.  shown: int32 (M,) from `choose_frames`.  Returns int64 (M,).
+    """
+    missing = np.concatenate([[0], np.cumsum(gap_before_ns)])
+    reached = np.maximum.accumulate(np.maximum(shown, -1)) + 1
+    before = np.concatenate([[0], reached[:-1]])
+    return np.where(shown >= 0, missing[reached] - missing[before], 0)
+
+
+def conformed_table(
+    source: FrameTable, shown: np.ndarray, start_ns: int, fps: Fraction, keyframe: np.ndarray
+) -> FrameTable:
+    """The frame table of the conformed video; `keyframe` is that of the encoded file, bool (M,)."""
+    inside = shown >= 0
+    here = np.maximum(shown, 0)
+    count = len(shown)
+    # Half a unit more before the floor rounds to the nearest.
+    pts_us = (instants(count, fps, Fraction(0)) + 500) // 1000
+    return FrameTable.make(
+        pts_us,
+        np.where(inside, source.time_ns[here], start_ns + instants(count, fps, Fraction(0))),
+        source_frame=np.where(inside, source.frame[here], -1),
+        keyframe=keyframe,
+        tainted=inside & source.tainted[here],
+        gap_before_ns=carried_gaps(source.gap_before_ns, shown),
+    )
+
+
+def conform_video(
+    video: Path,
+    frames: Path,
+    manifest: Path,
+    out_video: Path,
+    out_frames: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    camera: str,
+    fps: str,
+    crf: int,
+    preset: str,
+) -> None:
+    """Re-time `video` to `fps` (a rational, "25" or "30000/1001") on the timeline of its recording.
+
+    Raises InputError if the import of the camera failed, if the timeline is shorter than a frame, or if the
+    table and the video disagree on the number of frames.
+    """
+    rate = Fraction(fps)
+    source = FrameTable.read(frames)
+    if not len(source):
+        raise InputError(
+            ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step"
+        )
+    facts = manifests.read(manifest)
+    timeline = Timeline.of(facts)
+    end_ns = facts["streams"].get(camera, {}).get("stop_ns", source.stop_ns)
+    shown = choose_frames(
+        source.time_ns, timeline.start_ns, timeline.stop_ns, rate, max(end_ns, source.stop_ns)
+    )
+    if not len(shown):
+        length_s = (timeline.stop_ns - timeline.start_ns) / NS
+        raise InputError(
+            "short",
+            f"{recording}: it lasts {length_s:.3f} s, less than one frame at {fps} frames a second",
+            value=length_s,
+            limit=float(1 / rate),
+        )
+    writer = VideoWriter(out_video, rate=rate, time_base=1 / rate, crf=crf, preset=preset)
+    with VideoReader(video) as reader, writer:
+        decoded = write_shown(reader, writer, shown)
+    if decoded != len(source):
+        raise InputError(
+            "frame_count",
+            f"{recording}, {camera}: {decoded} frames decode, but its frame table has {len(source)}; "
+            "import the recording again",
+            value=decoded,
+            limit=len(source),
+        )
+    keyframe = np.isin(np.arange(len(shown)), list(writer.keyframe_pts))
+    table = conformed_table(source, shown, timeline.start_ns, rate, keyframe)
+    table.write(out_frames)
+    ledger.write(
+        out_ledger,
+        [ledger.Row("conform_video", recording, camera, "written", value=len(shown))],
+    )
+    log.info("%s frames from %s, %s black", len(shown), decoded, int((shown < 0).sum()))
+
+
+def write_shown(reader: VideoReader, writer: VideoWriter, shown: np.ndarray) -> int:
+    """Write the source pictures `shown`, int32 (M,), in one pass. Returns how many the source holds."""
+    inside = np.flatnonzero(shown >= 0)
+    first, stop = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (len(shown), len(shown))
+    number = -1
+    for number, picture in enumerate(reader):
+        if number == 0:
+            writer.take_form(upright(picture), pixel_shape(reader, picture))
+            for k in range(first):
+                writer.write_black(k)
+        held = first + np.searchsorted(shown[first:stop], [number, number + 1])
+        if held[0] < held[1]:
+            turned = upright(picture)
+            for k in range(*held.tolist()):
+                writer.write(turned, k)
+        progress(number + 1)
+    if number >= 0:
+        for k in range(stop, len(shown)):
+            writer.write_black(k)
+    return number + 1
+
+
+if __name__ == "__main__":
+    run(conform_video)

@@ -1,0 +1,164 @@
+"""The streams that a rig's cameras and microphones take from files: found, checked, and when they start."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from av.container.input import InputContainer
+from av.stream import Stream
+
+from scripts.common import ledger, manifest
+from scripts.common.errors import InputError
+from scripts.common.timeline import NS
+from scripts.sources.container import (
+    KINDS,
+    Cut,
+    PacketTable,
+    choose_stream,
+    codec_of,
+    is_media,
+    open_media,
+    rescale,
+    scan_packets,
+    tick_of,
+)
+
+STEP = "import_video"
+
+
+@dataclass
+class Track:
+    """A camera (kind "video") or microphone ("audio") on its way from a stream of a file to its two outputs.
+
+    media, table: outputs.  packets: of a camera.  error: why it cannot be had.  count: frames or samples
+    written.
+    """
+
+    name: str
+    kind: str
+    setting: dict[str, Any]
+    media: Path
+    table: Path
+    stream: int = -1
+    choice: str = ""
+    start_ns: int = 0
+    packets: PacketTable | None = None
+    error: InputError | None = None
+    count: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def file(self) -> int:
+        """Index of its file among the sources, -1 if there is none."""
+        return int(self.setting.get("file", 0))
+
+    def entry(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        if self.error is None:
+            return self.facts
+        kind = {"video": "video", "audio": "sound"}[self.kind]
+        return manifest.failed_entry(kind, self.error.reason, self.error.message)
+
+    def row(self, recording: str) -> ledger.Row:
+        """Its row of the ledger."""
+        error = self.error
+        if error is None:
+            return ledger.Row(STEP, recording, self.name, "written", value=self.count)
+        return ledger.Row(
+            STEP, recording, self.name, "failed", error.reason, error.value, error.limit, error.message
+        )
+
+
+@dataclass
+class Sources:
+    """What the files offer, for the manifest, and what is wrong with them."""
+
+    topics: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_tracks(source: list[Path], tracks: list[Track]) -> Sources:
+    """Find the stream of each track and when it starts; one that cannot be found gets its `error`."""
+    found = Sources()
+    for track in tracks:
+        if track.file < 0:
+            reason, word = KINDS[track.kind]
+            message = (
+                f"{track.name}: none of the files that its rig names is there, so it has no {word}; add one"
+            )
+            track.error = InputError(reason, message)
+    for index, path in enumerate(source):
+        own = [track for track in tracks if track.file == index]
+        try:
+            with open_media(path) as container:
+                _find_in(container, path.name, own, found)
+        except InputError as error:
+            for track in own:
+                track.error = error
+    return found
+
+
+def _find_in(container: InputContainer, name: str, tracks: list[Track], found: Sources) -> None:
+    taken: dict[int, str] = {}
+    for track in tracks:
+        try:
+            stream, track.choice = choose_stream(container, track.kind, track.setting.get("stream"), name)
+            track.stream = stream.index
+            if track.kind == "audio":
+                track.start_ns = 0 if sound_alone(container) else in_ns(stream, stream.start_time or 0)
+            elif taken.setdefault(track.stream, track.name) != track.name:
+                raise InputError(
+                    "no_picture",
+                    f"{track.name}: {taken[track.stream]} takes the same stream {track.stream} of {name}; "
+                    "name another by the key `stream`",
+                )
+        except InputError as error:
+            track.error = error
+    cameras = [track for track in tracks if track.kind == "video" and track.error is None]
+    scanned = (
+        scan_packets(container, [container.streams[track.stream] for track in cameras]) if cameras else {}
+    )
+    for track in cameras:
+        table = track.packets = scanned[track.stream]
+        times = table.pts[table.shown]
+        track.start_ns = int(rescale(times.min(), table.time_base, NS)) if len(times) else 0
+        promised = container.streams[track.stream].frames
+        if promised > len(table):
+            found.warnings.append(
+                f"{track.name}: {name} promises {promised} pictures and holds {len(table)}: it was cut off; "
+                "what is there is taken"
+            )
+    found.topics += [_topic(stream, name, tracks, scanned) for stream in container.streams]
+
+
+def cut_of(tracks: list[Track], preview_s: float, start_s: float | None, stop_s: float | None) -> Cut:
+    """The wanted stretch on the recording's clock; its seconds count from the earliest start of any track."""
+    starts = [track.start_ns for track in tracks if track.error is None]
+    if not starts or (start_s is None and stop_s is None and not preview_s):
+        return Cut()
+    origin = min(starts)
+    start = None if start_s is None else origin + round(start_s * NS)
+    stops = [] if stop_s is None else [stop_s]
+    stops += [(start_s or 0) + preview_s] if preview_s else []
+    return Cut(start, origin + round(min(stops) * NS) if stops else None)
+
+
+def sound_alone(container: InputContainer) -> bool:
+    """Whether a file holds no moving picture: then its sound begins at 0."""
+    return not any(is_media(stream, "video") for stream in container.streams)
+
+
+def in_ns(stream: Stream, ticks: int) -> int:
+    """Ticks of a stream as nanoseconds."""
+    return int(rescale(ticks, tick_of(stream), NS))
+
+
+def _topic(stream: Stream, name: str, tracks: list[Track], scanned: dict[int, PacketTable]) -> dict[str, Any]:
+    takers = [track for track in tracks if track.stream == stream.index and track.error is None]
+    return {
+        "name": f"{name}, stream {stream.index}",
+        "type": f"{stream.type} {codec_of(stream)}",
+        "messages": len(scanned[stream.index]) if stream.index in scanned else stream.frames,
+        "taken": bool(takers),
+        "why": "; ".join(f"{track.name}: {track.choice}" for track in takers) or "not asked for",
+    }

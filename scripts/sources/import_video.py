@@ -1,0 +1,263 @@
+"""A media file becomes videos with frame tables and sounds with clocks.
+
+The recording's clock is that of the container: nanoseconds from its zero. A file of sound alone begins at 0.
+The packets of a video are copied; where MP4 cannot hold them the pictures are encoded once, and the manifest
+says so. Frames are counted by decoding them. Which of several streams is taken: see `container.CHOICES`.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+from av.audio.stream import AudioStream
+from av.container.input import InputContainer
+from av.video.stream import VideoStream
+
+from scripts.common import ledger, manifest
+from scripts.common.empty import write_empty
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.job import run
+from scripts.common.timeline import NS
+from scripts.sources import picture_track
+from scripts.sources.container import Cut, codec_of, open_media, packets, plan_copy
+from scripts.sources.file_tracks import Track, cut_of, find_tracks, in_ns, sound_alone
+from scripts.sources.picture_track import PictureCopy
+from scripts.sources.sound_track import SoundTrack
+
+# A sound that ends so much before its container says was cut off.
+SHORT_S = 0.5
+
+log = logging.getLogger("rushes")
+
+
+def import_video(
+    source: list[Path],
+    out_videos: list[Path],
+    out_frames: list[Path],
+    out_sounds: list[Path],
+    out_clocks: list[Path],
+    out_manifest: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    cameras: dict[str, dict[str, Any]],
+    microphones: dict[str, dict[str, Any]],
+    preview_s: float,
+    start_s: float | None = None,
+    stop_s: float | None = None,
+) -> None:
+    """Import the streams that `cameras` and `microphones` name, in the order of the outputs.
+
+    Each names its file by `file`, an index into `source` (-1: no file was found), and may name its `stream`
+    by its index in the file; a microphone may have `latency_ms`. start_s, stop_s: the wanted stretch, from
+    the earliest start of any stream; preview_s: at most so much of it, 0 for all. A stream that cannot be had
+    is a row of the ledger; InputError is raised if that holds for all.
+    """
+    pictures = [
+        Track(name, "video", cameras[name], video, table)
+        for name, video, table in zip(cameras, out_videos, out_frames, strict=True)
+    ]
+    sounds = [
+        Track(name, "audio", microphones[name], sound, clock)
+        for name, sound, clock in zip(microphones, out_sounds, out_clocks, strict=True)
+    ]
+    tracks = [*pictures, *sounds]
+    found = find_tracks(source, tracks)
+    cut = cut_of(tracks, preview_s, start_s, stop_s)
+    for index, path in enumerate(source):
+        own = [track for track in tracks if track.file == index and track.error is None]
+        if own:
+            import_tracks(path, own, cut, found.warnings)
+    errors = [track.error for track in tracks if track.error is not None]
+    if len(errors) == len(tracks) and len({error.message for error in errors}) == 1:
+        raise errors[0]
+    for track in tracks:
+        if track.error is None:
+            continue
+        for path in (track.media, track.table):
+            path.unlink(missing_ok=True)
+            write_empty(path, path.name)
+    manifest.write(
+        out_manifest,
+        recording=recording,
+        source=source,
+        streams={track.name: track.entry() for track in tracks},
+        topics=found.topics,
+        warnings=found.warnings,
+    )
+    ledger.write(out_ledger, [track.row(recording) for track in tracks])
+    for line in found.warnings:
+        log.warning("%s: %s", recording, line)
+
+
+def import_tracks(path: Path, tracks: list[Track], cut: Cut, warnings: list[str]) -> None:
+    """Import the tracks of one file: its packets are read once, then each copy is decoded."""
+    copies: dict[str, PictureCopy] = {}
+    heard: dict[str, SoundTrack] = {}
+    with open_media(path) as container:
+        for track in tracks:
+            stream = container.streams[track.stream]
+            if track.kind == "audio":
+                heard[track.name] = SoundTrack(
+                    track.media, cast(AudioStream, stream), cut=cut, from_zero=sound_alone(container)
+                )
+            elif track.packets is not None:
+                plan = plan_copy(track.packets, cut)
+                if plan is not None:
+                    copies[track.name] = PictureCopy(
+                        track.media, cast(VideoStream, stream), track.packets, plan
+                    )
+        _feed(container, tracks, {**heard, **copies})
+        for track in tracks:
+            try:
+                if track.kind == "audio":
+                    _finish_sound(track, heard[track.name], container, path, warnings)
+                else:
+                    _finish_pictures(track, copies.get(track.name), container, path, cut, warnings)
+            except InputError as error:
+                track.error = error
+
+
+def _feed(
+    container: InputContainer, tracks: list[Track], takers: dict[str, SoundTrack | PictureCopy]
+) -> None:
+    """Give every packet to those who take its stream; sounds first, a copied packet is changed."""
+    by_stream: dict[int, list[SoundTrack | PictureCopy]] = {}
+    for track in sorted(tracks, key=lambda track: track.kind):
+        if track.name in takers:
+            by_stream.setdefault(track.stream, []).append(takers[track.name])
+    if not by_stream:
+        return
+    for packet in packets(container, [container.streams[index] for index in by_stream]):
+        for taker in by_stream[packet.stream.index]:
+            taker.take(packet)
+        if all(taker.done for some in by_stream.values() for taker in some):
+            return
+
+
+def _finish_sound(
+    track: Track, heard: SoundTrack, container: InputContainer, path: Path, warnings: list[str]
+) -> None:
+    clock = heard.finish(float(track.setting.get("latency_ms", 0.0)))
+    stream = container.streams[track.stream]
+    if not clock.samples:
+        raise InputError(
+            "no_sound", f"{path.name}, stream {track.stream}: no sound decodes in the wanted stretch"
+        )
+    clock.write(track.table)
+    track.count = clock.samples
+    track.facts = manifest.sound_entry(
+        clock,
+        file=path.name,
+        stream=track.stream,
+        choice=track.choice,
+        codec=codec_of(stream),
+        sample_format=f"s{heard.bits}le",
+    )
+    for count, what in (
+        (heard.undecoded, "packets did not decode and are silence"),
+        (heard.trimmed, "samples overlapped others and were left out"),
+        (heard.clipped, "samples were clipped"),
+    ):
+        if count:
+            warnings.append(f"{track.name}: {count} {what}")
+    if heard.changed:
+        warnings.append(f"{track.name}: its rate or channels change; what follows is left out")
+    promised_ns = in_ns(stream, stream.duration or 0)
+    if promised_ns - (clock.stop_ns - clock.start_ns) > SHORT_S * NS and not heard.done:
+        missing_s = (promised_ns - (clock.stop_ns - clock.start_ns)) / NS
+        warnings.append(
+            f"{track.name}: the sound ends {missing_s:.2f} s before {path.name} says; it was cut off"
+        )
+
+
+def _finish_pictures(
+    track: Track,
+    copy: PictureCopy | None,
+    container: InputContainer,
+    path: Path,
+    cut: Cut,
+    warnings: list[str],
+) -> None:
+    assert track.packets is not None
+    if copy is not None:
+        copy.finish()
+    elif track.packets.shown.any():
+        raise InputError(
+            "no_picture", f"{path.name}, stream {track.stream}: no picture in the wanted stretch"
+        )
+    stream = container.streams[track.stream]
+    why_not = "packets without a time" if copy is None else copy.why_not
+    frames: FrameTable | str = why_not
+    if not why_not:
+        frames, size = _read_back(track, path, cut, warnings)
+    if isinstance(frames, str):
+        why_not = frames
+        encoded = picture_track.encode_pictures(path, track.stream, track.media, track.packets, cut)
+        frames, size = encoded.frames, encoded.size
+        warnings.append(f"{track.name}: encoded anew, not copied: {why_not}")
+        if encoded.left_out:
+            warnings.append(
+                f"{track.name}: {encoded.left_out} pictures without a time of their own are left out"
+            )
+    track_end_ns = None
+    if "mov" in container.format.name and stream.duration:
+        track_end_ns = in_ns(stream, (stream.start_time or 0) + stream.duration)
+    stop_ns = picture_track.end_of_pictures(frames, track.packets, track_end_ns)
+    frames.write(track.table)
+    track.count = len(frames)
+    track.facts = manifest.picture_entry(
+        frames,
+        **picture_track.picture_facts(cast(VideoStream, stream), size),
+        file=path.name,
+        stream=track.stream,
+        choice=track.choice,
+        codec=codec_of(stream),
+        copied=not why_not,
+        **({"why_encoded": why_not} if why_not else {}),
+        start_ns=max(frames.start_ns, cut.start_ns or frames.start_ns),
+        stop_ns=stop_ns if cut.stop_ns is None else min(stop_ns, cut.stop_ns),
+    )
+
+
+def _read_back(
+    track: Track, path: Path, cut: Cut, warnings: list[str]
+) -> tuple[FrameTable | str, tuple[int, int]]:
+    """The table of a track's copy, or why there is none.
+
+    The copy is made anew where decoding it shows what the container did not say: that the first pictures do
+    not decode, or in which order they are shown.
+    """
+    assert track.packets is not None
+    plan = plan_copy(track.packets, cut)
+    for _ in range(3):
+        assert plan is not None
+        decoded = picture_track.decode_all(track.media)
+        ordered = picture_track.in_display_order(decoded, track.packets, plan)
+        if ordered is not None:
+            track.packets = ordered
+            warnings.append(
+                f"{track.name}: {path.name} does not say when its pictures are shown; in their order"
+            )
+            plan = plan_copy(ordered, cut)
+        else:
+            frames = picture_track.table_of_copy(decoded, track.packets, plan)
+            later = None if isinstance(frames, str) else picture_track.begin_later(frames, track.packets, cut)
+            if later is None:
+                return frames, decoded.size
+            plan = later
+        assert plan is not None
+        with open_media(path) as container:
+            copy = PictureCopy(
+                track.media, cast(VideoStream, container.streams[track.stream]), track.packets, plan
+            )
+            _feed(container, [track], {track.name: copy})
+            copy.finish()
+        if copy.why_not:
+            return copy.why_not, decoded.size
+    return "its first pictures do not decode", decoded.size
+
+
+if __name__ == "__main__":
+    run(import_video)

@@ -1,0 +1,152 @@
+"""Encoded video of a topic into MP4, packet by packet, as it is."""
+
+import io
+from array import array
+from collections import Counter
+from pathlib import Path
+
+import av
+import numpy as np
+
+from scripts.common.errors import InputError
+from scripts.common.packet_writer import PacketWriter
+from scripts.sources import annex_b
+from scripts.sources.packet_loss import find_loss
+from scripts.sources.picture_table import PictureTable, Video
+
+# So many packets are held back, to see how far the encoder reorders pictures.
+HEAD_PACKETS = 64
+# No h264 or h265 stream reorders more.
+MAX_REORDER = 16
+
+# Time, counter (-1: none), keyframe, number of its message, data.
+Packet = tuple[int, int, bool, int, memoryview]
+
+
+class PacketStream:
+    """One camera that sends h264 or h265; `codec` as in annex_b.
+
+    start_ns: log time from which pictures are wanted; the video begins with the keyframe before it.
+    """
+
+    def __init__(self, path: Path, table: PictureTable, codec: str, start_ns: int = 0) -> None:
+        self._path = path
+        self._table = table
+        self._codec = codec
+        self._start_ns = start_ns
+        self._head: list[Packet] = []
+        self._writer: PacketWriter | None = None
+        self._reorder = 0
+        self._size = (0, 0)
+        self._sets = b""
+        self._changed = 0
+        self._counter = array("q")
+        self._keyframe = bytearray()
+        self._last = (0, -1, memoryview(b""))
+        self._dropped: Counter[str] = Counter()
+
+    def take(self, stamp_ns: int, log_ns: int, data: memoryview, counter: int, keyframe: bool | None) -> None:
+        """Write a packet. counter: the encoder's pts, -1 without; keyframe: None to look into the packet."""
+        number = self._table.messages - 1
+        if not annex_b.is_annex_b(data):
+            self._dropped["not Annex B"] += 1
+            return
+        last_stamp_ns, last_counter, last_data = self._last
+        self._last = (stamp_ns, counter, data)
+        if stamp_ns == last_stamp_ns and counter == last_counter and data == last_data:
+            self._dropped["sent twice"] += 1
+            return
+        key = keyframe if keyframe else annex_b.is_keyframe(data, self._codec)
+        if self._writer is None and not self._head and not (key and annex_b.parameter_sets(data, self._codec)):
+            self._dropped["before the first keyframe"] += log_ns >= self._start_ns
+            return
+        if key and log_ns < self._start_ns:
+            self._head.clear()
+        packet = (self._table.times.choose(stamp_ns, log_ns), counter, key, number, data)
+        if self._writer is not None:
+            self._write(packet)
+            return
+        self._head.append(packet)
+        if len(self._head) >= HEAD_PACKETS and log_ns >= self._start_ns:
+            self._open()
+
+    def finish(self) -> Video:
+        """Close the file. Raises InputError where no picture could be written."""
+        if self._writer is None and self._head:
+            self._open()
+        if self._writer is None:
+            raise InputError("undecodable", f"none of its {self._table.messages} packets is a keyframe to begin with")
+        self._writer.close()
+        tainted = np.zeros(len(self._table), bool)
+        lost, notes = 0, []
+        counter = np.frombuffer(self._counter, np.int64)
+        if counter[0] >= 0:
+            loss = find_loss(counter, np.frombuffer(self._keyframe, np.bool_))
+            tainted, lost = loss.tainted, loss.lost
+            if lost and not loss.counts_pictures:
+                notes.append("its pts are times: pictures that the camera dropped count as lost packets, too")
+        if self._changed:
+            notes.append(f"its parameter sets change {self._changed} times; the file has the first ones in front")
+        return Video(
+            frames=self._table.make(tainted=tainted),
+            codec=self._codec,
+            width=self._size[0],
+            height=self._size[1],
+            copied=True,
+            dropped=self._dropped,
+            lost=lost,
+            notes=notes,
+        )
+
+    def _open(self) -> None:
+        """Start the file with the packets held back, at the first keyframe that is whole."""
+        while self._head and not self._open_at(self._head[0][-1]):
+            keys = [k for k, packet in enumerate(self._head) if k and packet[2]]
+            begin = keys[0] if keys else len(self._head)
+            self._dropped["before the first keyframe"] += begin
+            del self._head[:begin]
+        head, self._head = self._head, []
+        for packet in head:
+            self._write(packet)
+
+    def _open_at(self, data: memoryview) -> bool:
+        self._sets = annex_b.parameter_sets(data, self._codec)
+        try:
+            with av.open(io.BytesIO(data), format=self._codec) as probe:
+                template = probe.streams.video[0]
+                self._size = (template.codec_context.width, template.codec_context.height)
+                if not self._sets or not all(self._size):
+                    return False
+                self._reorder = max(template.codec_context.reorder_depth, _find_reorder(self._head))
+                self._writer = PacketWriter(self._path, template, reorder=self._reorder)
+        except (av.InvalidDataError, av.EOFError, IndexError):
+            return False
+        return True
+
+    def _write(self, packet: Packet) -> None:
+        time_ns, counter, keyframe, number, data = packet
+        assert self._writer is not None
+        table = self._table
+        if table.start_ns is not None and time_ns < table.start_ns and self._reorder and len(table) <= MAX_REORDER:
+            # Shown before the first keyframe, decoded after it: it leans on pictures that are not there.
+            self._dropped["before the first keyframe"] += 1
+            return
+        if keyframe:
+            sets = annex_b.parameter_sets(data, self._codec)
+            if sets and sets != self._sets:
+                self._changed += 1
+                self._sets = sets
+        pts_us = table.place(time_ns, number, keyframe=keyframe, fits=self._writer.fits)
+        self._counter.append(counter)
+        self._keyframe.append(keyframe)
+        self._writer.write(data, pts_us, keyframe=keyframe)
+
+
+def _find_reorder(head: list[Packet]) -> int:
+    """How many pictures shown later are decoded before one, at most; by the counter, else by the times."""
+    counters = [packet[1] for packet in head]
+    shown = np.array(counters if len(set(counters)) == len(head) else [packet[0] for packet in head])
+    first_key_only = shown[shown >= shown[0]]
+    earlier = [int(np.count_nonzero(first_key_only[k + 1 :] < value)) for k, value in enumerate(first_key_only)]
+    reorder = max(earlier, default=0)
+    return reorder if reorder <= MAX_REORDER else 0

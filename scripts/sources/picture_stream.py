@@ -1,0 +1,126 @@
+"""One camera of a bag: whatever carries its pictures, they become a video with a frame table."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from scripts.common.errors import InputError
+from scripts.sources import annex_b
+from scripts.sources.carriers import IMAGE, PACKET, Carrier
+from scripts.sources.message_layout import text
+from scripts.sources.packet_stream import PacketStream
+from scripts.sources.picture_table import PictureTable, Video
+from scripts.sources.still_streams import JPEG, PNG, ImageStream, JpegStream
+
+# The encoder's pts travels as uint64; the highest bit means nothing to it.
+COUNTER_BITS = 2**63 - 1
+
+
+class PictureStream:
+    """Takes the messages of a camera and writes its video to `path`.
+
+    time: see PictureTimes; crf: of libx264, where pictures are encoded; start_ns: log time from which they are wanted.
+    """
+
+    def __init__(self, path: Path, *, time: str, crf: int, start_ns: int = 0) -> None:
+        self._path = path
+        self._crf = crf
+        self._start_ns = start_ns
+        self._table = PictureTable(time)
+        self._writer: PacketStream | JpegStream | ImageStream | None = None
+        self._codec = ""
+        self._dropped: Counter[str] = Counter()
+
+    def take(self, carrier: Carrier, log_ns: int, values: tuple[Any, ...]) -> None:
+        """Take a message: the values of its carrier's fields, in their order. Raises InputError for an unknown codec."""
+        self._table.messages += 1
+        value = dict(zip(carrier.fields, values, strict=True))
+        stamp_ns = value["sec"] * 10**9 + value["nanosec"] if "sec" in value else 0
+        data = value["data"]
+        if len(data) == 0:
+            self._dropped["empty"] += 1
+        elif log_ns < self._start_ns and not self._is_video(carrier, value):
+            self._table.messages -= 1
+        elif carrier.kind == PACKET:
+            codec = self._codec or _known_codec(text(value["encoding"]))
+            flag = bool(value["flags"] & 1)
+            self._take_packet(codec, stamp_ns, log_ns, data, value["pts"] & COUNTER_BITS, flag)
+        elif carrier.kind == IMAGE:
+            if isinstance(writer := self._write_as("raw"), ImageStream):
+                size = (value["height"], value["width"])
+                writer.take_raw(stamp_ns, log_ns, data, *size, text(value["encoding"]), value["step"])
+        else:
+            self._take_compressed(stamp_ns, log_ns, data, text(value["format"]))
+
+    def skip(self, why: str) -> None:
+        """Count a message that could not be read."""
+        self._table.messages += 1
+        self._dropped[why] += 1
+
+    def finish(self) -> Video:
+        """Close the video. Raises InputError where no picture could be written."""
+        if self._table.messages == 0:
+            raise InputError("no_frames", "its topic has no message in this part of the bag")
+        if self._writer is None:
+            raise InputError("undecodable", f"its {self._table.messages} messages: {counted(self._dropped)}")
+        video = self._writer.finish()
+        video.dropped += self._dropped
+        video.stamps = dict(self._table.times.counts)
+        return video
+
+    def discard(self) -> None:
+        """Let go of the file."""
+        self._writer = None
+
+    @staticmethod
+    def _is_video(carrier: Carrier, value: dict[str, Any]) -> bool:
+        """Whether pictures lean on those before them."""
+        return carrier.kind == PACKET or carrier.kind != IMAGE and annex_b.codec_of(text(value["format"])) is not None
+
+    def _take_packet(
+        self, codec: str, stamp_ns: int, log_ns: int, data: memoryview, counter: int, keyframe: bool | None
+    ) -> None:
+        if isinstance(writer := self._write_as(codec), PacketStream):
+            writer.take(stamp_ns, log_ns, data, counter, keyframe)
+
+    def _take_compressed(self, stamp_ns: int, log_ns: int, data: memoryview, form: str) -> None:
+        """Stills are known by their first bytes, whatever the format says; video by its format."""
+        if data[:2] == JPEG:
+            if isinstance(writer := self._write_as("jpeg"), JpegStream):
+                writer.take(stamp_ns, log_ns, data)
+        elif data[:8] == PNG:
+            if isinstance(images := self._write_as("png"), ImageStream):
+                images.take_png(stamp_ns, log_ns, data)
+        elif annex_b.codec_of(form):
+            self._take_packet(_known_codec(form), stamp_ns, log_ns, data, -1, None)
+        elif self._writer is not None or "jpeg" in form or "jpg" in form or "png" in form and "depth" not in form.lower():
+            self._dropped["not what its format says"] += 1
+        else:
+            raise InputError("unsupported", f"its format `{form}` cannot be exported yet; known: h264, h265, jpeg, png")
+
+    def _write_as(self, codec: str) -> PacketStream | JpegStream | ImageStream | None:
+        """The writer for this codec; None if the camera has begun with another one."""
+        if self._writer is None:
+            self._codec = codec
+            if codec == "jpeg":
+                self._writer = JpegStream(self._path, self._table)
+            elif codec in ("png", "raw"):
+                self._writer = ImageStream(self._path, self._table, self._crf)
+            else:
+                self._writer = PacketStream(self._path, self._table, codec, self._start_ns)
+        if codec == self._codec:
+            return self._writer
+        self._dropped["of another codec"] += 1
+        return None
+
+
+def counted(dropped: Counter[str]) -> str:
+    """Counts by reason as text, e.g. "3 before the first keyframe, 1 corrupt"."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+
+
+def _known_codec(encoding: str) -> str:
+    codec = annex_b.codec_of(encoding)
+    if codec is None:
+        raise InputError("unsupported", f"its encoding `{encoding}` cannot be exported yet; known: h264, h265")
+    return codec

@@ -1,0 +1,216 @@
+"""One microphone of a bag: whatever carries its samples, they become a WAV with a clock."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.common.clock import Clock
+from scripts.common.errors import InputError
+from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
+from scripts.sources.audio_clock import Fit, fit_clock
+from scripts.sources.carriers import CODED_SOUND, MULTI_FORMATS, MULTI_PCM, Carrier
+from scripts.sources.message_layout import text
+from scripts.sources.sound_form import Form, format_named, format_of_depth, is_mp3, stored_as, to_stored
+
+DEFAULT_FORMAT = "s16le"
+# So many blocks in a row that look like mp3 are mp3.
+MP3_BLOCKS = 4
+# What AudioInfo calls samples that are not compressed.
+UNCODED = ("", "wave", "wav", "pcm", "raw")
+# Points that the manifest keeps of the stamps' lateness, for a plot.
+RESIDUAL_POINTS = 500
+
+
+@dataclass
+class Sound:
+    """What has become of a microphone.
+
+    stamp: what instant of a block its stamp was taken for; residuals: [time_s, residual_ms], how late the stamps are;
+    dropped: messages that gave no sample, by reason; stamps: what was wrong with them; notes: for a person.
+    """
+
+    clock: Clock
+    sample_format: str
+    stamp: str
+    residuals: list[list[float]]
+    dropped: Counter[str]
+    stamps: dict[str, int]
+    notes: list[str] = field(default_factory=list)
+
+
+class SoundStream:
+    """Takes the messages of a microphone and writes its sound to `path`.
+
+    stamp: "auto", "block_start" or "block_end"; latency_ms: constant delay of the device; rate_hz, channels,
+    sample_format: where the bag does not say.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        stamp: str = "auto",
+        latency_ms: float = 0.0,
+        rate_hz: int = 0,
+        channels: int = 0,
+        sample_format: str = "",
+    ) -> None:
+        self._writer = SoundWriter(path)
+        self._stamp = stamp
+        self._latency_ms = latency_ms
+        self._told = Form(rate_hz, channels, format_named(sample_format) or "")
+        self._form: Form | None = None
+        self._said: list[Any] = []
+        self._info = Form()
+        self._stamp_ns = array("q")
+        self._bytes = array("q")
+        self._mp3 = 0
+        self._messages = 0
+        self._dropped: Counter[str] = Counter()
+        self._stamps: Counter[str] = Counter()
+
+    def take(self, carrier: Carrier, log_ns: int, values: tuple[Any, ...]) -> None:
+        """Take a message: the values of its carrier's fields, in their order. Raises InputError for what is no PCM."""
+        self._messages += 1
+        value = dict(zip(carrier.fields, values, strict=True))
+        if self._stamp == "auto":
+            self._stamp = carrier.stamp
+        if carrier.kind == CODED_SOUND:
+            form = text(value["format"])
+            raise InputError("unsupported", f"its sound is compressed ({form}), which cannot be exported yet")
+        if carrier.kind == MULTI_PCM:
+            kind, data = max(((k, value[k]) for k in MULTI_FORMATS), key=lambda pair: len(pair[1]))
+            said = [MULTI_FORMATS[kind], value.get("rate", 0), value.get("channels", 0)]
+        else:
+            data = value["data"]
+            said = [value.get(role) for role in ("format", "depth", "rate", "channels")]
+        if len(data) == 0:
+            self._dropped["empty"] += 1
+            return
+        if self._form is None:
+            self._form = _said_form(carrier, value, said)
+            self._said = [bytes(v) if isinstance(v, memoryview) else v for v in said]
+        elif said != self._said:
+            self._dropped["of another format"] += 1
+            return
+        if not self._form.rate_hz:
+            self._sniff(data)
+        self._append(self._stamp_of(value, log_ns), data)
+
+    def take_info(self, carrier: Carrier, values: tuple[Any, ...]) -> None:
+        """Take a message that says what the sound is."""
+        value = dict(zip(carrier.fields, values, strict=True))
+        coding = text(value["coding"]).lower() if "coding" in value else ""
+        if coding not in UNCODED:
+            raise InputError("unsupported", f"its sound is compressed ({coding}), which cannot be exported yet")
+        form = format_named(text(value["format"])) if "format" in value else None
+        self._info = Form(int(value["rate"]), int(value["channels"]), form or "").or_else(self._info)
+
+    def skip(self, why: str) -> None:
+        """Count a message that could not be read."""
+        self._messages += 1
+        self._dropped[why] += 1
+
+    def finish(self) -> Sound:
+        """Fit the clock, fill the holes, close the file. Raises InputError where there is no sample."""
+        if not self._bytes or self._form is None:
+            raise InputError("no_samples", "its topic has no sample in this part of the bag")
+        notes = []
+        form = self._form.or_else(self._info).or_else(self._told)
+        if not form.sample_format:
+            form = form.or_else(Form(sample_format=DEFAULT_FORMAT))
+            notes.append(f"nothing says its sample format: {DEFAULT_FORMAT} is taken")
+        if not form.rate_hz or not form.channels:
+            raise InputError(
+                "no_format", "nothing in the bag says its rate and channels: give rate_hz and channels in the rig"
+            )
+        sizes = np.frombuffer(self._bytes, np.int64)
+        if np.any(sizes % form.frame_bytes):
+            raise InputError(
+                "no_format", f"its blocks are no whole samples of {form.channels} channels {form.sample_format}"
+            )
+        fit = fit_clock(
+            sizes // form.frame_bytes,
+            np.frombuffer(self._stamp_ns, np.int64),
+            nominal_rate_hz=form.rate_hz,
+            channels=form.channels,
+            stamp=self._stamp,
+            latency_ms=self._latency_ms,
+        )
+        self._close(form, fit)
+        return Sound(
+            clock=fit.clock,
+            sample_format=form.sample_format,
+            stamp=self._stamp,
+            residuals=self._residuals(fit),
+            dropped=self._dropped,
+            stamps=dict(self._stamps),
+            notes=notes + fit.notes,
+        )
+
+    def discard(self) -> None:
+        """Let go of the file."""
+        self._writer.discard()
+
+    def _append(self, stamp_ns: int, data: memoryview) -> None:
+        assert self._form is not None
+        frame = self._form.frame_bytes
+        if frame and len(data) % frame:
+            self._dropped["part of a sample"] += 1
+            data = data[: len(data) - len(data) % frame]
+            if not data:
+                return
+        self._writer.write(data)
+        self._bytes.append(len(data))
+        self._stamp_ns.append(stamp_ns)
+
+    def _stamp_of(self, value: dict[str, Any], log_ns: int) -> int:
+        if "sec" not in value:
+            self._stamps["log_times"] += 1
+            return log_ns
+        stamp_ns: int = value["sec"] * 10**9 + value["nanosec"]
+        if stamp_ns == 0:
+            self._stamps["zero_stamps"] += 1
+            return log_ns
+        return stamp_ns
+
+    def _sniff(self, data: memoryview) -> None:
+        """Drivers send mp3 in the same messages as PCM, and nothing says so."""
+        self._mp3 = self._mp3 + 1 if is_mp3(data) else 0
+        if self._mp3 == MP3_BLOCKS and len(self._bytes) < MP3_BLOCKS:
+            raise InputError("unsupported", "its sound is mp3, which cannot be exported yet")
+
+    def _close(self, form: Form, fit: Fit) -> None:
+        stored = stored_as(form.sample_format)
+        if stored != form.sample_format:
+            self._writer.rewrite(partial(to_stored, form.sample_format))
+        holes = [(sample * form.frame_bytes, count * form.frame_bytes) for sample, count in fit.holes]
+        if holes:
+            self._writer.insert(holes, SAMPLE_FORMATS[stored][2])
+        self._writer.close(rate_hz=form.rate_hz, channels=form.channels, sample_format=stored)
+
+    def _residuals(self, fit: Fit) -> list[list[float]]:
+        count = len(fit.residual_ns)
+        chosen = np.unique(np.linspace(0, count - 1, min(count, RESIDUAL_POINTS)).astype(np.int64))
+        time_s = (np.frombuffer(self._stamp_ns, np.int64)[chosen] - fit.clock.start_ns) / 1e9
+        return np.stack([time_s, fit.residual_ns[chosen] / 1e6], axis=1).round(6).tolist()
+
+
+def _said_form(carrier: Carrier, value: dict[str, Any], said: list[Any]) -> Form:
+    """The form that a message itself says. Raises InputError for an unknown sample format."""
+    if carrier.kind == MULTI_PCM:
+        return Form(said[1], said[2], said[0])
+    form: str | None = ""
+    if "format" in value:
+        form = format_named(text(value["format"]))
+    elif "depth" in value:
+        form = format_of_depth(value["depth"])
+    if form is None:
+        what = text(value["format"]) if "format" in value else f"of {value['depth']} bits"
+        raise InputError("unsupported", f"its sample format {what} cannot be exported yet")
+    return Form(value.get("rate", 0), value.get("channels", 0), form)

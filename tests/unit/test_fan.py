@@ -1,0 +1,139 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from scripts.common.errors import RunError
+
+# face-alignment compiles two small functions at their first call, for longer than all tests here take.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make test` brings it")
+face_alignment = pytest.importorskip("face_alignment", reason="face-alignment is not installed: `make test` brings it")
+
+from scripts.faces.backends.fan import Fan, centres_and_scales, decode_maps  # noqa: E402
+from scripts.faces.backends.yunet import YuNet  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+# More threads spin while they wait for each other on a busy machine.
+THREADS = 1
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the true network's form, drawn from a seed."""
+    from face_alignment.models import FAN
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "2DFAN4-random.pth.tar"
+    torch.save(FAN(4).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def package(random_weights: Path, data: Path) -> Any:
+    """face-alignment itself, with the same weights and its own YuNet."""
+    from face_alignment import api
+
+    torch.set_num_threads(THREADS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "load_file_from_url", lambda url: str(random_weights))
+        return api.FaceAlignment(
+            api.LandmarksType.TWO_D,
+            device="cpu",
+            flip_input=False,
+            compile=False,
+            face_detector="yunet",
+            face_detector_kwargs={
+                "path_to_detector": str(data / "models" / "yunet" / "face_detection_yunet_2023mar.onnx")
+            },
+        )
+
+
+@pytest.fixture(scope="module")
+def faces(data: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """Two pictures, each with a box: YuNet's own, and one that leaves the picture."""
+    pictures = [cv2.imread(str(data / "faces" / "pyfeat" / f"{name}_face.jpg")) for name in ("single", "multi")]
+    return pictures, np.array([[191.392, 146.801, 373.534, 399.191], [-40.5, -25.25, 120.0, 200.75]])
+
+
+@pytest.fixture(scope="module")
+def found(faces: tuple[list[np.ndarray], np.ndarray], random_weights: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What the back end finds in `faces`, both in one go."""
+    return Fan(random_weights, accelerator="cpu", threads=THREADS)(*faces)
+
+
+def test_faces_found_together_have_the_landmarks_that_face_alignment_finds_one_by_one(
+    faces: tuple[list[np.ndarray], np.ndarray], found: tuple[np.ndarray, np.ndarray], package: Any
+) -> None:
+    points, scores = found
+    assert points.shape == (2, 68, 2)
+    assert points.dtype == np.float32
+    # Random weights put the points all over the crop: they do not agree for lack of difference.
+    assert np.ptp(points, axis=1).min() > 50
+    for picture, box, ours, score in zip(*faces, points, scores, strict=True):
+        colours = picture[..., ::-1].copy()
+        expected, heights, _ = package.get_landmarks_from_image(colours, [box.tolist()], return_landmark_score=True)
+        assert np.abs(ours - expected[0]).max() <= 0.01
+        assert score == pytest.approx(heights[0].mean(), rel=1e-4)
+
+
+def test_the_detector_of_face_alignment_draws_the_same_boxes(
+    faces: tuple[list[np.ndarray], np.ndarray], data: Path, package: Any
+) -> None:
+    detect = YuNet(data / "models" / "yunet" / "face_detection_yunet_2023mar.onnx", min_score=0.5)
+    picture = faces[0][0]
+    expected = package.face_detector.detect_from_image(picture[..., ::-1].copy())
+    np.testing.assert_allclose(detect(picture), np.array(expected)[:, :4], atol=1e-3)
+
+
+def test_heat_maps_are_read_as_face_alignment_reads_them() -> None:
+    from face_alignment.utils import get_preds_fromhm
+
+    rng = np.random.default_rng(1)
+    maps = rng.normal(size=(3, 68, 64, 64)).astype(np.float32)
+    # Peaks on borders and in corners, too, where there is no neighbour to lean to.
+    for point, (row, column) in enumerate([(0, 0), (0, 63), (63, 0), (63, 63), (0, 30), (31, 0), (62, 63), (1, 1)]):
+        maps[:, point, row, column] = 20
+    centres, scales = centres_and_scales(np.array([[10.3, 20.7, 110.9, 150.1], [0, 0, 90, 121], [-5.5, 3, 700, 811.2]]))
+    ours, heights = decode_maps(maps, centres, scales)
+    for face in range(3):
+        _, expected, scores = get_preds_fromhm(maps[face : face + 1].copy(), centres[face], scales[face])
+        np.testing.assert_allclose(ours[face], expected[0], atol=0.01)
+        assert heights[face] == pytest.approx(scores.mean(), rel=1e-6)
+
+
+def test_bfloat16_is_the_same_network_but_for_rounding(
+    faces: tuple[list[np.ndarray], np.ndarray], found: tuple[np.ndarray, np.ndarray], random_weights: Path
+) -> None:
+    fan = Fan(random_weights, accelerator="cpu", threads=THREADS, precision="bfloat16")
+    points, scores = fan(faces[0][:1], faces[1][:1])
+    # Of two peaks of a random map that are all but equal, rounding may choose the other; heights do not change.
+    assert scores[0] == pytest.approx(found[1][0], rel=0.02)
+    assert np.median(np.abs(points[0] - found[0][0])) <= 8
+
+
+def test_missing_and_broken_weights_are_one_line_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "garbage.pth.tar").write_bytes(b"this is no weight file" * 100)
+    (tmp_path / "empty.pth.tar").touch()
+    torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pth.tar")
+    for name, words in {
+        "missing": "missing",
+        "garbage": "not the weights of FAN",
+        "empty": "not the weights of FAN",
+        "other": "not the weights of FAN",
+    }.items():
+        with pytest.raises(RunError, match=words) as caught:
+            Fan(tmp_path / f"{name}.pth.tar", accelerator="cpu", threads=THREADS)
+        assert name in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_said_so(random_weights: Path) -> None:
+    with pytest.raises(RunError, match="torch sees no GPU"):
+        Fan(random_weights, accelerator="cuda", threads=THREADS)
