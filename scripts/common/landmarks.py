@@ -6,7 +6,7 @@ One row per frame and face, sorted by frame, then track. A frame without a row s
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Landmarks:
         order = self.frame.astype(np.int64) << 32 | self.track
         if (np.diff(order) <= 0).any():
             raise ValueError("rows are not sorted by frame and track, each pair once")
-        if count and not (0 <= self.frame[0] and self.frame[-1] < self.frames):
+        if count and (self.frame[0] < 0 or self.frame[-1] >= self.frames):
             raise ValueError(f"frames {self.frame[0]} to {self.frame[-1]} in a video of {self.frames}")
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Landmarks:
         backend: str,
         imputed: tuple[int, ...] = (),
     ) -> Self:
-        """Landmarks from rows in any order; boxes follow from the points, tracks are numbered anew without holes."""
+        """Landmarks from rows in any order; boxes follow from the points, tracks are numbered without holes."""
         order = np.lexsort((track, frame))
         _, number = np.unique(np.asarray(track)[order], return_inverse=True)
         ordered = np.asarray(points, np.float32).reshape(-1, POINTS, 2)[order]
@@ -105,7 +105,7 @@ class Landmarks:
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("a single array")
             with arrays:
-                values = {field.name: arrays[field.name] for field in fields(cls)}
+                values: dict[str, Any] = {field.name: arrays[field.name] for field in fields(cls)}
             _check("frames", values["frames"], np.int32, ())
             return cls(**{**values, "frames": int(values["frames"]), "backend": str(values["backend"])})
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -125,8 +125,8 @@ class Landmarks:
         return len(np.unique(self.frame))
 
 
-# Height of the forehead above the brows, in heights of the face from brows to chin. Measured: YuNet's boxes on the
-# GRID clips are 0.35 higher than the landmarks (standard deviation 0.02) and as wide.
+# Height of the forehead above the brows, in heights of the face from brows to chin. Measured: on the GRID clips
+# YuNet's boxes are 0.35 higher than the landmarks (standard deviation 0.02) and as wide.
 FOREHEAD = 0.35
 
 

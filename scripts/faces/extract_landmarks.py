@@ -1,4 +1,4 @@
-"""Landmarks of every face in a video: a detector finds the faces, their boxes are followed, a network finds the points.
+"""Landmarks of every face in a video: faces are detected and followed, a network finds their points.
 
 A face whose landmarks are unsure, or lie elsewhere than its box, is detected again in that very frame. If that does
 not help, the frame does not show it.
@@ -77,12 +77,16 @@ def extract_landmarks(
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
+        raise InputError(
+            ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row"
+        )
     if backend == "given":
         landmarks = _adopt(given, table, media_frames, recording)
     else:
         if len(weights) != 2:
-            raise RunError(f"{backend} wants the weights of the detector and of its network, not {len(weights)} files")
+            raise RunError(
+                f"{backend} wants the weights of the detector and of its network, not {len(weights)} files"
+            )
         cv2.setNumThreads(threads)
         detect = YuNet(weights[0], min_score=min_score)
         network = open_network(
@@ -90,7 +94,9 @@ def extract_landmarks(
         )
         with VideoReader(video) as reader:
             pictures = (to_bgr(picture) for picture in reader)
-            sightings = _counted(follow_faces(pictures, detect, detect_every), len(table), f"{recording}, {camera}")
+            sightings = _counted(
+                follow_faces(pictures, detect, detect_every), len(table), f"{recording}, {camera}"
+            )
             found = list(find_landmarks(sightings, network, detect, batch))
         landmarks = _gather(found, len(table), backend, network.imputed)
     landmarks.write(out_landmarks)
@@ -137,12 +143,16 @@ def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> I
 def in_place(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Whether landmarks float (N, 68, 2) lie where their boxes (N, 4) are. bool (N,)."""
     own = face_boxes(points).astype(np.float64)
-    return np.array([overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool)
+    return np.array(
+        [overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool
+    )
 
 
 def _adopt(given: Path | None, table: FrameTable, media_frames: Path | None, recording: str) -> Landmarks:
     if given is None:
-        raise InputError("no_landmarks", f"{recording}: `given`, but the column `landmarks` of the sheet is empty")
+        raise InputError(
+            "no_landmarks", f"{recording}: `given`, but the column `landmarks` of the sheet is empty"
+        )
     source_frames = len(FrameTable.read(media_frames)) if media_frames is not None else None
     rows = read_given(given)
     try:
@@ -162,13 +172,9 @@ def _counted(sightings: Iterable[Sighting], total: int, what: str) -> Iterator[S
         progress(count, total)
         yield sighting
     if count != total:
-        many = "more" if count > total else str(count)
-        raise InputError(
-            "frame_count",
-            f"{what}: the video has {many} frames, its frame table {total}",
-            value=count,
-            limit=total,
-        )
+        many = f"more than {total}" if count > total else str(count)
+        message = f"{what}: the video has {many} frames, its frame table has {total} rows"
+        raise InputError("frame_count", message, value=count, limit=total)
 
 
 def _gather(found: list[Found], frames: int, backend: str, imputed: tuple[int, ...]) -> Landmarks:

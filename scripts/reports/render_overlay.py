@@ -188,7 +188,7 @@ def draw_overlay(
     # The decimal that a person wrote: the float 0.2 lies a little beyond the fifth frame of 25 fps.
     end = Fraction(str(seconds))
     with VideoReader(video) as reader:
-        period = 1 / Fraction(reader.stream.average_rate)
+        period = 1 / Fraction(reader.stream.average_rate or 25)
         for frame, coded in enumerate(reader):
             time = instant_of(coded)
             if time is None or time >= end:
@@ -285,8 +285,8 @@ class OverlayWriter:
 def render_overlay(video: Path, sound: Path, landmarks: Path, out_video: Path, *, seconds: float) -> None:
     """Draw `landmarks` into the first `seconds` of `video` and put the sound beside it.
 
-    video, sound: conformed, so both begin at time 0; of zero bytes where they failed. A failed video becomes a
-    card of a second that says so.
+    video, sound: conformed, so both begin at time 0; of zero bytes where they failed. A failed video becomes
+    a card of a second that says so.
     """
     signal, rate_hz = read_sound(sound, seconds)
     if video.stat().st_size:

@@ -22,13 +22,14 @@ from rosbags.typesys.msg import normalize_msgtype
 from scripts.common.errors import InputError
 from scripts.sources.known_types import known_types
 from scripts.sources.message_layout import Leaf, list_leaves
+from scripts.sources.ros1_messages import read_messages
 
 METADATA = "metadata.yaml"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _IDL_LINE = "=" * 80 + "\n"
 
 # Key of the connection, log time, bytes.
-Message = tuple[int, int, bytes]
+Message = tuple[int, int, bytes | memoryview]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,12 @@ class Bag:
         """Messages of one reader; errors of this generator are the bag's, those of its consumer do not come here."""
         count = 0
         try:
-            for connection, log_ns, raw in _unpacked(reader.messages(connections, start, stop)):
+            messages: Iterator[tuple[Connection, int, bytes | memoryview]]
+            if isinstance(reader, Reader1):
+                messages = read_messages(reader, connections, start, stop)
+            else:
+                messages = _unpacked(reader.messages(connections, start, stop))
+            for connection, log_ns, raw in messages:
                 count += 1
                 yield id(connection), log_ns, raw
         except Exception as error:

@@ -30,6 +30,9 @@ CHOICES = {
 }
 NAMED = "named in the config"
 
+# Reading goes on so much beyond a stop, for what is stored out of order.
+MARGIN_S = 5
+
 # A packet without a time.
 NO_TIME = np.iinfo(np.int64).min
 
@@ -120,11 +123,23 @@ class PacketTable:
         return shown
 
 
-def scan_packets(container: InputContainer, streams: list[Stream]) -> dict[int, PacketTable]:
-    """The packets of each of `streams`, by its index; one pass over the file, nothing is decoded."""
+def scan_packets(container: InputContainer, streams: list[Stream], stop_s: float) -> dict[int, PacketTable]:
+    """The packets of each of `streams`, by its index; one pass over the file, nothing is decoded.
+
+    stop_s: packets that come later than this after the first of their stream are not wanted; 0: all are.
+    """
     rows: dict[int, list[tuple[int, int, bool, bool, bool]]] = {stream.index: [] for stream in streams}
+    ends: dict[int, Fraction] = {}
+    ended: set[int] = set()
     for packet in packets(container, streams):
         if packet.size:
+            if stop_s and packet.dts is not None:
+                place = packet.dts * tick_of(packet.stream)
+                end = ends.setdefault(packet.stream.index, place + Fraction(stop_s) + MARGIN_S)
+                if place > end:
+                    ended.add(packet.stream.index)
+                    if len(ended) == len(rows):
+                        break
             pts = NO_TIME if packet.pts is None else packet.pts
             row = (pts, packet.duration or 0, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
             rows[packet.stream.index].append(row)

@@ -1,101 +1,19 @@
 """Exports every stream of a bag in one pass: packets as they are, with true times; sounds with their clocks."""
 
-import logging
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
-
-from scripts.common import atomic, ledger, manifest
-from scripts.common.empty import write_empty
+from scripts.common import ledger, manifest
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
 from scripts.common.names import nearest
 from scripts.sources.bag_reader import Bag, Topic
+from scripts.sources.bag_streams import Declared, Taker
 from scripts.sources.carriers import PICTURES, SOUND_INFO, SOUNDS, Carrier, recognise
-from scripts.sources.message_layout import CorruptMessage, Read, compile_reader
-from scripts.sources.picture_stream import PictureStream, counted
-from scripts.sources.sound_stream import SoundStream
+from scripts.sources.message_layout import compile_reader
 
-# A larger message is left out: no picture and no block of sound is so large.
-MAX_MESSAGE_BYTES = 256 * 2**20
 # A recording that begins later than its bag is read from so much before: encoded video begins with a keyframe.
 PRE_ROLL_S = 10.0
-SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
-
-log = logging.getLogger("rushes")
-
-
-@dataclass
-class Declared:
-    """A camera (kind "video") or microphone ("sound") of the rig, on its way from topic to file.
-
-    media, table: its two outputs. writer: takes its messages. error: why it cannot be had. entry: for the manifest.
-    """
-
-    name: str
-    kind: str
-    setting: dict[str, Any]
-    media: Path
-    table: Path
-    writer: PictureStream | SoundStream | None = None
-    error: InputError | None = None
-    count: int = 0
-    note: str = ""
-    entry: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def topic(self) -> str:
-        """Name of its topic."""
-        return str(self.setting["topic"])
-
-    def fail(self, error: InputError) -> None:
-        """Give it up: its outputs become whole and empty."""
-        if self.writer is not None:
-            self.writer.discard()
-        self.writer, self.error = None, error
-        self.entry = manifest.failed_entry(self.kind, error.reason, error.message, topic=self.topic)
-        for path in (self.media, self.table):
-            atomic.remove(path)
-            write_empty(path, path.name)
-
-    def row(self, recording: str) -> ledger.Row:
-        """Its row of the ledger."""
-        if self.error is not None:
-            reason, message = self.error.reason, self.error.message
-            return ledger.Row("export_bag", recording, self.name, "failed", reason, message=message)
-        return ledger.Row("export_bag", recording, self.name, "written", value=self.count, message=self.note)
-
-
-@dataclass(frozen=True)
-class Taker:
-    """Gives the messages of one connection to one stream."""
-
-    stream: Declared
-    carrier: Carrier
-    read: Read
-
-    def take(self, log_ns: int, raw: bytes) -> None:
-        """Take a message; what cannot be read is counted by the stream."""
-        writer = self.stream.writer
-        if writer is None:
-            return
-        try:
-            if len(raw) > MAX_MESSAGE_BYTES:
-                writer.skip(f"larger than {MAX_MESSAGE_BYTES // 2**20} MB")
-            elif self.carrier.kind == SOUND_INFO:
-                assert isinstance(writer, SoundStream)
-                writer.take_info(self.carrier, self.read(raw))
-            else:
-                writer.take(self.carrier, log_ns, self.read(raw))
-        except CorruptMessage:
-            writer.skip("corrupt")
-        except InputError as error:
-            self.stream.fail(error)
-        except av.FFmpegError as error:
-            self.stream.fail(InputError("undecodable", f"its pictures cannot be written: {error.strerror}"))
 
 
 def export_bag(
@@ -121,19 +39,122 @@ def export_bag(
     InputError if the bag itself cannot be read.
     """
     streams = [
-        *_declare("video", cameras, out_videos, out_frames),
-        *_declare("sound", microphones, out_sounds, out_clocks),
+        Declared(name, kind, setting, media, table)
+        for kind, settings, all_media, tables in (
+            ("video", cameras, out_videos, out_frames),
+            ("sound", microphones, out_sounds, out_clocks),
+        )
+        for (name, setting), media, table in zip(settings.items(), all_media, tables, strict=True)
     ]
     try:
         with Bag(bag) as source:
             start_ns = source.start_ns + round(start_s * 1e9) if start_s else 0
             stop_ns = source.start_ns + round(stop_s * 1e9) if stop_s else None
-            for stream in streams:
-                _open(stream, source, crf, start_ns)
-            takers = _find_takers(streams, source)
-            _feed(source, takers, start_ns, stop_ns)
+            takers = _find_takers(streams, source, crf, start_ns)
+            _read(source, takers, start_ns, stop_ns)
             topics = _list_topics(source, takers)
-    finally:
+    except BaseException:
         for stream in streams:
-            if stream.writer is not None and not topics_read(stream):
-                ...
+            stream.discard()
+        raise
+    for stream in streams:
+        stream.finish(start_ns, stop_ns)
+    manifest.write(
+        out_manifest,
+        recording=recording,
+        source=bag,
+        streams={stream.name: stream.entry for stream in streams},
+        topics=topics,
+        warnings=[f"{stream.name}: {note}" for stream in streams for note in stream.notes],
+    )
+    ledger.write(out_ledger, [stream.row(recording) for stream in streams])
+
+
+def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int) -> dict[int, list[Taker]]:
+    """Who takes the messages of which connection. A stream without a fitting topic fails here."""
+    takers: dict[int, list[Taker]] = {}
+    for stream in streams:
+        try:
+            topic = _find_topic(stream, bag)
+            stream.open(topic, crf, start_ns)
+            _add_takers(stream, bag, topic, PICTURES if stream.kind == "video" else SOUNDS, takers)
+            if stream.kind == "sound":
+                for info in _find_infos(stream, bag):
+                    _add_takers(stream, bag, info, (SOUND_INFO,), takers)
+        except InputError as error:
+            stream.fail(error)
+    return takers
+
+
+def _find_topic(stream: Declared, bag: Bag) -> Topic:
+    """The stream's topic. Raises InputError that names what the bag has instead."""
+    kinds, what = (PICTURES, "pictures") if stream.kind == "video" else (SOUNDS, "sound")
+    topic = bag.topics.get(stream.topic)
+    if topic is not None and any(_carrier(bag, key, kinds) for key in topic.connections):
+        return topic
+    others = [name for name, other in bag.topics.items() if any(_carrier(bag, k, kinds) for k in other.connections)]
+    hint = nearest(stream.topic, others) or f"; none of the bag's {len(bag.topics)} topics carries {what}"
+    if topic is None:
+        raise InputError("no_topic", f"the bag has no topic `{stream.topic}`{hint}")
+    raise InputError("unsupported", f"its topic `{topic.name}` carries {topic.type}, no known {what}{hint}")
+
+
+def _find_infos(stream: Declared, bag: Bag) -> list[Topic]:
+    """Topics that say what the sound is: the one in the rig, else those beside the sound's own."""
+    named = stream.setting.get("info_topic")
+    if named:
+        if named not in bag.topics:
+            raise InputError("no_topic", f"the bag has no topic `{named}`{nearest(named, bag.topics)}")
+        return [bag.topics[named]]
+    folder = stream.topic.rpartition("/")[0]
+    return [t for t in bag.topics.values() if t.name.rpartition("/")[0] == folder and t.type.endswith("Info")]
+
+
+def _add_takers(
+    stream: Declared, bag: Bag, topic: Topic, kinds: tuple[str, ...], takers: dict[int, list[Taker]]
+) -> None:
+    for key in topic.connections:
+        carrier = _carrier(bag, key, kinds)
+        if carrier:
+            read = compile_reader(bag.leaves(key), tuple(carrier.fields.values()), cdr=bag.cdr)
+            takers.setdefault(key, []).append(Taker(stream, carrier, read))
+
+
+def _carrier(bag: Bag, key: int, kinds: tuple[str, ...]) -> Carrier | None:
+    carrier = recognise(bag.leaves(key))
+    return carrier if carrier and carrier.kind in kinds else None
+
+
+def _read(bag: Bag, takers: dict[int, list[Taker]], start_ns: int, stop_ns: int | None) -> None:
+    """Give every message to its takers: the one pass."""
+    wanted = [topic for topic in bag.topics.values() if not takers.keys().isdisjoint(topic.connections)]
+    if not wanted:
+        return
+    total = sum(topic.messages for topic in wanted)
+    read_from = start_ns - round(PRE_ROLL_S * 1e9) if start_ns else None
+    for count, (key, log_ns, raw) in enumerate(bag.messages((t.name for t in wanted), read_from, stop_ns)):
+        for taker in takers[key]:
+            taker.take(log_ns, raw)
+        if count % 1024 == 0:
+            progress(count, total, "messages")
+
+
+def _list_topics(bag: Bag, takers: dict[int, list[Taker]]) -> list[dict[str, Any]]:
+    """The topics of the bag for the manifest, and why each was taken or not."""
+    found = []
+    for topic in bag.topics.values():
+        names = sorted({taker.stream.name for key in topic.connections for taker in takers.get(key, ())})
+        found.append(
+            {
+                "name": topic.name,
+                "type": topic.type,
+                "messages": topic.messages,
+                "taken": bool(names),
+                "why": f"for {', '.join(names)}" if names else "no camera or microphone of the rig names it",
+            }
+        )
+    return found
+
+
+if __name__ == "__main__":
+    run(export_bag)

@@ -77,8 +77,11 @@ class Sources:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_tracks(source: list[Path], tracks: list[Track]) -> Sources:
-    """Find the stream of each track and when it starts; one that cannot be found gets its `error`."""
+def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> Sources:
+    """Find the stream of each track and when it starts; one that cannot be found gets its `error`.
+
+    stop_s: nothing is wanted that comes later; 0: all.
+    """
     found = Sources()
     for track in tracks:
         if track.file < 0:
@@ -91,14 +94,16 @@ def find_tracks(source: list[Path], tracks: list[Track]) -> Sources:
         own = [track for track in tracks if track.file == index]
         try:
             with open_media(path) as container:
-                _find_in(container, path.name, own, found)
+                _find_in(container, path.name, own, found, stop_s)
         except InputError as error:
             for track in own:
                 track.error = error
     return found
 
 
-def _find_in(container: InputContainer, name: str, tracks: list[Track], found: Sources) -> None:
+def _find_in(
+    container: InputContainer, name: str, tracks: list[Track], found: Sources, stop_s: float
+) -> None:
     taken: dict[int, str] = {}
     for track in tracks:
         try:
@@ -115,15 +120,14 @@ def _find_in(container: InputContainer, name: str, tracks: list[Track], found: S
         except InputError as error:
             track.error = error
     cameras = [track for track in tracks if track.kind == "video" and track.error is None]
-    scanned = (
-        scan_packets(container, [container.streams[track.stream] for track in cameras]) if cameras else {}
-    )
+    streams = [container.streams[track.stream] for track in cameras]
+    scanned = scan_packets(container, streams, stop_s) if streams else {}
     for track in cameras:
         table = track.packets = scanned[track.stream]
         times = table.pts[table.shown]
         track.start_ns = int(rescale(times.min(), table.time_base, NS)) if len(times) else 0
         promised = container.streams[track.stream].frames
-        if promised > len(table):
+        if promised > len(table) and not stop_s:
             found.warnings.append(
                 f"{track.name}: {name} promises {promised} pictures and holds {len(table)}: it was cut off; "
                 "what is there is taken"
@@ -131,16 +135,11 @@ def _find_in(container: InputContainer, name: str, tracks: list[Track], found: S
     found.topics += [_topic(stream, name, tracks, scanned) for stream in container.streams]
 
 
-def cut_of(tracks: list[Track], preview_s: float, start_s: float | None, stop_s: float | None) -> Cut:
-    """The wanted stretch on the recording's clock; its seconds count from the earliest start of any track."""
-    starts = [track.start_ns for track in tracks if track.error is None]
-    if not starts or (start_s is None and stop_s is None and not preview_s):
-        return Cut()
-    origin = min(starts)
-    start = None if start_s is None else origin + round(start_s * NS)
-    stops = [] if stop_s is None else [stop_s]
-    stops += [(start_s or 0) + preview_s] if preview_s else []
-    return Cut(start, origin + round(min(stops) * NS) if stops else None)
+def cut_of(tracks: list[Track], start_s: float, stop_s: float) -> Cut:
+    """The wanted part on the recording's clock, from seconds after the earliest start of any track."""
+    origin = min((track.start_ns for track in tracks if track.error is None), default=0)
+    start, stop = (origin + round(second * NS) if second else None for second in (start_s, stop_s))
+    return Cut(start, stop)
 
 
 def sound_alone(container: InputContainer) -> bool:

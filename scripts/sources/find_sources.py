@@ -16,10 +16,10 @@ from av.stream import Disposition
 from scripts.common.errors import InputError
 from scripts.common.job import progress
 from scripts.common.names import is_stream_name
-from scripts.common.recordings import BAG_ENDINGS
 from scripts.sources.bag_reader import METADATA, Bag
 from scripts.sources.carriers import recognise
 
+BAG_ENDINGS = (".bag", ".mcap", ".db3")
 VIDEO_ENDINGS = {
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),
     *(".wmv", ".flv", ".mts", ".m2ts", ".3gp", ".ogv", ".mxf"),
@@ -139,16 +139,14 @@ def _list_folders(folder: str, results: str, unreadable: list[LeftOut]) -> Itera
             if real not in seen:
                 seen.add(real)
                 folders.append(name)
-        yield (
-            ("" if place == "." else place.removeprefix("./")),
-            sorted(n for n in names if not n.startswith(".")),
-        )
+        shown = sorted(name for name in names if not name.startswith("."))
+        yield "" if place == "." else place.removeprefix("./"), shown
 
 
 def _look_into(folder: str, names: list[str]) -> Iterator[Found]:
-    if METADATA in names and any(name.endswith(BAG_ENDINGS) for name in names):
+    if METADATA in names and any(_is_bag(name) for name in names):
         yield _open_bag(folder or ".")
-        names = [name for name in names if not name.endswith(BAG_ENDINGS)]
+        names = [name for name in names if not _is_bag(name)]
     videos: dict[str, bool] = {}
     for name in names:
         path = os.path.join(folder, name)
@@ -156,9 +154,9 @@ def _look_into(folder: str, names: list[str]) -> Iterator[Found]:
         reason = next((why for end, why in UNREADABLE_BAGS.items() if name.lower().endswith(end)), "")
         if reason:
             yield LeftOut(path, reason)
-        elif ending in {*BAG_ENDINGS, *VIDEO_ENDINGS} and not os.path.isfile(path):
+        elif (_is_bag(name) or ending in VIDEO_ENDINGS) and not os.path.isfile(path):
             yield LeftOut(path, "it is no file, or a link to none")
-        elif ending in BAG_ENDINGS:
+        elif _is_bag(name):
             yield _open_bag(path)
         elif ending in VIDEO_ENDINGS:
             try:
@@ -188,22 +186,24 @@ def _pair(folder: str, names: list[str], videos: dict[str, bool]) -> Iterator[Fo
             with_sound = (camera for camera, files in sessions[session].items() if videos[files[0]])
             microphone = patterns.get(next(with_sound, ""), "")
         yield CameraSet(folder or ".", session, patterns, microphone)
+    sidecars = dict(map(os.path.splitext, (n for n in names if n.lower().endswith(SIDECAR_ENDING))))
+    landmarks = {name for name in names if name.endswith(LANDMARK_ENDINGS)}
     for name, has_sound in videos.items():
         if patterns and name in session_of:
             continue
         stem = os.path.splitext(name)[0]
-        beside = [other for other in names if os.path.splitext(other)[0] == stem]
-        sidecar = next(
-            (e for e in (os.path.splitext(n)[1] for n in beside) if e.lower() == SIDECAR_ENDING), ""
-        )
-        given = next((stem + ending for ending in LANDMARK_ENDINGS if stem + ending in names), "")
+        given = next((stem + ending for ending in LANDMARK_ENDINGS if stem + ending in landmarks), "")
         yield VideoFound(
             source=os.path.join(folder, name),
             has_sound=has_sound,
-            sidecar=sidecar,
+            sidecar=sidecars.get(stem, ""),
             landmarks=os.path.join(folder, given) if given else "",
             session=session_of.get(name, ""),
         )
+
+
+def _is_bag(name: str) -> bool:
+    return name.lower().endswith(BAG_ENDINGS)
 
 
 def _open_bag(path: str) -> BagFound | LeftOut:

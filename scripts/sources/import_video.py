@@ -43,16 +43,16 @@ def import_video(
     recording: str,
     cameras: dict[str, dict[str, Any]],
     microphones: dict[str, dict[str, Any]],
-    preview_s: float,
-    start_s: float | None = None,
-    stop_s: float | None = None,
+    start_s: float = 0.0,
+    stop_s: float = 0.0,
 ) -> None:
     """Import the streams that `cameras` and `microphones` name, in the order of the outputs.
 
-    Each names its file by `file`, an index into `source` (-1: no file was found), and may name its `stream`
-    by its index in the file; a microphone may have `latency_ms`. start_s, stop_s: the wanted stretch, from
-    the earliest start of any stream; preview_s: at most so much of it, 0 for all. A stream that cannot be had
-    is a row of the ledger; InputError is raised if that holds for all.
+    Each names its file by `file`, an index into `source` (-1: no file was found), and may name its `stream` by
+    its index in the file; a microphone may have `latency_ms`. start_s, stop_s: the part that is wanted, seconds
+    after the earliest start of any stream, 0: all.
+    A stream that cannot be had is a `failed` row and has whole, empty outputs. Raises InputError if that holds
+    for all, and for the same cause.
     """
     pictures = [
         Track(name, "video", cameras[name], video, table)
@@ -63,8 +63,8 @@ def import_video(
         for name, sound, clock in zip(microphones, out_sounds, out_clocks, strict=True)
     ]
     tracks = [*pictures, *sounds]
-    found = find_tracks(source, tracks)
-    cut = cut_of(tracks, preview_s, start_s, stop_s)
+    found = find_tracks(source, tracks, stop_s)
+    cut = cut_of(tracks, start_s, stop_s)
     for index, path in enumerate(source):
         own = [track for track in tracks if track.file == index and track.error is None]
         if own:
@@ -92,7 +92,7 @@ def import_video(
 
 
 def import_tracks(path: Path, tracks: list[Track], cut: Cut, warnings: list[str]) -> None:
-    """Import the tracks of one file: its packets are read once, then each copy is decoded."""
+    """Import the tracks of one file in one pass over its packets; then each copy is decoded."""
     copies: dict[str, PictureCopy] = {}
     heard: dict[str, SoundTrack] = {}
     with open_media(path) as container:

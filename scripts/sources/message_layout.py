@@ -12,7 +12,7 @@ from typing import Any
 
 # Field descriptions as rosbags parses them: type name -> (constants, [(field name, description)]).
 Types = dict[str, Any]
-Read = Callable[[bytes], tuple[Any, ...]]
+Read = Callable[[bytes | memoryview], tuple[Any, ...]]
 
 # rosbags' Nodetype.
 _BASE, _NAME, _ARRAY, _SEQUENCE = 1, 2, 3, 4
@@ -86,7 +86,7 @@ def compile_reader(fields: list[Leaf], wanted: tuple[str, ...], *, cdr: bool) ->
     # Their bytes would come in the wrong order.
     wide = any(leaf.count == 0 and leaf.kind[-1] in "246" for leaf in fields if leaf.path in wanted)
 
-    def read(raw: bytes) -> tuple[Any, ...]:
+    def read(raw: bytes | memoryview) -> tuple[Any, ...]:
         if raw[:2] == b"\0\1":
             return _as_tuple(choose(_cut(memoryview(raw)[4:], little, align=3)))
         if raw[:2] == b"\0\0" and not wide:

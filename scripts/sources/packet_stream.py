@@ -37,6 +37,7 @@ class PacketStream:
         self._head: list[Packet] = []
         self._writer: PacketWriter | None = None
         self._reorder = 0
+        self._flags_right = 0
         self._size = (0, 0)
         self._sets = b""
         self._changed = 0
@@ -56,7 +57,7 @@ class PacketStream:
         if stamp_ns == last_stamp_ns and counter == last_counter and data == last_data:
             self._dropped["sent twice"] += 1
             return
-        key = keyframe if keyframe else annex_b.is_keyframe(data, self._codec)
+        key = self._is_key(data, keyframe)
         if self._writer is None and not self._head and not (key and annex_b.parameter_sets(data, self._codec)):
             self._dropped["before the first keyframe"] += log_ns >= self._start_ns
             return
@@ -69,6 +70,14 @@ class PacketStream:
         self._head.append(packet)
         if len(self._head) >= HEAD_PACKETS and log_ns >= self._start_ns:
             self._open()
+
+    def _is_key(self, data: memoryview, flag: bool | None) -> bool:
+        """Whether a packet is a keyframe: its flag is believed when it has been right for HEAD_PACKETS."""
+        if flag or (flag is not None and self._flags_right >= HEAD_PACKETS):
+            return bool(flag)
+        key = annex_b.is_keyframe(data, self._codec)
+        self._flags_right = 0 if key or flag is None else self._flags_right + 1
+        return key
 
     def finish(self) -> Video:
         """Close the file. Raises InputError where no picture could be written."""

@@ -24,16 +24,8 @@ PREFERRED = (PACKET, COMPRESSED, IMAGE)
 PLAIN_PARTS = {
     *("image", "images", "image_raw", "image_color", "image_mono", "image_rect", "image_rect_color"),
     *("image_rect_raw", "raw", "video", "compressed_image", "compressed_video", "raw_image"),
-    *(
-        "audio",
-        "audio_stamped",
-        "audio_raw",
-        "raw_audio",
-        "audio_data",
-        "compressed_audio",
-        "sound",
-        "stamped",
-    ),
+    *("audio", "audio_stamped", "audio_raw", "raw_audio", "audio_data", "compressed_audio"),
+    *("sound", "stamped"),
     *TRANSPORTS,
 }
 _NO_RECORDING = re.compile(r"[^\w.+=@-]+")
@@ -75,8 +67,8 @@ def propose(found: Iterable[Found], folder: str, known: Mapping[str, Entry]) -> 
     for source in sources:
         if isinstance(source, LeftOut):
             left_out.append(source)
-        elif not fits_cell(source.source):
-            left_out.append(LeftOut(source.source, "its name cannot stand in a sheet: rename it"))
+        elif reason := why_unfit(source.source) or why_unfit(getattr(source, "session", "")):
+            left_out.append(LeftOut(source.source, reason))
         else:
             entry, notes = _rig_of(source, videos)
             if entry["cameras"] or entry["microphones"]:
@@ -94,7 +86,7 @@ def sheet_text(proposal: Proposal, folder: str, rigs_file: str) -> str:
     """The sheet, tab-separated, with remarks as comments."""
     lines = [
         f"# Proposed by `snakemake scan` from {printable(folder)}: {len(proposal.rows)} recordings.",
-        f"# {f'Their rigs stand in {rigs_file}.' if rigs_file else 'Their rigs stand in the config.'}",
+        f"# Their rigs stand in {rigs_file or 'the config'}.",
         "# Fill in `subject`: nobody stands in two splits. Without one, each recording is its own subject.",
         "\t".join(COLUMNS),
     ]
@@ -103,19 +95,15 @@ def sheet_text(proposal: Proposal, folder: str, rigs_file: str) -> str:
         if row.note and row.note != note:
             lines.append(f"# {row.note}")
         note = row.note
-        lines.append(
-            "\t".join([row.recording, row.rig, row.source, "", row.session, row.landmarks]).rstrip("\t")
-        )
+        cells = [row.recording, row.rig, row.source, "", row.session, row.landmarks]
+        lines.append("\t".join(cells).rstrip("\t"))
     lines += [f"# left out: {printable(gone.source)}: {printable(gone.reason)}" for gone in proposal.left_out]
     return "\n".join(lines) + "\n"
 
 
 def rigs_text(proposal: Proposal, sheet: str) -> str:
     """The rigs that the config lacks, as its section `rigs`."""
-    lines = [
-        f"# The rigs of {sheet}, for the section `rigs` of the config. Rename them as you like, there, too."
-    ]
-    lines.append("rigs:")
+    lines = [f"# The rigs of {sheet}, for the section `rigs` of the config.", "rigs:"]
     for name, entry in proposal.rigs.items():
         lines += [f"  # {printable(note)}" for note in proposal.notes.get(name, [])]
         text = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=100)
@@ -139,7 +127,8 @@ def short_names(
     """A name for each path: its shortest ending that no other has, numbered where whole paths are equal."""
     depths = [1] * len(paths)
     while True:
-        names = [clean("_".join(path[-depth:])) for path, depth in zip(paths, depths, strict=True)]
+        endings = [path[-depth:] for path, depth in zip(paths, depths, strict=True)]
+        names = [clean("_".join(filter(None, map(clean, ending)))) for ending in endings]
         counts: dict[str, int] = {}
         for name in names:
             counts[_folded(name)] = counts.get(_folded(name), 0) + 1
@@ -156,13 +145,15 @@ def short_names(
     return [_numbered(name or "unnamed", used) for name in names]
 
 
-def fits_cell(text: str) -> bool:
-    """Whether `text` comes back from a sheet as it went in."""
+def why_unfit(path: str) -> str:
+    """Why `path` would not come back from a sheet as it is, or could not be used; "" if it is fit."""
     try:
-        text.encode()
+        path.encode()
     except UnicodeEncodeError:
-        return False
-    return text == text.strip() and not set("\t\r\n\0") & set(text)
+        return "its name is no UTF-8: rename it"
+    if path != path.strip() or set("\t\r\n\0") & set(path):
+        return "a sheet cannot hold its name (tabs, line breaks, spaces at an end): rename it"
+    return "Snakemake reads { and } in its name as wildcards: rename it" if set("{}") & set(path) else ""
 
 
 def printable(text: str) -> str:
@@ -270,11 +261,12 @@ def _row(source: BagFound | VideoFound | CameraSet, name: str, rig: str) -> Row:
     session, landmarks, note = "", "", ""
     if isinstance(source, VideoFound):
         session = recording_name(source.session)
-        landmarks = source.landmarks if fits_cell(source.landmarks) else ""
+        landmarks = source.landmarks
         if session:
+            shown = printable(source.session)
             note = (
-                f"cameras of session {printable(source.session)}, each a recording of its own; to make one of "
-                "them, give each session a folder of its own, with one file a camera"
+                f"cameras of session {shown}, each a recording of its own: to make them one, "
+                "give each session its own folder, with one file a camera"
             )
     elif isinstance(source, CameraSet):
         session = recording_name(source.session)

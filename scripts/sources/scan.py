@@ -32,7 +32,7 @@ def scan(*, folder: str, sheet: str, results: str, rigs: Mapping[str, Any]) -> N
     """
     if not folder:
         raise RunError("which folder? Say it by: snakemake scan --cores 1 --config folder=PATH")
-    folder = os.path.expanduser(folder).rstrip("/") or "/"
+    folder = str(Path(folder).expanduser())
     if not os.path.isdir(folder):
         raise RunError(f"folder: {printable(folder)} is no folder")
     found = list(find_sources(folder, results))

@@ -47,7 +47,7 @@ class SoundStream:
     """Takes the messages of a microphone and writes its sound to `path`.
 
     stamp: "auto", "block_start" or "block_end"; latency_ms: constant delay of the device; rate_hz, channels,
-    sample_format: where the bag does not say.
+    sample_format: where the bag does not say; start_ns: log time from which it is wanted.
     """
 
     def __init__(
@@ -59,10 +59,12 @@ class SoundStream:
         rate_hz: int = 0,
         channels: int = 0,
         sample_format: str = "",
+        start_ns: int = 0,
     ) -> None:
         self._writer = SoundWriter(path)
         self._stamp = stamp
         self._latency_ms = latency_ms
+        self._start_ns = start_ns
         self._told = Form(rate_hz, channels, format_named(sample_format) or "")
         self._form: Form | None = None
         self._said: list[Any] = []
@@ -70,13 +72,13 @@ class SoundStream:
         self._stamp_ns = array("q")
         self._bytes = array("q")
         self._mp3 = 0
-        self._messages = 0
         self._dropped: Counter[str] = Counter()
         self._stamps: Counter[str] = Counter()
 
     def take(self, carrier: Carrier, log_ns: int, values: tuple[Any, ...]) -> None:
         """Take a message: the values of its carrier's fields, in their order. Raises InputError for what is no PCM."""
-        self._messages += 1
+        if log_ns < self._start_ns:
+            return
         value = dict(zip(carrier.fields, values, strict=True))
         if self._stamp == "auto":
             self._stamp = carrier.stamp
@@ -113,7 +115,6 @@ class SoundStream:
 
     def skip(self, why: str) -> None:
         """Count a message that could not be read."""
-        self._messages += 1
         self._dropped[why] += 1
 
     def finish(self) -> Sound:

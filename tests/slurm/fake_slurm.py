@@ -1,4 +1,4 @@
-"""A SLURM of one machine, for tests without SLURM: it runs jobs as local processes and writes down every call.
+"""A SLURM of one machine, for tests without SLURM: it runs jobs as local processes and notes every call.
 
 The commands are links to this file, named sbatch, squeue, …; FAKE_SLURM names the folder of its state:
 `calls.jsonl` (one JSON list a call) and `jobs/<id>.json`. A minute of a job's time limit lasts

@@ -1,8 +1,9 @@
-"""A controller that is killed while its cluster jobs run: the same command finishes the work, with its records."""
+"""A controller is killed while its cluster jobs run: the same command finishes the work, with its records."""
 
 import base64
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_jobs_of_a_killed_run_are_stopped_and_done_again(cluster, folder):
 
     status, output = cluster.snakemake(folder, "--config", "factor=1", "nap=0")
     assert status == 0, output
-    assert "Stopped what a killed run had left: 3 cluster jobs" in output
+    assert "Stopped what a killed run had left" in output
     assert not set(orphans) & set(cluster.queue().splitlines())
     assert all(has_record(folder, output) for output in results(folder))
 
@@ -100,7 +101,7 @@ def test_what_outlived_its_run_is_made_again_with_a_record(cluster, folder):
     assert not any(has_record(folder, output) for output in left)
 
     _, dry = cluster.snakemake(folder, "-n", *same)
-    assert "part          3" in dry
+    assert re.search(r"^part +3$", dry, re.MULTILINE), dry
 
     status, output = cluster.snakemake(folder, *same)
     assert status == 0, output
@@ -110,4 +111,4 @@ def test_what_outlived_its_run_is_made_again_with_a_record(cluster, folder):
     _, again = cluster.snakemake(folder, *same)
     assert "Nothing to be done" in again
     _, changed = cluster.snakemake(folder, "-n", "--config", "factor=2", "nap=3")
-    assert "part          3" in changed
+    assert re.search(r"^part +3$", changed, re.MULTILINE), changed

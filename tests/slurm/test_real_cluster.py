@@ -20,7 +20,9 @@ rule gpu:
 rule late:
     output: "late"
     resources: mem_mb=200, runtime=lambda wildcards, attempt: attempt
-    shell: "test {resources.runtime} -gt 1 || sleep 600; squeue --jobs $SLURM_JOB_ID --noheader --format %l > {output}"
+    shell:
+        "test {resources.runtime} -gt 1 || sleep 600; "
+        "squeue --jobs $SLURM_JOB_ID --noheader --format %l > {output}"
 """
 
 

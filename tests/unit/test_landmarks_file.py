@@ -13,7 +13,13 @@ def some(frame: list[int], track: list[int], frames: int = 10) -> Landmarks:
     count = len(frame)
     points = np.random.default_rng(0).uniform(0, 100, (count, POINTS, 2))
     return Landmarks.make(
-        np.array(frame), np.array(track), points, np.ones(count), frames=frames, backend="given", imputed=(60, 64)
+        np.array(frame),
+        np.array(track),
+        points,
+        np.ones(count),
+        frames=frames,
+        backend="given",
+        imputed=(60, 64),
     )
 
 

@@ -90,7 +90,7 @@ def is_coloured(picture: np.ndarray, x: float, y: float) -> bool:
 
 @pytest.fixture(scope="module")
 def conformed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two seconds, 1280 x 720, a face in each frame but frame 5, a beep at BEEP_S; an overlay of one second."""
+    """Two seconds, 1280 x 720, a face in all frames but frame 5, a beep at BEEP_S; an overlay of 1 s."""
     folder = tmp_path_factory.mktemp("conformed")
     paths = {
         "video": folder / "front.mp4",

@@ -1,4 +1,4 @@
-"""Back ends of landmarks behind one interface: pictures and face boxes in, 68 points and a score a face out."""
+"""Back ends of landmarks behind one interface: pictures and face boxes in, points and scores out."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ class LandmarkNetwork(Protocol):
     def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks of one face in each picture, all in one go.
 
-        pictures: N times uint8 (height, width, 3), blue first.  boxes: float (N, 4), as a YuNet detector draws them.
+        pictures: N times uint8 (height, width, 3), blue first.  boxes: float (N, 4), as YuNet draws them.
         Returns points float32 (N, 68, 2) in pixels of the picture, and scores float32 (N,).
         """
         ...
@@ -31,7 +31,7 @@ class LandmarkNetwork(Protocol):
 def open_network(
     backend: str, weights: Path, *, accelerator: str, threads: int, precision: str
 ) -> LandmarkNetwork:
-    """The network of a back end. Raises RunError if the weights cannot be read or the accelerator is not there.
+    """The network of a back end. Raises RunError if the weights cannot be read or there is no such GPU.
 
     accelerator: "cpu", or "cuda…" for a GPU.  precision: "float32" or "bfloat16", heeded by `fan`.
     """
@@ -48,8 +48,10 @@ def open_network(
 
 
 def unreadable(weights: Path, what: str, error: Exception) -> RunError:
-    """The error for a weight file that is missing or broken; the first line of the library's words goes with it."""
+    """The error for a weight file that is missing or broken, with the first line of the library's words."""
     if not weights.is_file():
-        return RunError(f"{weights}: the weights of {what} are missing; name a folder that has them (models_dir)")
+        return RunError(
+            f"{weights}: the weights of {what} are missing; `models_dir` may name a folder with them"
+        )
     cause = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-    return RunError(f"{weights}: these are not the weights of {what}; remove the file and run again ({cause})")
+    return RunError(f"{weights}: not the weights of {what}; remove the file and run again ({cause})")

@@ -1,4 +1,4 @@
-"""Landmarks by face-alignment's FAN: its network, its crops and its reading of the heat maps, many faces at a time.
+"""Landmarks by face-alignment's FAN: its network, crops and reading of the heat maps, many faces at a time.
 
 The package itself runs one picture after the other; the points are the same.
 """
@@ -18,7 +18,7 @@ from scripts.faces.backends import unreadable
 MODULES = 4
 SIDE_PX = 256
 CELLS = 64
-# face-alignment's sizes: a box of YuNet has REFERENCE_SCALE / 200 of the crop's side, and hangs a little low in it.
+# face-alignment's sizes: a box of YuNet fills REFERENCE_SCALE / CROP_SCALE of the crop, a little below its middle.
 REFERENCE_SCALE = 165.0
 CROP_SCALE = 200.0
 CENTRE_RISE = 0.12
@@ -33,7 +33,7 @@ class Fan:
     least_score = 0.2
 
     def __init__(self, weights: Path, *, accelerator: str, threads: int, precision: str = "float32") -> None:
-        """precision: "float32", or "bfloat16" with channels last: less than half the work, points within a cell.
+        """precision: "float32", or "bfloat16" with channels last: half the work, points within a cell.
 
         Raises RunError if the weights cannot be read or there is no GPU where one was asked for.
         """
@@ -64,7 +64,7 @@ class Fan:
 
 
 def centres_and_scales(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where face-alignment puts its crop for boxes of YuNet: centres (N, 2) in px, and sides / CROP_SCALE (N,)."""
+    """Where face-alignment crops for boxes of YuNet: centres (N, 2) in px, and sides / CROP_SCALE (N,)."""
     boxes = boxes.astype(np.float64)
     sides = boxes[:, 2:] - boxes[:, :2]
     centres = boxes[:, 2:] - sides / 2.0
@@ -73,10 +73,10 @@ def centres_and_scales(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decode_maps(maps: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points from heat maps, as face-alignment reads them: the peak, a quarter cell towards its higher neighbour.
+    """Points from heat maps as face-alignment reads them: the peak, a quarter cell to its higher neighbour.
 
-    maps: float32 (N, 68, 64, 64).  Returns float32 (N, 68, 2), whole pixels towards zero as the package's, and the
-    mean height of the peaks, float32 (N,).
+    maps: float32 (N, 68, 64, 64).  Returns float32 (N, 68, 2), whole pixels towards zero as the package's, and
+    the mean height of the peaks, float32 (N,).
     """
     faces, points = maps.shape[:2]
     flat = maps.reshape(faces, points, CELLS * CELLS)
@@ -102,5 +102,5 @@ def _device(accelerator: str) -> torch.device:
     if not accelerator.startswith("cuda"):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise RunError("accelerator: cuda, but torch sees no GPU here; set `accelerator: cpu` or ask for a GPU")
+        raise RunError("`accelerator: cuda`, but torch sees no GPU here; set it to cpu, or ask for a GPU")
     return torch.device("cuda")

@@ -1,4 +1,4 @@
-"""Landmarks from a file, one face or several per source frame, brought onto the frames of the conformed video."""
+"""Landmarks from a file, one face or several per source frame, brought onto the conformed frames."""
 
 import zipfile
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ REASON = "bad_landmarks"
 class GivenLandmarks:
     """Rows of a file, sorted by frame; faces without a known point are left out.
 
-    frame: int64 (R,), source frame.  points: float32 (R, 68, 2).  score: float32 (R,), 1 where the file has none.
+    frame: int64 (R,), source frame.  points: float32 (R, 68, 2).  score: float32 (R,), 1 without one.
     frames: how many source frames the file speaks of; None where only its rows' own numbers are known.
     """
 
@@ -30,9 +30,10 @@ class GivenLandmarks:
 
 
 def read_given(path: Path) -> GivenLandmarks:
-    """Read .npy (F, 68, 2), .npz (`points` (F, 68, 2) or `pose` (F, 2, 68), perhaps `frame`, `score`) or py-feat's .csv.
+    """Read .npy (F, 68, 2), .npz (`points` as the npy, or `pose` (F, 2, 68)), or py-feat's .csv.
 
-    Without frame numbers row n is source frame n. NaN is no face. Raises InputError if it is anything else.
+    An npz may hold `frame` and `score` (F,), a csv the columns frame and FaceScore. Without frame numbers
+    row n is source frame n. NaN is no face. Raises InputError if it is anything else.
     """
     readers = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
     suffix = path.suffix.lower()
@@ -50,7 +51,7 @@ def read_given(path: Path) -> GivenLandmarks:
 def conform_given(given: GivenLandmarks, source_frame: np.ndarray, source_frames: int | None) -> Landmarks:
     """Each conformed frame gets the faces of the source frame that it shows; none outside the source.
 
-    source_frame: int (N,), of the conformed frame table, -1 outside.  source_frames: frames of the source, if known.
+    source_frame: int (N,), of the conformed frame table, -1 outside.  source_frames: their number, if known.
     Raises InputError if the file speaks of another number of frames.
     """
     shown = int(source_frame.max(initial=-1)) + 1
@@ -100,7 +101,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | N
     if isinstance(arrays, np.ndarray):
         raise InputError(REASON, "this holds a single array: name it .npy")
     with arrays:
-        frame, score = (arrays[name] if name in arrays else None for name in ("frame", "score"))
+        frame, score = (arrays.get(name) for name in ("frame", "score"))
         if "points" in arrays:
             return arrays["points"], frame, score
         if "pose" in arrays:
@@ -108,7 +109,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | N
             if pose.ndim != 3 or pose.shape[1:] != (2, POINTS):
                 raise InputError(REASON, f"`pose` has shape {pose.shape} instead of (frames, 2, {POINTS})")
             return pose.transpose(0, 2, 1), frame, score
-        raise InputError(REASON, f"neither `points` nor `pose` is among its arrays: {', '.join(arrays) or 'none'}")
+        raise InputError(REASON, f"no `points` or `pose` among its arrays: {', '.join(arrays) or 'none'}")
 
 
 def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
@@ -116,7 +117,8 @@ def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | N
     names = [f"{axis}_{point}" for axis in "xy" for point in range(POINTS)]
     missing = [name for name in names if name not in table.column_names]
     if missing:
-        raise InputError(REASON, f"{len(missing)} of the columns x_0 … y_{POINTS - 1} are missing, first `{missing[0]}`")
+        message = f"{len(missing)} of the columns x_0 … y_{POINTS - 1} are missing, first `{missing[0]}`"
+        raise InputError(REASON, message)
     columns = np.array([_numbers(table, name) for name in names]).reshape(2, POINTS, len(table))
     frame, score = (
         _numbers(table, name) if name in table.column_names else None for name in ("frame", "FaceScore")
@@ -144,8 +146,9 @@ def _checked(points: np.ndarray, frame: np.ndarray | None, score: np.ndarray | N
     number = np.arange(count) if frame is None else frame
     whole = np.isfinite(number) & (number >= 0) & (number == np.floor(number))
     if not whole.all():
-        raise InputError(REASON, f"`frame` is {number[~whole][0]} in row {np.flatnonzero(~whole)[0]}: no frame number")
-    known = np.where(np.isfinite(points), points, np.nan).astype(np.float32)
+        row = np.flatnonzero(~whole)[0]
+        raise InputError(REASON, f"`frame` is {number[row]} in row {row}: no frame number")
+    known: np.ndarray = np.where(np.isfinite(points), points, np.nan).astype(np.float32)
     faces = np.flatnonzero(np.isfinite(known).all(axis=2).any(axis=1))
     order = faces[np.argsort(number[faces], kind="stable")]
     scores = np.ones(count) if score is None else score

@@ -1,7 +1,7 @@
 """Landmarks by OpenSeeFace's network through onnxruntime: 66 measured points, and the two it does not know.
 
-The network looks at a face from brows to chin in 224 x 224 px and answers with 198 maps of 28 x 28: for each point
-how likely it lies in a cell, then how far below and how far right of the cell's corner.
+The network looks at a face from brows to chin in 224 x 224 px and answers with 198 maps of 28 x 28: how likely each
+point lies in a cell, then how far below and how far right of it.
 """
 
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ MARGIN = np.array([0.1, 0.125])
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
-# iBUG number of each of the network's points. It puts the corners of the mouth (48, 54) among the inner lip's points;
-# taking out 60 and 64 alone would turn the mouth by one point.
+# iBUG number of each of the network's points. It puts the corners of the mouth (48, 54) among the points of the
+# inner lip: with 60 and 64 merely left out, the mouth would be turned by one point.
 IBUG = np.r_[0:48, 49:54, 55:60, 48, 61:64, 54, 65:68]
-# The inner corners: from the outer corner this share of the way to the middle of the inner lip's next two points,
-# as in the tracks of another network (0.19 to 0.22 over 40 frames).
+# The inner corners: from the outer corner this share of the way to the middle of the next two points of the inner
+# lip, as in the tracks of another network (0.19 to 0.22 over 40 frames).
 INNER_CORNERS = {60: (48, 61, 67), 64: (54, 63, 65)}
 INNER_SHARE = 0.2
 
 
 class OpenSeeFace:
-    """OpenSeeFace's lm_model. Scores: mean height of the peaks, above 0.8 on good faces, below 0.4 on none."""
+    """OpenSeeFace's lm_model. Scores: mean height of the peaks, above 0.8 on faces, below 0.4 on none."""
 
     imputed = tuple(INNER_CORNERS)
     least_score = 0.5
@@ -48,7 +48,9 @@ class OpenSeeFace:
         # Waiting threads sleep instead of spinning: half the CPU time, and the same result.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         wanted = ["CUDAExecutionProvider"] if accelerator.startswith("cuda") else []
-        providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + ["CPUExecutionProvider"]
+        providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + [
+            "CPUExecutionProvider"
+        ]
         try:
             self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
         # onnxruntime's own exceptions share no other base.
@@ -78,7 +80,7 @@ def normalised(crops: np.ndarray) -> np.ndarray:
 
 
 def crop_corners(boxes: np.ndarray) -> np.ndarray:
-    """What the network is shown of each box: without the forehead, with margins. (N, 4) in; (N, 2, 2) low, high out."""
+    """What the network is shown of each box: no forehead, but margins. (N, 4) in; (N, 2, 2) low, high out."""
     low, high = boxes[:, :2].copy(), boxes[:, 2:]
     low[:, 1] += (high[:, 1] - low[:, 1]) * FOREHEAD / (1 + FOREHEAD)
     margin = (high - low) * MARGIN
@@ -113,8 +115,8 @@ def _shrunk(
     first = np.clip(np.floor(low), 0, (width - factor, height - factor)).astype(int)
     count = np.ceil((low + size - first) / factor).astype(int)
     count = np.clip(count, 1, (np.array([width, height]) - first) // factor)
-    x0, y0, x1, y1 = *first, *(first + count * factor)
-    small = cv2.resize(picture[y0:y1, x0:x1], (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
+    columns, rows = (slice(start, start + n * factor) for start, n in zip(first, count, strict=True))
+    small = cv2.resize(picture[rows, columns], (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
     return small, (low - first) / factor, scale / factor
 
 

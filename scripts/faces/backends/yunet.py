@@ -49,4 +49,5 @@ class YuNet:
         large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= LEAST_SIDE_PX
         # Outside the picture there is nothing to find.
         inside = (boxes[:, 2:] > 1).all(axis=1) & (boxes[:, :2] < (width - 1, height - 1)).all(axis=1)
-        return boxes[large & inside]
+        kept: np.ndarray = boxes[large & inside]
+        return kept

