@@ -37,6 +37,7 @@ $(VENV)/.lock-test: $(VENV)/.lock requirements-torch.txt requirements-test.txt
 demo: setup  ## the whole DAG on synthetic recordings, with a truth table and a report
 	@$(BIN)/python -m rushes.synthetic demo/recordings
 	@$(BIN)/snakemake $(DEMO)
+	@$(BIN)/snakemake $(DEMO) --report demo/results/reports/report.html --quiet all
 	@$(BIN)/python -m rushes.synthetic.check demo/recordings demo/results
 
 test: setup-test  ## every test, and the linters

@@ -4,6 +4,7 @@ import sys
 
 from snakemake.utils import min_version
 
+from scripts.common import failures, retry, run_lock
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
 
@@ -17,6 +18,9 @@ try:
     plan = planning.load(config)
 except ConfigError as mistake:
     sys.exit(str(mistake))
+
+run_lock.guard(workflow)
+retry.force(workflow, plan)
 
 
 include: "rules/common.smk"
@@ -62,3 +66,7 @@ rule reports:
     """What a person looks at; fails while an item of the run has failed."""
     input:
         plan.targets("reports"),
+
+
+onerror:
+    print(failures.summary(plan.path.log_folder), file=sys.stderr)

@@ -6,7 +6,7 @@ from scripts.common.plan import LANDMARK_WEIGHTS, versioned
 from scripts.common.resources import Work
 
 path = plan.path
-work = Work(plan.recordings)
+work = Work(plan.recordings, plan.site.runtime_factor)
 accelerator = plan.config["accelerator"]
 
 
@@ -74,6 +74,14 @@ def given_landmarks(wildcards):
 def gpus(wildcards):
     """One GPU for networks on CUDA; landmarks from a file need none."""
     return 1 if accelerator != "cpu" and getattr(wildcards, "landmarks", "") != "given" else 0
+
+
+def gpu_kind(*, memory_gb):
+    """Resources that narrow one GPU down to those on which the env of `accelerator` runs; none on CPU."""
+    compute_capability = {"cuda": 7.5, "cuda-legacy": 6.0}.get(accelerator)
+    if compute_capability is None:
+        return {}
+    return plan.site.gpu_request(compute_capability=compute_capability, memory_gb=memory_gb)
 
 
 def of_recording(pattern):

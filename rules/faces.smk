@@ -27,6 +27,7 @@ rule extract_landmarks:
         mem_mb=work.memory(base_mb=3000),
         runtime=work.runtime(seconds_per_mb=60 if accelerator == "cpu" else 5),
         gpu=gpus,
+        **gpu_kind(memory_gb=6),
     params:
         recording="{recording}",
         camera="{camera}",

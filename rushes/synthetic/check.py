@@ -26,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
     wrong = [row for row in rows if not row.ok]
     print(f"\n{len(rows) - len(wrong)} of {len(rows)} rows hold: {table}")
+    print(f"results: {chosen.results}")
+    print(f"report:  {chosen.results / 'reports' / 'report.html'}")
     return 1 if wrong else 0
 
 

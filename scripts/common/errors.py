@@ -1,6 +1,10 @@
 """The two ways in which a rule's function says that something is wrong."""
 
 
+# Reason of an item that did not fail by itself: what it needs failed in an earlier step, which has the cause.
+UPSTREAM = "upstream"
+
+
 class InputError(Exception):
     """The data of one item cannot be used: this is a row of the ledger, not an error of the run.
 

@@ -1,11 +1,21 @@
 """The error lines of a run's failed jobs, gathered from their logs, so that they can be repeated together."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+# This process reads the Snakefile once, before any job.
+_START = time.time()
 
 # How scripts/common/job.py begins the last message of a job that failed.
 MARK = "FAILED "
 TAIL_BYTES = 8192
+
+
+def summary(logs: str) -> str:
+    """What went wrong since this process began, all in one place; empty if no log says anything."""
+    lines = failed_lines(Path(logs), _START)
+    return "\n".join([f"{len(lines)} jobs failed:", *lines]) if lines else ""
 
 
 def failed_lines(logs: Path, since: float) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.common import atomic
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import UPSTREAM, InputError, RunError
 
 # Params that only Snakemake reads.
 UNPASSED_PARAMS = {"key"}
@@ -75,7 +75,9 @@ def execute(
         except InputError as error:
             if "out_ledger" not in parts:
                 raise RunError(error.message) from error
-            log.warning("%s: %s", "/".join(_items(arguments)), error.message)
+            # What failed upstream has been said there.
+            level = logging.INFO if error.reason == UPSTREAM else logging.WARNING
+            log.log(level, "%s: %s", ", ".join(_items(arguments)), error.message)
             _write_failed(function.__name__, error, arguments, final, parts)
         for path, part in pairs:
             if not part.exists():

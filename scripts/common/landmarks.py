@@ -75,7 +75,7 @@ class Landmarks:
         backend: str,
         imputed: tuple[int, ...] = (),
     ) -> Self:
-        """Landmarks from rows in any order; boxes follow from the points, tracks are numbered without holes."""
+        """Landmarks from rows in any order; boxes come from the points, tracks are numbered without holes."""
         order = np.lexsort((track, frame))
         _, number = np.unique(np.asarray(track)[order], return_inverse=True)
         ordered = np.asarray(points, np.float32).reshape(-1, POINTS, 2)[order]
@@ -125,7 +125,7 @@ class Landmarks:
         return len(np.unique(self.frame))
 
 
-# Height of the forehead above the brows, in heights of the face from brows to chin. Measured: on the GRID clips
+# Height of the forehead above the brows, in heights of the face from brows to chin. Measured on the GRID clips:
 # YuNet's boxes are 0.35 higher than the landmarks (standard deviation 0.02) and as wide.
 FOREHEAD = 0.35
 

@@ -8,10 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-OUTCOMES = ("written", "filtered", "failed")
+from scripts.common.errors import UPSTREAM as UPSTREAM
 
-# The item did not fail here: what it needs failed in an earlier step, which has the row with the cause.
-UPSTREAM = "upstream"
+OUTCOMES = ("written", "filtered", "failed")
 
 SCHEMA = pa.schema(
     [

@@ -62,8 +62,10 @@ class PacketWriter:
         # The steps of the DTS are what counts; a duration only for the last packet, and not that of a gap.
         packet.duration = min(self._steps) or max(self._steps)
         packet.is_keyframe = keyframe
-        with disk_errors(self._path):
+        try:
             self._container.mux_one(packet)
+        except av.FFmpegError as error:
+            raise _disk_error(error, self._path) from error
 
     def close(self) -> None:
         """Finish the file."""
@@ -90,6 +92,10 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES):
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
+        raise _disk_error(error, path) from error
+
+
+def _disk_error(error: av.FFmpegError, path: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES):
+        return OSError(error.errno, error.strerror, str(path))
+    return error

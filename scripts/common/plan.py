@@ -1,5 +1,6 @@
 """What a run makes and where: every path of the results, every target, from config and sheets. Pure but for `stat`."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.names import nearest
 from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
 from scripts.common.rigs import Rig, make_rig
+from scripts.common.site import Site, read_site
 
 # Weight files (names in config/models.yaml) that each landmark back end needs, in the order of its arguments.
 LANDMARK_WEIGHTS = {
@@ -20,6 +22,8 @@ LANDMARK_WEIGHTS = {
     "openseeface": ("face_detection_yunet_2023mar.onnx", "lm_model0_opt.onnx"),
     "given": (),
 }
+# The facts of the cluster, unless RUSHES_SITE names another folder.
+SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
 STAGES = ("sources", "media", "faces", "datasets", "reports")
 
 
@@ -86,9 +90,14 @@ class Paths:
         """A file that a person looks at."""
         return f"{self.results}/reports/{name}"
 
+    @property
+    def log_folder(self) -> str:
+        """Where every log is."""
+        return f"{self.results}/logs"
+
     def log(self, rule: str, item: str = "all") -> str:
         """The log of a job."""
-        return f"{self.results}/logs/{rule}/{item}.log"
+        return f"{self.log_folder}/{rule}/{item}.log"
 
     def benchmark(self, rule: str, item: str = "all") -> str:
         """Run time and memory of a job."""
@@ -108,6 +117,7 @@ class Plan:
     datasets: dict[str, Dataset]
     weights: dict[str, dict[str, Any]]
     only: tuple[str, ...]
+    site: Site
 
     @property
     def chosen(self) -> list[Recording]:
@@ -221,9 +231,8 @@ def load(given: Mapping[str, Any]) -> Plan:
     rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
     for kind in ("rigs", "datasets"):
         _check_folders(config[kind], kind)
-    sheet = Path(config["recordings"])
-    # `snakemake scan` proposes a sheet, so it works without one.
-    listed = {} if config["folder"] and not sheet.exists() else read_recordings(sheet, rigs)
+    # `snakemake scan` proposes a sheet, so it works without one, and with one that no longer fits.
+    listed = {} if config["folder"] else read_recordings(Path(config["recordings"]), rigs)
     exclude = Path(config["exclude"])
     # Only the default may be missing: what a person has ruled out must not come back by a slip of the pen.
     needed = config["exclude"] != schema("config")["properties"]["exclude"]["default"]
@@ -255,6 +264,7 @@ def load(given: Mapping[str, Any]) -> Plan:
         datasets=datasets,
         weights=weights,
         only=tuple(name for name in only if name),
+        site=read_site(SITE_FOLDER, os.environ),
     )
 
 

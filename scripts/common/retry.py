@@ -2,8 +2,16 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from scripts.common.plan import Plan
+
+
+def force(workflow: Any, plan: Plan) -> None:
+    """Make Snakemake's workflow run the failed jobs again if the config asks for it; a job of its own passes."""
+    if plan.config["retry"] == "failed" and workflow.is_main_process:
+        again = {*workflow.dag_settings.forcerun, *failed_outputs(plan)}
+        workflow.dag_settings.forcerun = frozenset(again)
 
 
 def failed_outputs(plan: Plan) -> list[str]:

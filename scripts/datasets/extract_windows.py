@@ -18,10 +18,12 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS, Landmarks
 from scripts.common.statistics import Moments
-from scripts.datasets.window_checks import Exclusion, Picked, Recorded, check_window, spoken_for
+from scripts.datasets.window_checks import Exclusion, Picked, Recorded, Reject, check_window, spoken_for
 
 # The point below the nose tip, which the seed's models take as their origin.
 NOSE_TIP = 33
+
+STEP = "extract_windows"
 
 
 def window_starts(frames: int, window_frames: int, hop: int) -> range:
@@ -67,7 +69,7 @@ def extract_windows(
         if not length:
             raise InputError(ledger.UPSTREAM, f"the {what} of {recording} failed in an earlier step: see its row")
     samples_per_frame = Fraction(times.nominal_rate_hz) / Fraction(fps)
-    if (faces.frames, times.samples) != (len(table), len(table) * samples_per_frame):
+    if faces.frames != len(table) or times.samples != len(table) * samples_per_frame:
         raise RunError(
             f"{recording}: {len(table)} frames, but landmarks of {faces.frames} and {times.samples} samples; "
             "they are not of one run: remove its conformed files, then give the same command again"
@@ -81,24 +83,24 @@ def extract_windows(
         for first in window_starts(len(table), window_frames, hop):
             name = f"{recording}_{first:06d}"
             start_ns, stop_ns = recorded.span_ns(first, window_frames)
-            span = {"start_ns": start_ns, "stop_ns": stop_ns}
             reject = spoken_for(ruled_out, start_ns, stop_ns) or check_window(
                 recorded, picked, first, window_frames, limits
             )
             if reject is not None:
-                rows.append(ledger.Row("extract_windows", recording, name, "filtered", *reject, **span))
+                rows.append(ledger.Row(STEP, recording, name, "filtered", *reject, start_ns, stop_ns))
                 continue
             track, pose = picked.pose(first, window_frames)
             audio.seek(int(first * samples_per_frame))
             signal = audio.read(int(window_frames * samples_per_frame), dtype="float32", always_2d=True)
             np.savez(out_windows / f"{name}.npz", pose=pose, audio=signal[:, 0][None])
             moments = moments.merge(Moments.of(relative_to_nose(picked.measured(pose))))
-            rows.append(ledger.Row("extract_windows", recording, name, "written", **span))
+            rows.append(ledger.Row(STEP, recording, name, "written", start_ns=start_ns, stop_ns=stop_ns))
             samples.append(
                 {
                     "sample": name,
                     "recording": recording,
-                    **span,
+                    "start_ns": start_ns,
+                    "stop_ns": stop_ns,
                     "first_frame": first,
                     "track": track,
                     "file": f"npz/{recording}/{name}.npz",
@@ -114,18 +116,8 @@ def extract_windows(
 def _too_short(recording: str, recorded: Recorded, frames: int, window_frames: int) -> ledger.Row:
     start_ns, stop_ns = recorded.span_ns(0, frames)
     message = f"{frames} frames are fewer than one window of {window_frames}"
-    return ledger.Row(
-        "extract_windows",
-        recording,
-        recording,
-        "filtered",
-        "short",
-        frames,
-        window_frames,
-        message,
-        start_ns,
-        stop_ns,
-    )
+    reject = Reject("short", frames, window_frames, message)
+    return ledger.Row(STEP, recording, recording, "filtered", *reject, start_ns, stop_ns)
 
 
 if __name__ == "__main__":

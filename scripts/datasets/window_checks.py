@@ -158,11 +158,11 @@ def check_window(
 
 def _check_streams(recorded: Recorded, frames: slice, limits: dict[str, float]) -> Reject | None:
     for reason, side, where in (("av_start", -1, "start"), ("av_length", 1, "end")):
-        lacking = [np.count_nonzero(kind[frames] == side) for kind in (recorded.no_picture, recorded.no_sound)]
+        lacking = [int(np.count_nonzero(kind[frames] == side)) for kind in (recorded.no_picture, recorded.no_sound)]
         if max(lacking) > limits[reason]:
             what = "picture" if lacking[0] >= lacking[1] else "sound"
             return Reject(reason, max(lacking), limits[reason], f"{max(lacking)} frames without {what} at the {where}")
-    still, silent = recorded.stands_still_s[frames].max(), recorded.silent_s[frames].max()
+    still, silent = float(recorded.stands_still_s[frames].max()), float(recorded.silent_s[frames].max())
     if max(still, silent) > limits["gap"]:
         what = "picture stands still" if still >= silent else "sound is missing"
         return Reject("gap", max(still, silent), limits["gap"], f"the {what} for {max(still, silent):.3f} s")

@@ -1,7 +1,7 @@
 """Landmarks of every face in a video: faces are detected and followed, a network finds their points.
 
-A face whose landmarks are unsure, or lie elsewhere than its box, is detected again in that very frame. If that does
-not help, the frame does not show it.
+A face whose landmarks are unsure, or lie elsewhere than its box, is detected again in that very frame. If that
+does not help, the frame does not show it.
 """
 
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger("rushes")
 
 @dataclass(frozen=True)
 class Face:
-    """One face to be measured. box: float64 (4,).  detected: whether the detector has seen it in this very frame."""
+    """One face to be measured. box: float64 (4,).  detected: whether the detector saw it in this very frame."""
 
     frame: int
     track: int
@@ -68,35 +68,27 @@ def extract_landmarks(
 ) -> None:
     """Write the landmarks of the conformed `video` by `backend`: fan, openseeface or given.
 
-    weights: the detector's, then the network's; none for `given`.  given: the file with landmarks per source frame.
+    weights: the detector's, then the network's; none for `given`.  given: landmarks per source frame.
     media_frames: frame table of the source, against which the length of `given` is checked.
     batch: faces that go through the network together; detect_every, in frames; min_score: of the detector.
     precision: "float32" or "bfloat16" for fan.
-    Raises InputError if the video failed in an earlier step or is not the one of its table, or if `given` is missing
-    or wrong; RunError if weights cannot be read.
+    Raises InputError if the video failed in an earlier step or is not the one of its table, or if `given` is
+    missing or wrong; RunError if weights cannot be read.
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(
-            ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row"
-        )
+        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
     if backend == "given":
         landmarks = _adopt(given, table, media_frames, recording)
     else:
         if len(weights) != 2:
-            raise RunError(
-                f"{backend} wants the weights of the detector and of its network, not {len(weights)} files"
-            )
+            raise RunError(f"{backend} wants the weights of the detector and of its network, not {len(weights)} files")
         cv2.setNumThreads(threads)
         detect = YuNet(weights[0], min_score=min_score)
-        network = open_network(
-            backend, weights[1], accelerator=accelerator, threads=threads, precision=precision
-        )
+        network = open_network(backend, weights[1], accelerator=accelerator, threads=threads, precision=precision)
         with VideoReader(video) as reader:
             pictures = (to_bgr(picture) for picture in reader)
-            sightings = _counted(
-                follow_faces(pictures, detect, detect_every), len(table), f"{recording}, {camera}"
-            )
+            sightings = _counted(follow_faces(pictures, detect, detect_every), len(table), f"{recording}, {camera}")
             found = list(find_landmarks(sightings, network, detect, batch))
         landmarks = _gather(found, len(table), backend, network.imputed)
     landmarks.write(out_landmarks)
@@ -123,7 +115,7 @@ def find_landmarks(
 
 
 def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> Iterator[Found]:
-    """Landmarks of faces; where they are not credible, of the same face as the detector sees it in that frame."""
+    """Landmarks of faces; where they are not credible, of the face that the detector sees in that frame."""
     boxes = np.array([face.box for face in faces])
     points, scores = network([face.picture for face in faces], boxes)
     credible = (scores >= network.least_score) & in_place(points, boxes)
@@ -143,24 +135,18 @@ def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> I
 def in_place(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Whether landmarks float (N, 68, 2) lie where their boxes (N, 4) are. bool (N,)."""
     own = face_boxes(points).astype(np.float64)
-    return np.array(
-        [overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool
-    )
+    return np.array([overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool)
 
 
 def _adopt(given: Path | None, table: FrameTable, media_frames: Path | None, recording: str) -> Landmarks:
     if given is None:
-        raise InputError(
-            "no_landmarks", f"{recording}: `given`, but the column `landmarks` of the sheet is empty"
-        )
+        raise InputError("no_landmarks", f"{recording}: `given`, but the column `landmarks` of the sheet is empty")
     source_frames = len(FrameTable.read(media_frames)) if media_frames is not None else None
     rows = read_given(given)
     try:
         return conform_given(rows, table.source_frame, source_frames)
     except InputError as error:
-        raise InputError(
-            error.reason, f"{given}: {error.message}", value=error.value, limit=error.limit
-        ) from error
+        raise InputError(error.reason, f"{given}: {error.message}", value=error.value, limit=error.limit) from error
 
 
 def _counted(sightings: Iterable[Sighting], total: int, what: str) -> Iterator[Sighting]:

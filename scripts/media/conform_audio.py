@@ -61,7 +61,8 @@ def place_segments(clock: Clock, start_ns: int, count: int, rate_hz: int) -> lis
 def conformed_gaps(clock: Clock, spans: Sequence[Span], start_ns: int, count: int, rate_hz: int) -> list[Gap]:
     """What is silence in the conformed sound because nobody recorded it, in its own sample numbers."""
     if not spans:
-        return [Gap(0, count, "after_stop")] if count else []
+        reason = "after_stop" if clock.start_ns < start_ns else "before_start"
+        return [Gap(0, count, reason)] if count else []
     gaps = [Gap(0, spans[0].first, "before_start"), Gap(spans[-1].stop, count, "after_stop")]
     gaps += [Gap(a.stop, b.first, "hole") for a, b in pairwise(spans)]
     inside = (spans[0].first, spans[-1].stop)

@@ -3,6 +3,7 @@
 Whatever is wrong with the bag leaves this module as an InputError of one line, never as an error of a library.
 """
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,18 +16,41 @@ from typing import Any, Self
 
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag1 import Reader as Reader1
+from rosbags.rosbag1 import ReaderError as ReaderError1
 from rosbags.rosbag2 import Reader as Reader2
-from rosbags.typesys import get_types_from_idl, get_types_from_msg
+from rosbags.rosbag2 import ReaderError as ReaderError2
+from rosbags.typesys import TypesysError, get_types_from_idl, get_types_from_msg
 from rosbags.typesys.msg import normalize_msgtype
 
 from scripts.common.errors import InputError
 from scripts.sources.known_types import known_types
 from scripts.sources.message_layout import Leaf, list_leaves
-from scripts.sources.ros1_messages import read_messages
+from scripts.sources.ros1_messages import CORRUPT, read_messages
 
 METADATA = "metadata.yaml"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _IDL_LINE = "=" * 80 + "\n"
+
+READER_ERRORS = (ReaderError1, ReaderError2, TypesysError)
+# Errors of the machine, which another try may not meet; all others are the bag's.
+MACHINE_FAULTS = (
+    errno.EACCES,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.ESTALE,
+)
+# What a reader says: what a person makes of it.
+HINTS = {
+    "not indexed": "; `rosbag reindex` mends it",
+    "index looks damaged": "; was the recording cut off?",
+    "end magic": "; was the recording cut off?",
+    "Profile": "; of mcap, only files with the profile ros2 are read",
+    "File magic": "; it is no such bag",
+}
 
 # Key of the connection, log time, bytes.
 Message = tuple[int, int, bytes | memoryview]
@@ -135,19 +159,15 @@ class Bag:
 
     def _unreadable(self, error: Exception, where: str = "") -> Exception:
         """What to raise for an error of a library: the machine's faults stay what they are."""
-        if isinstance(error, InputError | MemoryError):
+        if isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in MACHINE_FAULTS):
             return error
-        if isinstance(error, OSError) and error.errno is not None:
-            return error
-        cause = " ".join(str(error).split()) or type(error).__name__
+        cause = " ".join(str(error).split()).rstrip(".")
         for path in self._paths:
             cause = cause.replace(repr(str(path)), path.name).replace(str(path), path.name)
-        advice = ""
-        if "not indexed" in cause:
-            advice = "; `rosbag reindex` mends it"
-        elif "profile" in cause.lower():
-            advice = "; only mcap files with the profile ros2 are read"
-        return InputError("unreadable", f"{self._name} cannot be read{where}: {cause.rstrip('.')}{advice}")
+        if not isinstance(error, READER_ERRORS):
+            cause = f"it is damaged ({type(error).__name__}: {cause})" if cause else "it is damaged"
+        hint = next((hint for words, hint in HINTS.items() if words in cause), "")
+        return InputError("unreadable", f"{self._name} cannot be read{where}: {cause}{hint}")
 
 
 def _list_fields(connection: Connection) -> list[Leaf]:
@@ -187,4 +207,8 @@ def _unpacked(messages: Iterator[tuple[Connection, int, bytes]]) -> Iterator[tup
     from rosbags.rosbag2.reader import zstd
 
     for connection, log_ns, raw in chain([first], messages):
-        yield connection, log_ns, zstd.decompress(raw)
+        try:
+            content = zstd.decompress(raw)
+        except zstd.ZstdError:
+            content = CORRUPT
+        yield connection, log_ns, content

@@ -79,7 +79,8 @@ def _span(answer: requests.Response, file: BinaryIO) -> tuple[int, int | None]:
     """First byte that the answer gives, where `file` now ends, and the size of the whole, if it says so."""
     start = 0
     length = answer.headers.get("Content-Length", "")
-    total = int(length) if length.isdecimal() else None
+    packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+    total = int(length) if length.isdecimal() and not packed else None
     if answer.status_code == http.HTTPStatus.PARTIAL_CONTENT:
         given = re.match(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         start = int(given[1]) if given else -1

@@ -44,11 +44,9 @@ def fetch_model(out_weights: Path, *, name: str, url: str, sha256: str, models_d
     """
     expected = sha256.lower()
     if len(expected) < MIN_DIGITS:
-        raise RunError(
-            f"the sha256 of {name} has {len(expected)} digits ({sha256}); give {MIN_DIGITS} or more"
-        )
+        raise RunError(f"the sha256 of {name} has {len(expected)} digits ({sha256}); give {MIN_DIGITS} or more")
     folder = Path(models_dir).expanduser()
-    if not folder.is_dir():
+    if models_dir and not folder.is_dir():
         raise RunError(f"models_dir: {models_dir} is no folder")
     given = find_weights(folder, name) if models_dir else None
     if given is None:
@@ -58,9 +56,7 @@ def fetch_model(out_weights: Path, *, name: str, url: str, sha256: str, models_d
     digest = digest_of(out_weights)
     if not digest.startswith(expected):
         atomic.remove(out_weights)
-        raise RunError(
-            f"{given} is not {name}: its sha256 is {digest}, expected {expected}; remove or replace it"
-        )
+        raise RunError(f"{given} is not {name}: its sha256 is {digest}, expected {expected}; remove or replace it")
     log.info("%s from %s, sha256 %s", name, given, digest)
 
 
@@ -80,9 +76,7 @@ def _download(url: str, out_weights: Path, name: str, expected: str, models_dir:
         page = "; it is a web page: an error or a log-in" if _is_web_page(unfinished) else ""
         atomic.remove(unfinished)
         atomic.remove(out_weights)
-        raise RunError(
-            f"{name} from {url} has the sha256 {digest}, expected {expected}{page}; nothing is kept"
-        )
+        raise RunError(f"{name} from {url} has the sha256 {digest}, expected {expected}{page}; nothing is kept")
     os.replace(unfinished, out_weights)
     log.info("%s from %s, sha256 %s", name, url, digest)
 

@@ -173,9 +173,7 @@ def _pair(folder: str, names: list[str], videos: dict[str, bool]) -> Iterator[Fo
         if parts := session_and_camera(name):
             sessions.setdefault(parts[0], {}).setdefault(parts[1], []).append(name)
     sessions = {name: cameras for name, cameras in sessions.items() if len(cameras) > 1}
-    session_of = {
-        file: name for name, cameras in sessions.items() for files in cameras.values() for file in files
-    }
+    session_of = {file: name for name, cameras in sessions.items() for files in cameras.values() for file in files}
     patterns = set_patterns(next(iter(sessions.values())), names) if len(sessions) == 1 else None
     if patterns:
         session = next(iter(sessions))

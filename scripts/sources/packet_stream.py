@@ -37,6 +37,7 @@ class PacketStream:
         self._head: list[Packet] = []
         self._writer: PacketWriter | None = None
         self._reorder = 0
+        self._flagged = False
         self._flags_right = 0
         self._size = (0, 0)
         self._sets = b""
@@ -72,11 +73,14 @@ class PacketStream:
             self._open()
 
     def _is_key(self, data: memoryview, flag: bool | None) -> bool:
-        """Whether a packet is a keyframe: its flag is believed when it has been right for HEAD_PACKETS."""
-        if flag or (flag is not None and self._flags_right >= HEAD_PACKETS):
-            return bool(flag)
+        """Whether a packet is a keyframe. A flag is believed once it has been set, and right HEAD_PACKETS times."""
+        if flag:
+            self._flagged = True
+            return True
+        if flag is not None and self._flags_right >= HEAD_PACKETS:
+            return False
         key = annex_b.is_keyframe(data, self._codec)
-        self._flags_right = 0 if key or flag is None else self._flags_right + 1
+        self._flags_right = self._flags_right + 1 if self._flagged and not key else 0
         return key
 
     def finish(self) -> Video:

@@ -121,9 +121,7 @@ def stream_name(text: str) -> str:
     return _clean(text, _NO_STREAM)
 
 
-def short_names(
-    paths: Sequence[Sequence[str]], clean: Callable[[str], str], taken: Iterable[str] = ()
-) -> list[str]:
+def short_names(paths: Sequence[Sequence[str]], clean: Callable[[str], str], taken: Iterable[str] = ()) -> list[str]:
     """A name for each path: its shortest ending that no other has, numbered where whole paths are equal."""
     depths = [1] * len(paths)
     while True:
@@ -224,9 +222,7 @@ def _rig_of(source: BagFound | VideoFound | CameraSet, videos: list[VideoFound])
         microphones = {name: f"{{source}}/{source.microphone}"} if source.microphone else {}
         return {"source": "file", "cameras": cameras, "microphones": microphones}, []
     # One rig for all videos with a sound, wherever each has it.
-    patterns = [
-        f"{{stem}}{ending}" for ending in sorted({v.sidecar for v in videos if v.sidecar}, reverse=True)
-    ]
+    patterns = [f"{{stem}}{ending}" for ending in sorted({v.sidecar for v in videos if v.sidecar}, reverse=True)]
     patterns += ["{source}"] if any(video.has_sound for video in videos) else []
     has_sound = source.has_sound or source.sidecar
     microphones = {"microphone": patterns if len(patterns) > 1 else patterns[0]} if has_sound else {}

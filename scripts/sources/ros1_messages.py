@@ -8,6 +8,9 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
 from rosbags.rosbag1.reader import read_bytes
 
+# Stands for a message that is damaged in the bag: too short for any definition.
+CORRUPT = b""
+
 _LENGTH = struct.Struct("<I")
 _CONNECTION_RECORD = b"op=\x07"
 _MESSAGE_RECORD = b"op=\x02"
@@ -15,8 +18,11 @@ _MESSAGE_RECORD = b"op=\x02"
 
 def read_messages(
     reader: Reader, connections: list[Connection], start: int | None, stop: int | None
-) -> Iterator[tuple[Connection, int, memoryview]]:
-    """Connection, log time and bytes of the messages of `connections` by log time, from `start` up to `stop`, ns."""
+) -> Iterator[tuple[Connection, int, bytes | memoryview]]:
+    """Connection, log time and bytes of the messages of `connections` by log time, from `start` up to `stop`, ns.
+
+    Messages that are damaged, and those of a damaged chunk, come as CORRUPT.
+    """
     entries = [
         (time, chunk, offset, connection)
         for connection in connections
@@ -28,29 +34,35 @@ def read_messages(
     for time, chunk, offset, connection in entries:
         if chunk != current:
             current, content = chunk, _read_chunk(reader, chunk)
-        yield connection, time, _message_at(content, offset)
+        yield connection, time, _message_at(content, offset) if content else CORRUPT
 
 
 def _read_chunk(reader: Reader, position: int) -> memoryview:
+    """Content of a chunk; nothing if it does not decompress."""
     assert reader.bio is not None
     chunk = reader.chunks[position]
     reader.bio.seek(chunk.datapos)
-    return memoryview(chunk.decompressor(read_bytes(reader.bio, chunk.datasize)))
+    compressed = read_bytes(reader.bio, chunk.datasize)
+    try:
+        return memoryview(chunk.decompressor(compressed))
+    except (OSError, RuntimeError, ValueError, EOFError):
+        return memoryview(b"")
 
 
-def _message_at(content: memoryview, offset: int) -> memoryview:
+def _message_at(content: memoryview, offset: int) -> bytes | memoryview:
     """The message whose record begins at `offset` of a chunk; it may stand behind records of connections."""
-    while True:
-        (length,) = _LENGTH.unpack_from(content, offset)
-        header = bytes(content[offset + 4 : offset + 4 + length])
-        offset += 4 + length
-        (size,) = _LENGTH.unpack_from(content, offset)
-        offset += 4
-        if _MESSAGE_RECORD in header:
-            break
-        if _CONNECTION_RECORD not in header:
-            raise ValueError("the index points to what is no message")
-        offset += size
-    if offset + size > len(content):
-        raise ValueError("a message is cut off at the end of its chunk")
-    return content[offset : offset + size]
+    try:
+        while True:
+            (length,) = _LENGTH.unpack_from(content, offset)
+            header = bytes(content[offset + 4 : offset + 4 + length])
+            offset += 4 + length
+            (size,) = _LENGTH.unpack_from(content, offset)
+            offset += 4
+            if _MESSAGE_RECORD in header:
+                break
+            if _CONNECTION_RECORD not in header:
+                return CORRUPT
+            offset += size
+    except struct.error:
+        return CORRUPT
+    return content[offset : offset + size] if offset + size <= len(content) else CORRUPT

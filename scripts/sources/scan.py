@@ -107,9 +107,7 @@ def _say_next(proposal: Proposal, sheet: Path, written: Path, rigs: Path | None)
     _say(f"  {written}  {_count(len(proposal.rows), 'recording')}")
     if rigs is not None:
         _say(f"  {rigs}  {_count(len(proposal.rigs), 'rig')}: {', '.join(proposal.rigs)}")
-    steps = [
-        f"Look through {'it' if rigs is None else 'both'}; name who is recorded in the column `subject`."
-    ]
+    steps = [f"Look through {'it' if rigs is None else 'both'}; name who is recorded in the column `subject`."]
     if rigs is not None:
         steps.append(f"Copy the rigs from {rigs} into the section `rigs` of your config.")
     if written != sheet:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from scripts.common.clock import Clock, Gap
 from scripts.common.frame_table import FrameTable
@@ -63,6 +64,12 @@ class House:
             write_sheet(self.root / "config" / "exclude.tsv", columns, self.exclude)
         weights = str(REPO / "config" / "models.yaml")
         return {"rigs": self.rigs, "datasets": self.datasets, "weights": weights, **changes}
+
+    def write_config(self, **changes: Any) -> None:
+        """Write the config where Snakemake looks for it."""
+        path = self.root / "config" / "config.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(self.config(**changes), allow_unicode=True, sort_keys=False))
 
 
 def every_ms(step_ms: float, count: int, start_ms: float = 0) -> np.ndarray:

@@ -262,7 +262,8 @@ def test_a_video_of_odd_size_keeps_its_pictures(tmp_path):
 
 def test_a_change_of_size_is_fitted_into_the_first(tmp_path):
     first = write_media(tmp_path / "a.ts", Pictures([k / 25 for k in range(10)]))
-    second = Pictures([k / 25 for k in range(10, 20)], draw=lambda k: numbered(k + 10, 240, 180))
+    # The first file is written two frames late, so that its first DTS is 0.
+    second = Pictures([(k + 2) / 25 for k in range(10, 20)], draw=lambda k: numbered(k + 10, 240, 180))
     joined = tmp_path / "take.ts"
     joined.write_bytes(first.read_bytes() + write_media(tmp_path / "b.ts", second).read_bytes())
     made = run_import(tmp_path / "media", joined, microphones={})

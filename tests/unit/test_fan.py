@@ -12,10 +12,9 @@ from scripts.common.errors import RunError
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make test` brings it")
-face_alignment = pytest.importorskip(
-    "face_alignment", reason="face-alignment is not installed: `make test` brings it"
-)
+face_alignment = pytest.importorskip("face_alignment", reason="face-alignment is not installed: `make test` brings it")
 
+from scripts.faces.backends import open_network  # noqa: E402
 from scripts.faces.backends.fan import Fan, centres_and_scales, decode_maps  # noqa: E402
 from scripts.faces.backends.yunet import YuNet  # noqa: E402
 
@@ -59,9 +58,7 @@ def package(random_weights: Path, data: Path) -> Any:
 @pytest.fixture(scope="module")
 def faces(data: Path) -> tuple[list[np.ndarray], np.ndarray]:
     """Two pictures, each with a box: YuNet's own, and one that leaves the picture."""
-    pictures = [
-        cv2.imread(str(data / "faces" / "pyfeat" / f"{name}_face.jpg")) for name in ("single", "multi")
-    ]
+    pictures = [cv2.imread(str(data / "faces" / "pyfeat" / f"{name}_face.jpg")) for name in ("single", "multi")]
     return pictures, np.array([[191.392, 146.801, 373.534, 399.191], [-40.5, -25.25, 120.0, 200.75]])
 
 
@@ -81,9 +78,7 @@ def test_faces_found_together_have_the_landmarks_that_face_alignment_finds_one_b
     assert np.ptp(points, axis=1).min() > 50
     for picture, box, ours, score in zip(*faces, points, scores, strict=True):
         colours = picture[..., ::-1].copy()
-        expected, heights, _ = package.get_landmarks_from_image(
-            colours, [box.tolist()], return_landmark_score=True
-        )
+        expected, heights, _ = package.get_landmarks_from_image(colours, [box.tolist()], return_landmark_score=True)
         assert np.abs(ours - expected[0]).max() <= 0.01
         assert score == pytest.approx(heights[0].mean(), rel=1e-4)
 
@@ -103,13 +98,9 @@ def test_heat_maps_are_read_as_face_alignment_reads_them() -> None:
     rng = np.random.default_rng(1)
     maps = rng.normal(size=(3, 68, 64, 64)).astype(np.float32)
     # Peaks on borders and in corners, too, where there is no neighbour to lean to.
-    for point, (row, column) in enumerate(
-        [(0, 0), (0, 63), (63, 0), (63, 63), (0, 30), (31, 0), (62, 63), (1, 1)]
-    ):
+    for point, (row, column) in enumerate([(0, 0), (0, 63), (63, 0), (63, 63), (0, 30), (31, 0), (62, 63), (1, 1)]):
         maps[:, point, row, column] = 20
-    centres, scales = centres_and_scales(
-        np.array([[10.3, 20.7, 110.9, 150.1], [0, 0, 90, 121], [-5.5, 3, 700, 811.2]])
-    )
+    centres, scales = centres_and_scales(np.array([[10.3, 20.7, 110.9, 150.1], [0, 0, 90, 121], [-5.5, 3, 700, 811.2]]))
     ours, heights = decode_maps(maps, centres, scales)
     for face in range(3):
         _, expected, scores = get_preds_fromhm(maps[face : face + 1].copy(), centres[face], scales[face])
@@ -122,7 +113,7 @@ def test_bfloat16_is_the_same_network_but_for_rounding(
 ) -> None:
     fan = Fan(random_weights, accelerator="cpu", threads=THREADS, precision="bfloat16")
     points, scores = fan(faces[0][:1], faces[1][:1])
-    # Of two peaks of a random map that are all but equal, rounding may choose the other; heights do not change.
+    # Of two peaks of a random map that are all but equal, rounding may choose the other; heights stay.
     assert scores[0] == pytest.approx(found[1][0], rel=0.02)
     assert np.median(np.abs(points[0] - found[0][0])) <= 8
 
@@ -138,7 +129,13 @@ def test_missing_and_broken_weights_are_one_line_that_names_the_file(tmp_path: P
         "other": "not the weights of FAN",
     }.items():
         with pytest.raises(RunError, match=words) as caught:
-            Fan(tmp_path / f"{name}.pth.tar", accelerator="cpu", threads=THREADS)
+            open_network(
+                "fan",
+                tmp_path / f"{name}.pth.tar",
+                accelerator="cpu",
+                threads=THREADS,
+                precision="float32",
+            )
         assert name in str(caught.value)
         assert "\n" not in str(caught.value)
 

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import re
 import threading
@@ -167,9 +168,7 @@ def test_what_has_come_is_kept_when_every_attempt_breaks_off(server: Server, out
     message = fails(out, server.url)
     assert len(server.ranges) == download.ATTEMPTS
     assert "broke" in message
-    assert (
-        out.with_name(f".download.{NAME}").read_bytes() == WEIGHTS[: download.CHUNK_BYTES * download.ATTEMPTS]
-    )
+    assert out.with_name(f".download.{NAME}").read_bytes() == WEIGHTS[: download.CHUNK_BYTES * download.ATTEMPTS]
 
 
 def test_a_finished_download_that_was_not_published_needs_no_network(out: Path) -> None:
@@ -187,9 +186,7 @@ def test_a_server_without_ranges_gives_the_whole_again(server: Server, out: Path
     assert server.ranges == [f"bytes={HALF}-"]
 
 
-def test_a_server_that_gives_another_part_than_asked_for_is_asked_for_the_whole(
-    server: Server, out: Path
-) -> None:
+def test_a_server_that_gives_another_part_than_asked_for_is_asked_for_the_whole(server: Server, out: Path) -> None:
     def answer(request: Request) -> None:
         if request.first_byte:
             request.send(206, WEIGHTS[7:], Content_Range=f"bytes 7-{len(WEIGHTS) - 1}/{len(WEIGHTS)}")
@@ -218,6 +215,12 @@ def test_more_than_the_file_has_is_fetched_anew(server: Server, out: Path) -> No
 
     server.answers(answer)
     out.with_name(f".download.{NAME}").write_bytes(WEIGHTS + b"more")
+    fetch(out, server.url)
+    assert out.read_bytes() == WEIGHTS
+
+
+def test_a_server_that_packs_files_unasked_is_understood(server: Server, out: Path) -> None:
+    server.answers(lambda request: request.send(200, gzip.compress(WEIGHTS), Content_Encoding="gzip"))
     fetch(out, server.url)
     assert out.read_bytes() == WEIGHTS
 
@@ -267,9 +270,7 @@ def test_no_network_is_one_line_that_says_what_to_do(server: Server, out: Path, 
     assert left(out) == []
 
 
-def test_a_server_that_falls_silent_is_given_up(
-    server: Server, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_falls_silent_is_given_up(server: Server, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "SILENCE_S", 0.05)
     monkeypatch.setattr(download, "ATTEMPTS", 2)
     done = threading.Event()
@@ -334,9 +335,7 @@ def test_models_dir_is_asked_first(server: Server, out: Path, tmp_path: Path, pl
     assert given.read_bytes() == WEIGHTS
 
 
-def test_a_wrong_file_in_models_dir_is_an_error_and_not_passed_over(
-    server: Server, out: Path, tmp_path: Path
-) -> None:
+def test_a_wrong_file_in_models_dir_is_an_error_and_not_passed_over(server: Server, out: Path, tmp_path: Path) -> None:
     given = tmp_path / "given"
     given.mkdir()
     (given / NAME).write_bytes(b"another model")

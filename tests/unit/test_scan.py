@@ -123,9 +123,7 @@ def test_sources_of_any_name_come_back_from_the_sheet_as_they_were(place: Path) 
     assert "Speaker_One" in found
 
 
-def test_names_that_no_sheet_can_hold_are_left_out_and_said(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_that_no_sheet_can_hold_are_left_out_and_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_video(place / "raw" / "good.mp4")
     names = ["a\tb.mp4", "a\nb.mp4", "{a}.mp4", os.fsdecode(b"\xff.mp4")]
     for name in names:
@@ -347,9 +345,7 @@ def test_rigs_of_the_config_are_used_where_they_fit(place: Path) -> None:
     assert "aviary" not in Path("sheet.rigs.yaml").read_text()
 
 
-def test_what_cannot_be_read_is_a_comment_beside_the_good(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_read_is_a_comment_beside_the_good(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_video(place / "raw" / "good.mp4")
     make_bag(place / "raw" / "notes only.bag", {"/notes": m.STRING})
     for name in ("garbage.mp4", "garbage.bag", "garbage.mcap", "garbage.db3", "open.bag.active"):
@@ -357,9 +353,7 @@ def test_what_cannot_be_read_is_a_comment_beside_the_good(
     (place / "raw" / "empty.bag").touch()
     run_scan(Path("sheet.tsv"), "raw")
     assert list(read_back(Path("sheet.tsv"))) == ["good"]
-    comments = [
-        line for line in Path("sheet.tsv").read_text().splitlines() if line.startswith("# left out: ")
-    ]
+    comments = [line for line in Path("sheet.tsv").read_text().splitlines() if line.startswith("# left out: ")]
     shown = capsys.readouterr().out
     assert len(comments) == 7
     for comment in comments:

@@ -28,9 +28,7 @@ class LandmarkNetwork(Protocol):
         ...
 
 
-def open_network(
-    backend: str, weights: Path, *, accelerator: str, threads: int, precision: str
-) -> LandmarkNetwork:
+def open_network(backend: str, weights: Path, *, accelerator: str, threads: int, precision: str) -> LandmarkNetwork:
     """The network of a back end. Raises RunError if the weights cannot be read or there is no such GPU.
 
     accelerator: "cpu", or "cuda…" for a GPU.  precision: "float32" or "bfloat16", heeded by `fan`.
@@ -50,8 +48,6 @@ def open_network(
 def unreadable(weights: Path, what: str, error: Exception) -> RunError:
     """The error for a weight file that is missing or broken, with the first line of the library's words."""
     if not weights.is_file():
-        return RunError(
-            f"{weights}: the weights of {what} are missing; `models_dir` may name a folder with them"
-        )
+        return RunError(f"{weights}: the weights of {what} are missing; `models_dir` may name a folder with them")
     cause = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
     return RunError(f"{weights}: not the weights of {what}; remove the file and run again ({cause})")

@@ -18,7 +18,7 @@ from scripts.faces.backends import unreadable
 MODULES = 4
 SIDE_PX = 256
 CELLS = 64
-# face-alignment's sizes: a box of YuNet fills REFERENCE_SCALE / CROP_SCALE of the crop, a little below its middle.
+# face-alignment's sizes: a box of YuNet fills REFERENCE_SCALE / CROP_SCALE of the crop, just below its middle.
 REFERENCE_SCALE = 165.0
 CROP_SCALE = 200.0
 CENTRE_RISE = 0.12
@@ -75,8 +75,8 @@ def centres_and_scales(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def decode_maps(maps: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points from heat maps as face-alignment reads them: the peak, a quarter cell to its higher neighbour.
 
-    maps: float32 (N, 68, 64, 64).  Returns float32 (N, 68, 2), whole pixels towards zero as the package's, and
-    the mean height of the peaks, float32 (N,).
+    maps: float32 (N, 68, 64, 64).  Returns float32 (N, 68, 2), whole pixels towards zero as the package's,
+    and the mean height of the peaks, float32 (N,).
     """
     faces, points = maps.shape[:2]
     flat = maps.reshape(faces, points, CELLS * CELLS)

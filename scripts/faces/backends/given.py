@@ -120,9 +120,7 @@ def _read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | N
         message = f"{len(missing)} of the columns x_0 … y_{POINTS - 1} are missing, first `{missing[0]}`"
         raise InputError(REASON, message)
     columns = np.array([_numbers(table, name) for name in names]).reshape(2, POINTS, len(table))
-    frame, score = (
-        _numbers(table, name) if name in table.column_names else None for name in ("frame", "FaceScore")
-    )
+    frame, score = (_numbers(table, name) if name in table.column_names else None for name in ("frame", "FaceScore"))
     return columns.transpose(2, 1, 0), frame, score
 
 

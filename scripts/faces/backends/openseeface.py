@@ -1,7 +1,7 @@
 """Landmarks by OpenSeeFace's network through onnxruntime: 66 measured points, and the two it does not know.
 
-The network looks at a face from brows to chin in 224 x 224 px and answers with 198 maps of 28 x 28: how likely each
-point lies in a cell, then how far below and how far right of it.
+The network looks at a face from brows to chin in 224 x 224 px and answers with 198 maps of 28 x 28: how likely
+each point lies in a cell, then how far below and how far right of it.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ MARGIN = np.array([0.1, 0.125])
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
-# iBUG number of each of the network's points. It puts the corners of the mouth (48, 54) among the points of the
-# inner lip: with 60 and 64 merely left out, the mouth would be turned by one point.
+# iBUG number of each of the network's points. It puts the corners of the mouth (48, 54) among the points of
+# the inner lip: with 60 and 64 merely left out, the mouth would be turned by one point.
 IBUG = np.r_[0:48, 49:54, 55:60, 48, 61:64, 54, 65:68]
-# The inner corners: from the outer corner this share of the way to the middle of the next two points of the inner
-# lip, as in the tracks of another network (0.19 to 0.22 over 40 frames).
+# The inner corners: from the outer corner this share of the way to the middle of the next two points of the
+# inner lip, as in the tracks of another network (0.19 to 0.22 over 40 frames).
 INNER_CORNERS = {60: (48, 61, 67), 64: (54, 63, 65)}
 INNER_SHARE = 0.2
 
@@ -48,9 +48,7 @@ class OpenSeeFace:
         # Waiting threads sleep instead of spinning: half the CPU time, and the same result.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         wanted = ["CUDAExecutionProvider"] if accelerator.startswith("cuda") else []
-        providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + [
-            "CPUExecutionProvider"
-        ]
+        providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + ["CPUExecutionProvider"]
         try:
             self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
         # onnxruntime's own exceptions share no other base.
@@ -72,7 +70,7 @@ class OpenSeeFace:
 
 
 def normalised(crops: np.ndarray) -> np.ndarray:
-    """Crops as the network wants them. uint8 (N, 224, 224, 3), blue first, in; float32 (N, 3, 224, 224) out."""
+    """Crops as the network wants them. uint8 (N, 224, 224, 3), blue first; returns float32 (N, 3, 224, 224)."""
     planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2)[:, ::-1]).astype(np.float32)
     planes *= (1 / (255 * DEVIATION))[:, None, None]
     planes -= (MEAN / DEVIATION)[:, None, None]
@@ -88,7 +86,7 @@ def crop_corners(boxes: np.ndarray) -> np.ndarray:
 
 
 def cut(picture: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The picture between two corners, in SIDE_PX x SIDE_PX; its edge is repeated outside. uint8 in and out."""
+    """The picture between two corners, in SIDE_PX x SIDE_PX; outside, its edge is repeated. uint8."""
     scale = (high - low) / SIDE_PX
     if scale.max() > 2:
         # Every pixel counts: a large face is first made smaller by areas.
@@ -105,9 +103,7 @@ def cut(picture: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return crop
 
 
-def _shrunk(
-    picture: np.ndarray, low: np.ndarray, scale: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shrunk(picture: np.ndarray, low: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The part of the picture around a crop, by a whole factor smaller, and the crop in it."""
     factor = int(scale.max())
     height, width = picture.shape[:2]
