@@ -13,6 +13,7 @@ rule extract_landmarks:
         frames=path.frames("conformed"),
         weights=weight_files,
         given=given_landmarks,
+        media_frames=path.frames("media"),
     output:
         landmarks=kept(path.landmarks()),
         ledger=path.landmarks_ledger(),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.video.stream import VideoStream
@@ -50,11 +51,11 @@ class PacketWriter:
         """Whether a picture can still be given this time: after all that is decoded before it, and not taken."""
         return (self._last_dts is None or pts_us > self._last_dts) and pts_us not in self._pending
 
-    def write(self, data: bytes | memoryview | av.Packet, pts_us: int, *, keyframe: bool) -> None:
+    def write(self, data: "bytes | memoryview | av.Packet[Any]", pts_us: int, *, keyframe: bool) -> None:
         """Append a packet, in the order of decoding. `pts_us` must fit."""
         if not self.fits(pts_us):
             raise ValueError(f"no room for a picture at {pts_us} µs after DTS {self._last_dts} µs")
-        packet = data if isinstance(data, av.Packet) else av.Packet(data)
+        packet = data if isinstance(data, av.Packet) else av.Packet(data)  # type: ignore[arg-type]
         packet.stream = self._stream
         packet.time_base = TIME_BASE
         packet.pts = pts_us

@@ -231,8 +231,10 @@ def load(given: Mapping[str, Any]) -> Plan:
     rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
     for kind in ("rigs", "datasets"):
         _check_folders(config[kind], kind)
-    # `snakemake scan` proposes a sheet, so it works without one, and with one that no longer fits.
-    listed = {} if config["folder"] else read_recordings(Path(config["recordings"]), rigs)
+    if config["folder"]:
+        # `snakemake scan` proposes a sheet, so it works without one, and with one that no longer fits.
+        return _without_recordings(config, rigs)
+    listed = read_recordings(Path(config["recordings"]), rigs)
     exclude = Path(config["exclude"])
     # Only the default may be missing: what a person has ruled out must not come back by a slip of the pen.
     needed = config["exclude"] != schema("config")["properties"]["exclude"]["default"]
@@ -266,6 +268,11 @@ def load(given: Mapping[str, Any]) -> Plan:
         only=tuple(name for name in only if name),
         site=read_site(SITE_FOLDER, os.environ),
     )
+
+
+def _without_recordings(config: dict[str, Any], rigs: dict[str, Rig]) -> Plan:
+    site = read_site(SITE_FOLDER, os.environ)
+    return Plan(config, Paths(_results_folder(config)), rigs, {}, {}, [], {}, {}, (), site)
 
 
 def versioned(version: int, **settings: Any) -> dict[str, Any]:

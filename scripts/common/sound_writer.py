@@ -102,10 +102,11 @@ def _header(size: int, rate_hz: int, channels: int, sample_format: str) -> bytes
     if extensible:
         form += struct.pack("<HHIH", 22, width * 8, 0, code) + _GUID_TAIL
     fmt = _chunk(b"fmt ", form)
+    unknown = 2**32 - 1
     riff_size = HEADER_BYTES - 8 + size + size % 2
     if large:
         sizes = _chunk(b"ds64", struct.pack("<QQQI", riff_size, size, size // frame, 0))
-        return struct.pack("<4sI4s", b"RF64", 2**32 - 1, b"WAVE") + sizes + fmt + struct.pack("<4sI", b"data", 2**32 - 1)
+        return struct.pack("<4sI4s", b"RF64", unknown, b"WAVE") + sizes + fmt + struct.pack("<4sI", b"data", unknown)
     room = _chunk(b"JUNK", bytes(HEADER_BYTES - 12 - 8 - len(fmt) - 8))
     return struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + room + fmt + struct.pack("<4sI", b"data", size)
 

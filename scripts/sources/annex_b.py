@@ -18,7 +18,7 @@ _SEQUENCE_SETS = {"h264": 7, "hevc": 33}
 
 
 def codec_of(encoding: str) -> str | None:
-    """"h264" or "hevc" from an encoder's or codec's name, e.g. "hevc_nvenc", "h264;yuv420p;bgr8;bgr8"."""
+    """h264 or hevc, from the name of an encoder or codec, e.g. "hevc_nvenc", "h264;yuv420p;bgr8;bgr8"."""
     token = encoding.strip().lower()
     for separator in ";/, ":
         token = token.split(separator)[0]

@@ -7,6 +7,7 @@ device has begun anew, the points step; every stretch then has its own offset, a
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -181,7 +182,8 @@ def _largest_step(x: np.ndarray, y: np.ndarray, limits: _Limits) -> tuple[int, i
         at = rough + int(np.flatnonzero(step[rough:] >= plateau - limits.smallest_ns / 25)[0]) + 1
     for side, confirmed in ((slice(at, None), 1), (slice(0, at), -1)):
         prompt = y[side] - np.min(y[side]) < limits.smallest_ns / 2
-        if np.count_nonzero(prompt) < CONFIRMING_BLOCKS and abs(step[at - 1]) <= needed[at - 1] + limits.longest_delay_ns:
+        doubted = abs(step[at - 1]) <= needed[at - 1] + limits.longest_delay_ns
+        if doubted and np.count_nonzero(prompt) < CONFIRMING_BLOCKS:
             return at, confirmed
     return at, 0
 
@@ -292,5 +294,4 @@ def _fitting_steps(x: np.ndarray, y: np.ndarray, block: float, per_sample_ns: fl
 
 
 def _stretches(count: int, steps: list[int]) -> list[slice]:
-    bounds = [0, *steps, count]
-    return [slice(first, stop) for first, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [slice(first, stop) for first, stop in pairwise([0, *steps, count])]

@@ -4,6 +4,7 @@ Whatever is wrong with the bag leaves this module as an InputError of one line, 
 """
 
 import errno
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ from scripts.common.errors import InputError
 from scripts.sources.known_types import known_types
 from scripts.sources.message_layout import Leaf, list_leaves
 from scripts.sources.ros1_messages import CORRUPT, read_messages
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 METADATA = "metadata.yaml"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -83,7 +89,9 @@ class Bag:
 
     def __enter__(self) -> Self:
         try:
-            self._readers = [self._stack.enter_context(reader) for reader in self._make_readers()]
+            self._readers = self._make_readers()
+            for reader in self._readers:
+                self._stack.enter_context(reader)
             for reader in self._readers:
                 self._connections |= {id(connection): connection for connection in reader.connections}
             self.topics = {topic.name: topic for topic in self._list_topics()}
@@ -181,7 +189,8 @@ def _list_fields(connection: Connection) -> list[Leaf]:
             types = _parse_idl(definition.data)
         else:
             types = known_types(kind)
-    except Exception:  # noqa: BLE001 - a definition that rosbags cannot parse is a topic that cannot be taken
+    except Exception:
+        # Whatever rosbags cannot parse is a topic that cannot be taken.
         return []
     return list_leaves(types, kind)
 
@@ -204,8 +213,6 @@ def _unpacked(messages: Iterator[tuple[Connection, int, bytes]]) -> Iterator[tup
         yield first
         yield from messages
         return
-    from rosbags.rosbag2.reader import zstd
-
     for connection, log_ns, raw in chain([first], messages):
         try:
             content = zstd.decompress(raw)

@@ -12,7 +12,7 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.sources.bag_reader import Topic
 from scripts.sources.carriers import SOUND_INFO, Carrier
-from scripts.sources.message_layout import CorruptMessage, Read
+from scripts.sources.message_layout import CorruptMessageError, Read
 from scripts.sources.picture_stream import PictureStream
 from scripts.sources.sound_stream import SoundStream
 
@@ -172,7 +172,7 @@ class Taker:
                 writer.take(self.carrier, log_ns, self.read(raw))
             elif isinstance(writer, SoundStream):
                 writer.take_info(self.carrier, self.read(raw))
-        except CorruptMessage:
+        except CorruptMessageError:
             writer.skip("corrupt")
         except InputError as error:
             self.stream.fail(error)

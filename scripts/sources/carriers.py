@@ -74,8 +74,8 @@ def _recognise_ros_sound(fields: dict[str, str], stamp: dict[str, str]) -> Carri
             known = {role: f"{info}{role}" for role in ("rate", "channels") if f"{info}{role}" in fields}
             return Carrier(MULTI_PCM, {**stamp, **arrays, **known})
     if fields.get("audio.data") == "uint8[]":
-        info = {"rate": "info.sample_rate", "channels": "info.channels", "format": "info.sample_format"}
-        return Carrier(PCM, {**stamp, "data": "audio.data", **(info if set(info.values()) <= set(fields) else {})})
+        known = {"rate": "info.sample_rate", "channels": "info.channels", "format": "info.sample_format"}
+        return Carrier(PCM, {**stamp, "data": "audio.data", **(known if set(known.values()) <= set(fields) else {})})
     if fields == {"data": "uint8[]"}:
         return Carrier(PCM, {"data": "data"})
     if {"sample_rate", "channels", "sample_format"} <= set(fields):

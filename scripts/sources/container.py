@@ -30,6 +30,9 @@ CHOICES = {
 }
 NAMED = "named in the config"
 
+# Formats that number their packets as they are decoded and do not say when they are shown.
+NUMBERED = {"avi"}
+
 # Reading goes on so much beyond a stop, for what is stored out of order.
 MARGIN_S = 5
 
@@ -129,6 +132,7 @@ def scan_packets(container: InputContainer, streams: list[Stream], stop_s: float
     stop_s: packets that come later than this after the first of their stream are not wanted; 0: all are.
     """
     rows: dict[int, list[tuple[int, int, bool, bool, bool]]] = {stream.index: [] for stream in streams}
+    numbered = container.format.name in NUMBERED
     ends: dict[int, Fraction] = {}
     ended: set[int] = set()
     for packet in packets(container, streams):
@@ -140,7 +144,8 @@ def scan_packets(container: InputContainer, streams: list[Stream], stop_s: float
                     ended.add(packet.stream.index)
                     if len(ended) == len(rows):
                         break
-            pts = NO_TIME if packet.pts is None else packet.pts
+            pts = packet.dts if numbered else packet.pts
+            pts = NO_TIME if pts is None else pts
             row = (pts, packet.duration or 0, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
             rows[packet.stream.index].append(row)
     tables = {}

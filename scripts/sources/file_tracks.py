@@ -12,6 +12,7 @@ from scripts.common.errors import InputError
 from scripts.common.timeline import NS
 from scripts.sources.container import (
     KINDS,
+    NUMBERED,
     Cut,
     PacketTable,
     choose_stream,
@@ -111,9 +112,9 @@ def _find_in(
             track.stream = stream.index
             if track.kind == "audio":
                 track.start_ns = 0 if sound_alone(container) else in_ns(stream, stream.start_time or 0)
-            elif taken.setdefault(track.stream, track.name) != track.name:
+            if taken.setdefault(track.stream, track.name) != track.name:
                 raise InputError(
-                    "no_picture",
+                    KINDS[track.kind][0],
                     f"{track.name}: {taken[track.stream]} takes the same stream {track.stream} of {name}; "
                     "name another by the key `stream`",
                 )
@@ -126,10 +127,13 @@ def _find_in(
         table = track.packets = scanned[track.stream]
         times = table.pts[table.shown]
         track.start_ns = int(rescale(times.min(), table.time_base, NS)) if len(times) else 0
-        promised = container.streams[track.stream].frames
-        if promised > len(table) and not stop_s:
+        promised, held = container.streams[track.stream].frames, len(table)
+        if container.format.name in NUMBERED and len(times):
+            # A picture that stands still is an empty packet.
+            held = max(held, int(times.max()) + 1)
+        if promised > held and not stop_s:
             found.warnings.append(
-                f"{track.name}: {name} promises {promised} pictures and holds {len(table)}: it was cut off; "
+                f"{track.name}: {name} promises {promised} pictures and holds {held}: it was cut off; "
                 "what is there is taken"
             )
     found.topics += [_topic(stream, name, tracks, scanned) for stream in container.streams]

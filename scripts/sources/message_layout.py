@@ -40,7 +40,7 @@ _BUILTIN: Types = {
 }
 
 
-class CorruptMessage(ValueError):
+class CorruptMessageError(ValueError):
     """The bytes do not fit the definition."""
 
 
@@ -71,7 +71,7 @@ def list_leaves(types: Types, root: str) -> list[Leaf]:
 def compile_reader(fields: list[Leaf], wanted: tuple[str, ...], *, cdr: bool) -> Read:
     """A function from the bytes of a message to its `wanted` fields, all of them in `fields`, in that order.
 
-    Scalars come as numbers, texts and sequences as memoryview of their bytes; it raises CorruptMessage.
+    Scalars come as numbers, texts and sequences as memoryview of their bytes; it raises CorruptMessageError.
     cdr: ROS2's serialisation, else ROS1's.
     """
     paths = [leaf.path for leaf in fields]
@@ -91,7 +91,7 @@ def compile_reader(fields: list[Leaf], wanted: tuple[str, ...], *, cdr: bool) ->
             return _as_tuple(choose(_cut(memoryview(raw)[4:], little, align=3)))
         if raw[:2] == b"\0\0" and not wide:
             return _as_tuple(choose(_cut(memoryview(raw)[4:], big, align=3)))
-        raise CorruptMessage("not a CDR that is known here")
+        raise CorruptMessageError("not a CDR that is known here")
 
     return read
 
@@ -179,11 +179,11 @@ def _cut(view: memoryview, steps: list[_Step], align: int) -> list[Any]:
                 position = (position + width - 1) & -width
             stop = position + count * width
             if stop > len(view):
-                raise CorruptMessage("shorter than its own length fields say")
+                raise CorruptMessageError("shorter than its own length fields say")
             values.append(view[position:stop])
             position = stop
     except struct.error:
-        raise CorruptMessage("shorter than its definition") from None
+        raise CorruptMessageError("shorter than its definition") from None
     return values
 
 

@@ -1,6 +1,7 @@
 """Finds lost packets by the encoder's counter, and the pictures that decode, but damaged, because of them."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,8 +35,7 @@ def find_loss(counter: np.ndarray, keyframe: np.ndarray) -> Loss:
         return Loss(tainted, 0, counts_pictures=False)
     step = float(np.median(steps))
     lost = 0
-    bounds = [*_epochs(counter, keyframe), count]
-    for first, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, stop in pairwise([*_epochs(counter, keyframe), count]):
         lost += _mark(counter[first:stop], keyframe[first:stop], step, tainted[first:stop])
     return Loss(tainted, lost, counts_pictures=step < TIME_STEP and not np.any(steps % step))
 

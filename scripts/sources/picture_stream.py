@@ -1,12 +1,13 @@
 """One camera of a bag: whatever carries its pictures, they become a video with a frame table."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from scripts.common.errors import InputError
 from scripts.sources import annex_b
-from scripts.sources.carriers import IMAGE, PACKET, Carrier
+from scripts.sources.carriers import COMPRESSED, IMAGE, PACKET, Carrier
 from scripts.sources.message_layout import text
 from scripts.sources.packet_stream import PacketStream
 from scripts.sources.picture_table import PictureTable, Video
@@ -14,6 +15,8 @@ from scripts.sources.still_streams import JPEG, PNG, ImageStream, JpegStream
 
 # The encoder's pts travels as uint64; the highest bit means nothing to it.
 COUNTER_BITS = 2**63 - 1
+# Formats of stills that are known here.
+STILL = re.compile("jpe?g|png", re.IGNORECASE)
 
 
 class PictureStream:
@@ -32,7 +35,7 @@ class PictureStream:
         self._dropped: Counter[str] = Counter()
 
     def take(self, carrier: Carrier, log_ns: int, values: tuple[Any, ...]) -> None:
-        """Take a message: the values of its carrier's fields, in their order. Raises InputError for an unknown codec."""
+        """Take a message: the values of its carrier's fields, in their order. Raises InputError for an unknown form."""
         self._table.messages += 1
         value = dict(zip(carrier.fields, values, strict=True))
         stamp_ns = value["sec"] * 10**9 + value["nanosec"] if "sec" in value else 0
@@ -75,7 +78,9 @@ class PictureStream:
     @staticmethod
     def _is_video(carrier: Carrier, value: dict[str, Any]) -> bool:
         """Whether pictures lean on those before them."""
-        return carrier.kind == PACKET or carrier.kind != IMAGE and annex_b.codec_of(text(value["format"])) is not None
+        if carrier.kind == COMPRESSED:
+            return annex_b.codec_of(text(value["format"])) is not None
+        return carrier.kind == PACKET
 
     def _take_packet(
         self, codec: str, stamp_ns: int, log_ns: int, data: memoryview, counter: int, keyframe: bool | None
@@ -93,7 +98,7 @@ class PictureStream:
                 images.take_png(stamp_ns, log_ns, data)
         elif annex_b.codec_of(form):
             self._take_packet(_known_codec(form), stamp_ns, log_ns, data, -1, None)
-        elif self._writer is not None or "jpeg" in form or "jpg" in form or "png" in form and "depth" not in form.lower():
+        elif self._writer is not None or (STILL.search(form) and "depth" not in form.lower()):
             self._dropped["not what its format says"] += 1
         else:
             raise InputError("unsupported", f"its format `{form}` cannot be exported yet; known: h264, h265, jpeg, png")

@@ -113,7 +113,7 @@ class ImageStream:
     def take_png(self, stamp_ns: int, log_ns: int, data: memoryview) -> None:
         """Decode a png and encode it. Raises InputError where that would lose bits."""
         try:
-            picture = av.CodecContext.create("png", "r").decode(av.Packet(data))[0]
+            picture = av.CodecContext.create("png", "r").decode(av.Packet(bytes(data)))[0]
         except (av.InvalidDataError, av.EOFError, IndexError):
             self._dropped["no whole png"] += 1
             return
@@ -140,9 +140,7 @@ class ImageStream:
     def _encode(self, stamp_ns: int, log_ns: int, picture: av.VideoFrame) -> None:
         with disk_errors(self._path):
             if self._writer is None:
-                self._writer = VideoWriter(
-                    self._path, rate=TOLD_FPS, time_base=TIME_BASE, crf=self._crf, preset=PRESET
-                )
+                self._writer = VideoWriter(self._path, rate=TOLD_FPS, time_base=TIME_BASE, crf=self._crf, preset=PRESET)
                 self._size = (picture.width, picture.height)
             self._fitted += (picture.width, picture.height) != self._size
             time_ns = self._table.times.choose(stamp_ns, log_ns)
