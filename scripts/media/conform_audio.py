@@ -98,9 +98,7 @@ def conform_audio(
     """
     heard = Clock.read(clock)
     if not heard.samples:
-        raise InputError(
-            ledger.UPSTREAM, f"{recording}, {microphone}: its import failed, see that step's ledger"
-        )
+        raise InputError(ledger.UPSTREAM, f"{recording}, {microphone}: its import failed, see that step's ledger")
     if not heard.segments:
         heard = with_segment(heard)
     timeline = Timeline.of(manifests.read(manifest))

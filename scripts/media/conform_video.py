@@ -109,15 +109,11 @@ def conform_video(
     rate = Fraction(fps)
     source = FrameTable.read(frames)
     if not len(source):
-        raise InputError(
-            ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step"
-        )
+        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
     facts = manifests.read(manifest)
     timeline = Timeline.of(facts)
     end_ns = facts["streams"].get(camera, {}).get("stop_ns", source.stop_ns)
-    shown = choose_frames(
-        source.time_ns, timeline.start_ns, timeline.stop_ns, rate, max(end_ns, source.stop_ns)
-    )
+    shown = choose_frames(source.time_ns, timeline.start_ns, timeline.stop_ns, rate, max(end_ns, source.stop_ns))
     if not len(shown):
         length_s = (timeline.stop_ns - timeline.start_ns) / NS
         raise InputError(

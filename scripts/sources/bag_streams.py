@@ -21,15 +21,15 @@ STEP = "export_bag"
 MAX_MESSAGE_BYTES = 256 * 2**20
 SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
 
-# What is wrong with stamps, for a person.
+# What may be wrong with stamps, for a person.
 STAMPS = {
-    "zero_stamps": "messages have no stamp; their log time stands for it",
-    "log_times": "messages carry no stamp by their type; their log time stands for it",
-    "unbelievable_stamps": "stamps are far from their log time, which stands for them",
-    "clock_set": "times the clock of the stamps was set",
-    "repeated_stamps": "stamps repeat the one before; their pictures stand half a period later",
-    "stamps_out_of_order": "stamps are before the one before; their pictures stand half a period after it",
-    "jumps_back": "times the stamps jump back by more than 5 s; what follows is moved behind what was before",
+    "zero_stamps": "stamps of zero, replaced by the log time",
+    "log_times": "messages of a type without stamp, taken at their log time",
+    "unbelievable_stamps": "stamps far from their log time, replaced by it",
+    "clock_set": "times that the clock of the stamps was set",
+    "repeated_stamps": "stamps that repeat the one before, moved half a period behind it",
+    "stamps_out_of_order": "stamps earlier than the one before, moved half a period behind it",
+    "jumps_back": "jumps back of the stamps by 5 s or more, what follows is moved behind what was before",
 }
 
 
@@ -107,8 +107,7 @@ class Declared:
         video.frames.write(self.table)
         self.count = len(video.frames)
         if video.lost:
-            damaged = int(video.frames.tainted.sum())
-            self.notes.append(f"{video.lost} packets are lost in the bag; {damaged} frames are tainted by that")
+            self.notes.append(f"packets lost in the bag: {video.lost}; frames tainted: {int(video.frames.tainted.sum())}")
         self._note(video.dropped, video.stamps, video.notes, "frame")
         last_ns = video.frames.stop_ns
         self.entry = manifest.picture_entry(
@@ -132,7 +131,7 @@ class Declared:
         self.count = sound.clock.samples
         if sound.clock.gaps:
             missing_s = sum(gap.stop_sample - gap.start_sample for gap in sound.clock.gaps) / sound.clock.rate_hz
-            self.notes.append(f"{len(sound.clock.gaps)} holes, {missing_s:.3f} s in all, are filled with zeros")
+            self.notes.append(f"holes filled with zeros: {len(sound.clock.gaps)}, {missing_s:.3f} s in all")
         self._note(sound.dropped, sound.stamps, sound.notes, "sample")
         self.entry = manifest.sound_entry(
             sound.clock,
@@ -147,8 +146,8 @@ class Declared:
         )
 
     def _note(self, dropped: Counter[str], stamps: dict[str, int], notes: list[str], what: str) -> None:
-        self.notes += [f"{count} messages gave no {what}: {reason}" for reason, count in sorted(dropped.items())]
-        self.notes += [f"{count} {STAMPS[fault]}" for fault, count in sorted(stamps.items())]
+        self.notes += [f"messages without a {what}, {reason}: {count}" for reason, count in sorted(dropped.items())]
+        self.notes += [f"{STAMPS[fault]}: {count}" for fault, count in sorted(stamps.items())]
         self.notes += notes
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from av.container.input import InputContainer
 from av.stream import Stream
 
@@ -65,9 +66,7 @@ class Track:
         error = self.error
         if error is None:
             return ledger.Row(STEP, recording, self.name, "written", value=self.count)
-        return ledger.Row(
-            STEP, recording, self.name, "failed", error.reason, error.value, error.limit, error.message
-        )
+        return ledger.Row(STEP, recording, self.name, "failed", error.reason, error.value, error.limit, error.message)
 
 
 @dataclass
@@ -87,9 +86,7 @@ def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> Sourc
     for track in tracks:
         if track.file < 0:
             reason, word = KINDS[track.kind]
-            message = (
-                f"{track.name}: none of the files that its rig names is there, so it has no {word}; add one"
-            )
+            message = f"{track.name}: none of the files that its rig names is there, so it has no {word}; add one"
             track.error = InputError(reason, message)
     for index, path in enumerate(source):
         own = [track for track in tracks if track.file == index]
@@ -102,9 +99,7 @@ def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> Sourc
     return found
 
 
-def _find_in(
-    container: InputContainer, name: str, tracks: list[Track], found: Sources, stop_s: float
-) -> None:
+def _find_in(container: InputContainer, name: str, tracks: list[Track], found: Sources, stop_s: float) -> None:
     taken: dict[int, str] = {}
     for track in tracks:
         try:
@@ -128,9 +123,9 @@ def _find_in(
         times = table.pts[table.shown]
         track.start_ns = int(rescale(times.min(), table.time_base, NS)) if len(times) else 0
         promised, held = container.streams[track.stream].frames, len(table)
-        if container.format.name in NUMBERED and len(times):
-            # A picture that stands still is an empty packet.
-            held = max(held, int(times.max()) + 1)
+        if container.format.name in NUMBERED and len(times) > 1:
+            # A picture that stands still is many empty packets, all counted.
+            held = max(held, int(times.max() + np.median(np.diff(np.sort(times)))))
         if promised > held and not stop_s:
             found.warnings.append(
                 f"{track.name}: {name} promises {promised} pictures and holds {held}: it was cut off; "

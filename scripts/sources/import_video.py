@@ -105,9 +105,7 @@ def import_tracks(path: Path, tracks: list[Track], cut: Cut, warnings: list[str]
             elif track.packets is not None:
                 plan = plan_copy(track.packets, cut)
                 if plan is not None:
-                    copies[track.name] = PictureCopy(
-                        track.media, cast(VideoStream, stream), track.packets, plan
-                    )
+                    copies[track.name] = PictureCopy(track.media, cast(VideoStream, stream), track.packets, plan)
         _feed(container, tracks, {**heard, **copies})
         for track in tracks:
             try:
@@ -119,9 +117,7 @@ def import_tracks(path: Path, tracks: list[Track], cut: Cut, warnings: list[str]
                 track.error = error
 
 
-def _feed(
-    container: InputContainer, tracks: list[Track], takers: dict[str, SoundTrack | PictureCopy]
-) -> None:
+def _feed(container: InputContainer, tracks: list[Track], takers: dict[str, SoundTrack | PictureCopy]) -> None:
     """Give every packet to those who take its stream; sounds first, a copied packet is changed."""
     by_stream: dict[int, list[SoundTrack | PictureCopy]] = {}
     for track in sorted(tracks, key=lambda track: track.kind):
@@ -136,15 +132,11 @@ def _feed(
             return
 
 
-def _finish_sound(
-    track: Track, heard: SoundTrack, container: InputContainer, path: Path, warnings: list[str]
-) -> None:
+def _finish_sound(track: Track, heard: SoundTrack, container: InputContainer, path: Path, warnings: list[str]) -> None:
     clock = heard.finish(float(track.setting.get("latency_ms", 0.0)))
     stream = container.streams[track.stream]
     if not clock.samples:
-        raise InputError(
-            "no_sound", f"{path.name}, stream {track.stream}: no sound decodes in the wanted stretch"
-        )
+        raise InputError("no_sound", f"{path.name}, stream {track.stream}: no sound decodes in the wanted stretch")
     clock.write(track.table)
     track.count = clock.samples
     track.facts = manifest.sound_entry(
@@ -167,9 +159,7 @@ def _finish_sound(
     promised_ns = in_ns(stream, stream.duration or 0)
     if promised_ns - (clock.stop_ns - clock.start_ns) > SHORT_S * NS and not heard.done:
         missing_s = (promised_ns - (clock.stop_ns - clock.start_ns)) / NS
-        warnings.append(
-            f"{track.name}: the sound ends {missing_s:.2f} s before {path.name} says; it was cut off"
-        )
+        warnings.append(f"{track.name}: the sound ends {missing_s:.2f} s before {path.name} says; it was cut off")
 
 
 def _finish_pictures(
@@ -184,9 +174,7 @@ def _finish_pictures(
     if copy is not None:
         copy.finish()
     elif track.packets.shown.any():
-        raise InputError(
-            "no_picture", f"{path.name}, stream {track.stream}: no picture in the wanted stretch"
-        )
+        raise InputError("no_picture", f"{path.name}, stream {track.stream}: no picture in the wanted stretch")
     stream = container.streams[track.stream]
     why_not = "packets without a time" if copy is None else copy.why_not
     frames: FrameTable | str = why_not
@@ -198,9 +186,7 @@ def _finish_pictures(
         frames, size = encoded.frames, encoded.size
         warnings.append(f"{track.name}: encoded anew, not copied: {why_not}")
         if encoded.left_out:
-            warnings.append(
-                f"{track.name}: {encoded.left_out} pictures without a time of their own are left out"
-            )
+            warnings.append(f"{track.name}: {encoded.left_out} pictures without a time of their own are left out")
     track_end_ns = None
     if "mov" in container.format.name and stream.duration:
         track_end_ns = in_ns(stream, (stream.start_time or 0) + stream.duration)
@@ -221,9 +207,7 @@ def _finish_pictures(
     )
 
 
-def _read_back(
-    track: Track, path: Path, cut: Cut, warnings: list[str]
-) -> tuple[FrameTable | str, tuple[int, int]]:
+def _read_back(track: Track, path: Path, cut: Cut, warnings: list[str]) -> tuple[FrameTable | str, tuple[int, int]]:
     """The table of a track's copy, or why there is none.
 
     The copy is made anew where decoding it shows what the container did not say: that the first pictures do
@@ -237,9 +221,7 @@ def _read_back(
         ordered = picture_track.in_display_order(decoded, track.packets, plan)
         if ordered is not None:
             track.packets = ordered
-            warnings.append(
-                f"{track.name}: {path.name} does not say when its pictures are shown; in their order"
-            )
+            warnings.append(f"{track.name}: {path.name} does not say when its pictures are shown; in their order")
             plan = plan_copy(ordered, cut)
         else:
             frames = picture_track.table_of_copy(decoded, track.packets, plan)
@@ -249,9 +231,7 @@ def _read_back(
             plan = later
         assert plan is not None
         with open_media(path) as container:
-            copy = PictureCopy(
-                track.media, cast(VideoStream, container.streams[track.stream]), track.packets, plan
-            )
+            copy = PictureCopy(track.media, cast(VideoStream, container.streams[track.stream]), track.packets, plan)
             _feed(container, [track], {track.name: copy})
             copy.finish()
         if copy.why_not:

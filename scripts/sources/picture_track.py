@@ -80,17 +80,13 @@ def decode_all(path: Path) -> Decoded:
     size = (0, 0)
     with VideoReader(path) as reader:
         for picture in reader:
-            rows.append(
-                (round((instant_of(picture) or Fraction(0)) * US), picture.key_frame, picture.is_corrupt)
-            )
+            rows.append((round((instant_of(picture) or Fraction(0)) * US), picture.key_frame, picture.is_corrupt))
             if size == (0, 0):
                 turned = turn_of(picture)[0]
                 size = (picture.height, picture.width) if turned else (picture.width, picture.height)
         undecoded = reader.undecoded
     pts_us, keyframe, corrupt = zip(*rows, strict=True) if rows else ((), (), ())
-    return Decoded(
-        np.array(pts_us, np.int64), np.array(keyframe, bool), np.array(corrupt, bool), undecoded, size
-    )
+    return Decoded(np.array(pts_us, np.int64), np.array(keyframe, bool), np.array(corrupt, bool), undecoded, size)
 
 
 def in_display_order(decoded: Decoded, table: PacketTable, plan: CopyPlan) -> PacketTable | None:
@@ -190,11 +186,7 @@ def encode_pictures(source: Path, stream: int, out_video: Path, table: PacketTab
                 writer.take_form(turned, pixel_shape(reader, picture))
                 writer.write(turned, int(rescale(np.array([tick - times[0]]), table.time_base, US)[0]))
     if not times:
-        why = (
-            "its pictures carry no times; put them into a container with a frame rate"
-            if untimed
-            else "none decodes"
-        )
+        why = "its pictures carry no times; put them into a container with a frame rate" if untimed else "none decodes"
         raise InputError("no_picture", f"{source.name}, stream {stream}: {why}")
     assert writer.size is not None
     ticks = np.array(times, np.int64)

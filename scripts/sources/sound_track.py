@@ -144,9 +144,7 @@ class SoundTrack:
             self._form = form
             self._begin = begin or Fraction(0)
             self.bits = 24 if self._wide or samples.dtype == np.int32 else 16
-            self._line = SampleLine(
-                ceil(max(JITTER_S, tick_of(self._stream)) * form[0]), LONGEST_HOLE_S * form[0]
-            )
+            self._line = SampleLine(ceil(max(JITTER_S, tick_of(self._stream)) * form[0]), LONGEST_HOLE_S * form[0])
         position = None if begin is None else round((begin - self._begin) * form[0])
         fill, skip = self._line.place(position, len(samples))
         self._write_zeros(fill * form[1] * self.bits // 8)

@@ -131,7 +131,7 @@ def test_whatever_lasts_longer_than_an_output_frame_is_seen_within_half_a_frame(
     shown = choose_frames(times, start, stop, rate)
     half = NS / rate / 2
     for source in range(len(times) - 1):
-        if times[source + 1] - times[source] > 2 * half + 2000 and times[source] + 2 * half < stop:
+        if times[source + 1] - times[source] > 2 * half + 2000 and times[source] + 4 * half < stop:
             seen = np.flatnonzero(shown == source)
             assert len(seen)
             onset = start + int(seen[0]) / rate * NS

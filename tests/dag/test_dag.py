@@ -1,0 +1,216 @@
+"""What is made of an archive, and what is made again after a change: all of it asked, nothing of it run."""
+
+import os
+import re
+import time
+
+import pytest
+
+from tests.dag.archive import BAGS, HOSTILE, Archive
+
+# What follows from other windows, and what follows from other counts.
+OF_WINDOWS = {"compute_stats", "index_dataset", "arrange_train", "arrange_val"}
+OF_LEDGERS = {"merge_ledgers", "plot_outcomes", "check_ledger"}
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Archive(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which everything stands; tests ask what they would do with another config, and do nothing."""
+    archive = Archive(tmp_path_factory.mktemp("finished"))
+    archive.finish()
+    return archive
+
+
+def test_a_dry_run_shows_every_job_before_it_is_made(archive):
+    shown = archive.dry_run()
+    assert shown.status == 0, shown.text
+    assert shown.jobs == {
+        "import_video_booth": 3,
+        "export_bag_aviary": 2,
+        "conform_video": 3 + 2 * 2,
+        "conform_audio": 3 + 2,
+        "fetch_model": 2,
+        "extract_landmarks": 3,
+        "extract_windows": 3,
+        "split_dataset": 1,
+        "compute_stats": 1,
+        "index_dataset": 1,
+        "arrange_train": 1,
+        "arrange_val": 1,
+        "render_overlay": 3,
+        "plot_clocks": 1,
+        "merge_ledgers": 1,
+        "plot_outcomes": 1,
+        "check_ledger": 1,
+    }
+    for source in (*HOSTILE, *BAGS):
+        assert source in shown.text
+    assert "discouraged" not in shown.text
+    assert not (archive.root / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "rules"),
+    [
+        ("sources", {"import_video_booth", "export_bag_aviary"}),
+        ("faces", {"import_video_booth", "conform_video", "fetch_model", "extract_landmarks"}),
+    ],
+)
+def test_a_stage_asks_for_what_it_needs_and_for_no_more(archive, stage, rules):
+    assert archive.dry_run(stage).rules - {stage} == rules
+
+
+def test_only_the_chosen_recording_is_made(archive):
+    shown = archive.dry_run("--config", "only=a.1")
+    assert shown.jobs == {
+        "import_video_booth": 1,
+        "conform_video": 1,
+        "conform_audio": 1,
+        "fetch_model": 2,
+        "extract_landmarks": 1,
+        "extract_windows": 1,
+    }
+
+
+def test_a_preview_makes_everything_in_a_folder_of_its_own(archive):
+    archive.exclude = [["ç", "", "", "blurred"], ["a.1", "1", "2", "cough"]]
+    archive.rows[1][-1] = "val"
+    archive.rows[1][3] = "Bob"
+    shown = archive.dry_run("--config", "preview=10")
+    outputs = re.findall(r"^    output: (.*)$", shown.text, re.MULTILINE)
+    assert outputs
+    assert all(path.startswith("results/preview_10s/") for line in outputs for path in line.split(", "))
+    assert shown.jobs["extract_windows"] == 2
+
+
+def test_landmarks_from_a_file_need_no_weights_and_no_gpu(archive):
+    for row in archive.rows:
+        row.append("raw/points.npy" if row[1] == "booth" else "")
+    archive.files_of_sources("raw/points.npy")
+    archive.datasets["visemes"]["landmarks"] = "given"
+    archive.write(accelerator="cuda")
+    archive.sheet(
+        ["recording", "rig", "source", "subject", "start", "end", "split", "landmarks"], archive.rows
+    )
+    shown = archive.snakemake("--dry-run", "faces")
+    assert shown.returncode == 0, shown.stdout
+    assert "fetch_model" not in shown.stdout
+    assert "gpu=1" not in shown.stdout
+
+
+def test_a_network_on_cuda_asks_for_one_gpu(archive):
+    shown = archive.dry_run("faces", accelerator="cuda")
+    assert shown.text.count("gpu=1") == shown.jobs["extract_landmarks"] == 3
+
+
+def test_a_camera_that_a_rig_does_not_find_is_no_matter_of_the_plan(archive):
+    """It ends as a failed row of its import; the plan is that of the rig."""
+    archive.rigs["booth"]["cameras"] = {"front": "{source}", "side": "{stem}.side.mov"}
+    archive.datasets["visemes"]["camera"] = "front"
+    assert archive.dry_run("media").jobs["conform_video"] == 2 * 3 + 2 * 2
+
+
+def spoil(archive, what):
+    if what == "config":
+        archive.rigs["booth"]["camras"] = {}
+        return "rigs.booth: unknown key `camras`; did you mean `cameras`?"
+    if what == "file":
+        archive.rows[0][2] = "raw/Week#2/it's you.MOV"
+        return (
+            'recordings.tsv, row 2: the source "raw/Week#2/it\'s you.MOV" does not exist; did you mean `it\'s me.MOV`?'
+        )
+    archive.rows[1][0] = "A.1"
+    return "recordings.tsv, row 3: the recording `A.1` stands in row 2, too"
+
+
+@pytest.mark.parametrize("what", ["config", "file", "sheet"])
+def test_a_mistake_is_one_line_and_ends_with_1_before_any_job(archive, what):
+    message = spoil(archive, what)
+    shown = archive.dry_run()
+    assert (shown.status, shown.text) == (1, f"{message}\n")
+    assert not (archive.root / "results").exists()
+
+
+def test_nothing_is_to_be_done_where_everything_stands(finished):
+    shown = finished.dry_run()
+    assert shown.status == 0
+    assert "Nothing to be done" in shown.text
+    assert "missing provenance" not in shown.text
+
+
+def with_window(archive, **settings):
+    return {"visemes": {**archive.datasets["visemes"], **settings}}
+
+
+def test_another_hop_makes_again_what_depends_on_it_and_nothing_else(finished):
+    shown = finished.dry_run(datasets=with_window(finished, hop=16))
+    assert shown.rules == {"extract_windows"} | OF_WINDOWS | OF_LEDGERS
+    assert shown.jobs["extract_windows"] == 3
+
+
+def test_a_swap_of_two_values_makes_again_what_it_should(finished):
+    """The window's 64 frames and its hop of 32 change places; so do two limits."""
+    shown = finished.dry_run(datasets=with_window(finished, frames=32, hop=64))
+    assert shown.rules == {"extract_windows"} | OF_WINDOWS | OF_LEDGERS
+    swapped = with_window(finished, limits={"gap": 0.25, "jump": 0.1})
+    assert finished.dry_run(datasets=swapped).jobs["extract_windows"] == 3
+
+
+def test_another_rational_rate_makes_again_what_it_should(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive = Archive(tmp_path)
+    media = {"fps": "24000/1001", "rate_hz": 48_000}
+    archive.write(media=media)
+    config = (tmp_path / "config" / "config.yaml").read_text()
+    monkeypatch.setattr(archive, "write", lambda **changes: None)
+    archive.finish()
+    assert "Nothing to be done" in archive.dry_run().text
+    (tmp_path / "config" / "config.yaml").write_text(config.replace("24000/1001", "24"))
+    shown = archive.dry_run()
+    assert shown.jobs["conform_video"] == 7
+    assert shown.jobs["conform_audio"] == 5
+    assert shown.jobs["extract_windows"] == 3
+    assert not {"import_video_booth", "export_bag_aviary", "fetch_model", "split_dataset"} & shown.rules
+
+
+def test_an_accepted_failure_asks_the_last_rule_alone_again(finished):
+    assert finished.dry_run(known_failures=["c"]).jobs == {"check_ledger": 1}
+
+
+def test_speed_alone_makes_nothing_again(finished):
+    assert finished.dry_run(faces={"batch": 64}).jobs == {}
+
+
+def test_an_exclusion_makes_again_only_its_recording_and_what_merges_it(finished):
+    finished.exclude = [["b=2", "1", "2", "cough"]]
+    shown = finished.dry_run()
+    finished.exclude = []
+    (finished.root / "config" / "exclude.tsv").unlink()
+    assert shown.jobs["extract_windows"] == 1
+    assert shown.rules == {"extract_windows"} | OF_WINDOWS | OF_LEDGERS
+
+
+def test_a_new_recording_makes_itself_and_what_merges_it(finished):
+    finished.files_of_sources("raw/new.mov")
+    finished.rows.append(["new", "booth", "raw/new.mov", "Cid", "", "", "val"])
+    shown = finished.dry_run()
+    finished.rows.pop()
+    one = {"import_video_booth", "conform_video", "conform_audio", "extract_landmarks", "extract_windows"}
+    assert {name for name, count in shown.jobs.items() if count == 1 and name in one} == one
+    assert shown.rules - one == {"split_dataset", "render_overlay", "plot_clocks"} | OF_WINDOWS | OF_LEDGERS
+    assert set(shown.jobs.values()) == {1}
+
+
+def test_a_newer_source_makes_its_own_recording_again(finished):
+    source = finished.root / HOSTILE[0]
+    source.write_bytes(b"longer")
+    later = time.time() + 60
+    os.utime(source, (later, later))
+    shown = finished.dry_run("sources")
+    assert shown.jobs == {"import_video_booth": 1, "sources": 1}
