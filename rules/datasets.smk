@@ -128,6 +128,7 @@ rule index_dataset:
 for split in ("train", "val", "test"):
 
     rule:
+        """Link the windows of a split into one folder a speaker."""
         name:
             f"arrange_{split}"
         input:
@@ -148,7 +149,5 @@ for split in ("train", "val", "test"):
         params:
             split=split,
             key=versioned(1, split=split),
-        message:
-            "Arrange the windows of {wildcards.dataset} by split and speaker."
         script:
             "../scripts/datasets/arrange_windows.py"

@@ -10,6 +10,7 @@ for rig in plan.rigs.values():
     if rig.source == "bag":
 
         rule:
+            """Export every stream of a bag in one pass."""
             name:
                 f"export_bag_{rig.name}"
             input:
@@ -34,14 +35,13 @@ for rig in plan.rigs.values():
                 start_s=start_s,
                 stop_s=stop_s,
                 key=import_key,
-            message:
-                "Export every stream of the bag of {wildcards.recording} in one pass."
             script:
                 "../scripts/sources/export_bag.py"
 
     else:
 
         rule:
+            """Import the files of a recording; streams are copied where the container allows."""
             name:
                 f"import_video_{rig.name}"
             input:
@@ -65,8 +65,6 @@ for rig in plan.rigs.values():
                 start_s=start_s,
                 stop_s=stop_s,
                 key=import_key,
-            message:
-                "Import the files of {wildcards.recording}."
             script:
                 "../scripts/sources/import_video.py"
 

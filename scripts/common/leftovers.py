@@ -21,6 +21,7 @@ from scripts.common.errors import RunError
 
 VARIABLE = "RUSHES_RUN"
 STOP_S = 120.0  # the longest wait for jobs to be gone
+FOLDER_STAMP = ".snakemake_timestamp"
 CLOCKS_NS = 600 * 10**9  # by how much the clocks of machines and file systems may disagree
 
 
@@ -49,19 +50,25 @@ def is_recorded(written_ns: int, end_s: float | None) -> bool:
     return end_s is not None and abs(written_ns / 1e9 - end_s) < 1
 
 
-def files_since(folders: Iterable[str], since_ns: int) -> Iterator[tuple[str, int]]:
-    """Files modified since, with their times. Hidden files and folders are nobody's output."""
+def written_since(folders: Iterable[str], since_ns: int) -> Iterator[tuple[str, int]]:
+    """Files modified since, with their times; a folder that is an output has the time of Snakemake's stamp in it.
+
+    Hidden files and folders are nobody's output.
+    """
     for folder in folders:
         for parent, names, files in os.walk(folder or "."):
             names[:] = [name for name in names if not name.startswith(".")]
             for name in files:
+                if name.startswith(".") and name != FOLDER_STAMP:
+                    continue
                 path = os.path.join(parent, name)
                 try:
                     written_ns = os.stat(path).st_mtime_ns
                 except OSError:
                     continue  # a dangling link, or just gone
-                if written_ns >= since_ns and not name.startswith("."):
-                    yield path if folder else path.removeprefix("./"), written_ns
+                if written_ns >= since_ns:
+                    output = parent if name == FOLDER_STAMP else path
+                    yield output if folder else output.removeprefix("./"), written_ns
 
 
 def unrecorded_outputs(workflow: Any, since_ns: int) -> list[str]:
@@ -75,7 +82,7 @@ def unrecorded_outputs(workflow: Any, since_ns: int) -> list[str]:
 
     return [
         path
-        for path, written_ns in files_since(folders, since_ns - CLOCKS_NS)
+        for path, written_ns in written_since(folders, since_ns - CLOCKS_NS)
         if not is_recorded(written_ns, end_s(path)) and any(pattern.match(path) for pattern in patterns)
     ]
 
@@ -88,7 +95,7 @@ def make_again(workflow: Any, since_ns: int) -> None:
     for path in looks_done:
         persistence._mark_incomplete(path, None)
     if looks_done:
-        say(f"{len(looks_done)} files that a killed run left without a record are made again.")
+        say(f"{len(looks_done)} outputs that a killed run left without a record are made again.")
 
 
 def show_again(workflow: Any, since_ns: int) -> None:

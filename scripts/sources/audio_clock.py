@@ -12,24 +12,11 @@ from itertools import pairwise
 import numpy as np
 
 from scripts.common.clock import Clock, Gap, Segment
+from scripts.sources.audio_hull import fit_slope
+from scripts.sources.audio_steps import MAX_DRIFT_PPM, STEP_BLOCKS, find_steps
 
-# A device whose clock is further off than this has another rate than it says.
-MAX_DRIFT_PPM = 1_000.0
-# A step shorter than this part of a block is no lost block.
-STEP_BLOCKS = 0.5
-# Steps this near to an end of the recording must also exceed every delay seen, for nothing behind them confirms them;
-# so must those that fewer blocks in time confirm.
-CONFIRM_S = 1.0
-CONFIRMING_BLOCKS = 5
-# The drift is first taken from pieces this long, and may then be off by so much.
-PIECE_S = 5.0
-SLACK_PPM = 100.0
-# Where exactly a step is, is decided among so many blocks.
-PLATEAU_BLOCKS = 32
 # A longer hole is a device that was started anew: a new segment, not hours of zeros.
 MAX_HOLE_S = 600.0
-# More steps than one in so many blocks are no holes, but stamps that do not fit the rate.
-BLOCKS_PER_STEP = 5
 
 
 @dataclass(frozen=True)
@@ -49,143 +36,6 @@ class Fit:
     holes: list[tuple[int, int]]
     residual_ns: np.ndarray
     notes: list[str]
-
-
-def lower_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Indices of the corners of the lower convex hull, ascending. x: float64 (N,), ascending; y: float64 (N,), ns."""
-    corners = {0, len(x) - 1}
-    todo = [(0, len(x) - 1)]
-    while todo:
-        first, last = todo.pop()
-        if last - first < 2:
-            continue
-        inside = slice(first + 1, last)
-        slope = (y[last] - y[first]) / (x[last] - x[first])
-        height = y[inside] - (y[first] + slope * (x[inside] - x[first]))
-        lowest = int(np.argmin(height))
-        # Stamps are whole ns: less than that is rounding.
-        if height[lowest] < -1.0:
-            corner = first + 1 + lowest
-            corners.add(corner)
-            todo += [(first, corner), (corner, last)]
-    return np.array(sorted(corners))
-
-
-def fit_slope(x: np.ndarray, y: np.ndarray, stretches: list[slice]) -> float:
-    """The one slope of the lines that lie under all points, one line a stretch, nearest to them in the mean.
-
-    Of the hulls' edges, ascending by slope, it is the one where as much of the points' weight lies before it as
-    after: with one stretch, the edge over the mean.
-    """
-    slopes, weights = [], []
-    balance = 0.0
-    for stretch in stretches:
-        xs, ys = x[stretch], y[stretch]
-        if len(xs) < 2:
-            continue
-        hull = lower_hull(xs, ys)
-        runs = np.diff(xs[hull])
-        slopes.append(np.diff(ys[hull]) / runs)
-        weights.append(runs * len(xs))
-        balance += float(np.sum(xs - xs[0]))
-    if not slopes:
-        return 0.0
-    slope, weight = np.concatenate(slopes), np.concatenate(weights)
-    order = np.argsort(slope, kind="stable")
-    edge = int(np.searchsorted(np.cumsum(weight[order]), balance))
-    return float(slope[order][min(edge, len(order) - 1)])
-
-
-def find_steps(x: np.ndarray, y: np.ndarray, *, block: float, per_sample_ns: float) -> list[int] | None:
-    """Blocks in front of which samples are missing, or the device began anew; None if there are far too many.
-
-    x: float64 (N,), samples; y: float64 (N,), stamps less their time at the nominal rate, ns; block: samples of one.
-    A delay, however long, is no step: blocks after it are in time again.
-    """
-    y = y - _usual_slope(x, y, per_sample_ns) * x
-    slack = SLACK_PPM * 1e-6 * per_sample_ns
-    before, after = _floors(x, y, slack)
-    limits = _Limits(
-        smallest_ns=STEP_BLOCKS * block * per_sample_ns,
-        longest_delay_ns=float(np.max(y - np.maximum(np.minimum(before, y), after))),
-        near_samples=CONFIRM_S * 1e9 / per_sample_ns,
-        slack=slack,
-    )
-    found: list[int] = []
-    todo = [(0, len(x))]
-    while todo:
-        first, stop = todo.pop()
-        at, confirmed = _largest_step(x[first:stop], y[first:stop], limits)
-        if at == 0:
-            continue
-        # What a few late blocks at an end seem to say is not followed.
-        todo += [(first, first + at)] if confirmed >= 0 else []
-        todo += [(first + at, stop)] if confirmed <= 0 else []
-        if confirmed == 0:
-            found.append(first + at)
-        if len(found) > max(1, len(x) // BLOCKS_PER_STEP):
-            return None
-    return sorted(found)
-
-
-@dataclass(frozen=True)
-class _Limits:
-    """smallest_ns: of a step; longest_delay_ns: of a stamp that was made good by later ones; near_samples: to an end
-    of the recording; slack: what the drift may add or take, ns a sample."""
-
-    smallest_ns: float
-    longest_delay_ns: float
-    near_samples: float
-    slack: float
-
-
-def _usual_slope(x: np.ndarray, y: np.ndarray, per_sample_ns: float) -> float:
-    """Median slope of short stretches, few of which hold a step: near enough to see the steps by."""
-    piece = max(2, int(np.searchsorted(x - x[0], PIECE_S * 1e9 / per_sample_ns)))
-    bounds = range(0, max(1, len(x) - piece // 2), piece)
-    slopes = [fit_slope(x, y, [slice(first, first + piece)]) for first in bounds]
-    slope = float(np.median(slopes))
-    return slope if abs(slope) <= MAX_DRIFT_PPM * 1e-6 * per_sample_ns else 0.0
-
-
-def _floors(x: np.ndarray, y: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray]:
-    """The least that the blocks before each one, and those from it on, allow a prompt stamp to be there, ns.
-
-    Before the first block: inf.
-    """
-    before = np.full(len(x), np.inf)
-    before[1:] = np.minimum.accumulate(y - slack * x)[:-1] + slack * x[1:]
-    after = np.minimum.accumulate((y + slack * x)[::-1])[::-1] - slack * x
-    return before, after
-
-
-def _largest_step(x: np.ndarray, y: np.ndarray, limits: _Limits) -> tuple[int, int]:
-    """Block in front of which the line steps most, 0 where it does not; and whether both sides confirm it.
-
-    The second is 0 if they do, 1 if the blocks behind are too few, -1 if those in front are.
-    """
-    before, after = _floors(x, y, limits.slack)
-    step = (after - before)[1:]
-    near_end = np.minimum(x[1:] - x[0], x[-1] - x[1:]) < limits.near_samples
-    needed = limits.smallest_ns + np.where(near_end, limits.longest_delay_ns, 0.0)
-    large = np.where(np.abs(step) > needed, step, 0.0)
-    if not np.any(large):
-        return 0, 0
-    largest = float(large[np.argmax(np.abs(large))])
-    if largest < 0:
-        # Every block before the step sees the lower ones behind it: the last one does is in front of it.
-        at = int(np.flatnonzero(step <= largest / 2)[-1]) + 1
-    else:
-        # Every block behind the step sees the lower ones in front of it; late ones in front of it see less of it.
-        rough = int(np.flatnonzero(step >= largest / 2)[0])
-        plateau = float(np.max(step[rough : rough + PLATEAU_BLOCKS]))
-        at = rough + int(np.flatnonzero(step[rough:] >= plateau - limits.smallest_ns / 25)[0]) + 1
-    for side, confirmed in ((slice(at, None), 1), (slice(0, at), -1)):
-        prompt = y[side] - np.min(y[side]) < limits.smallest_ns / 2
-        doubted = abs(step[at - 1]) <= needed[at - 1] + limits.longest_delay_ns
-        if doubted and np.count_nonzero(prompt) < CONFIRMING_BLOCKS:
-            return at, confirmed
-    return at, 0
 
 
 def fit_line(x: np.ndarray, y: np.ndarray, steps: list[int], per_sample_ns: float) -> Line:

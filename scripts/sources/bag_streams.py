@@ -107,7 +107,9 @@ class Declared:
         video.frames.write(self.table)
         self.count = len(video.frames)
         if video.lost:
-            self.notes.append(f"packets lost in the bag: {video.lost}; frames tainted: {int(video.frames.tainted.sum())}")
+            self.notes.append(
+                f"packets lost in the bag: {video.lost}; frames tainted: {int(video.frames.tainted.sum())}"
+            )
         self._note(video.dropped, video.stamps, video.notes, "frame")
         last_ns = video.frames.stop_ns
         self.entry = manifest.picture_entry(

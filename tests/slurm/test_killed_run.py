@@ -105,7 +105,7 @@ def test_what_outlived_its_run_is_made_again_with_a_record(cluster, folder):
 
     status, output = cluster.snakemake(folder, *same)
     assert status == 0, output
-    assert "3 files that a killed run left without a record are made again." in output
+    assert "3 outputs that a killed run left without a record are made again." in output
     assert all(has_record(folder, output) for output in results(folder))
 
     _, again = cluster.snakemake(folder, *same)

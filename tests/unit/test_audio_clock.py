@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.common.clock import Gap
-from scripts.sources.audio_clock import Fit, find_steps, fit_clock, fit_slope, lower_hull
+from scripts.sources.audio_clock import Fit, fit_clock
+from scripts.sources.audio_hull import fit_slope, lower_hull
+from scripts.sources.audio_steps import find_steps
 
 RATE_HZ = 48_000
 BLOCK = 480

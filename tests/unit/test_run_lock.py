@@ -127,7 +127,7 @@ class Workflow:
         self.is_main_process = main
         self.persistence = records or Records({})
         self.scheduler = SimpleNamespace(running=set(running))
-        self.rules = [SimpleNamespace(output=[Pattern("results/{part}.txt", "results/.+[.]txt")])]
+        self.rules = [SimpleNamespace(output=[Pattern("results/{part}.txt", "results/[^/]+[.]txt")])]
         self.run = run
         self.built = 0
         guard(self)
@@ -219,12 +219,15 @@ def test_a_dry_run_needs_no_lock(holder):
 
 @pytest.fixture
 def killed(lock_file: Path) -> Records:
-    """A run was killed: `recorded` ended in time, `orphan` and `stale` were written by jobs that outlived it."""
+    """A run was killed: `recorded` ended in time; `orphan`, `stale` and `folder` were written by jobs that outlived it."""
     results = Path("results")
     results.mkdir()
     for name in ("recorded.txt", "orphan.txt", "stale.txt", "earlier.txt", "notes", ".part.n-1.orphan.txt"):
         (results / name).write_text("")
         os.utime(results / name, ns=(RUN.started_ns + 10**9, RUN.started_ns + 10**9))
+    (results / "folder.txt").mkdir()
+    for name in ("folder.txt/inside.txt", "folder.txt/.snakemake_timestamp"):
+        (results / name).write_text("")
     before_s = RUN.started_ns / 1e9 - 10_000
     os.utime(results / "earlier.txt", (before_s, before_s))
     lock_file.parent.mkdir()
@@ -235,7 +238,7 @@ def killed(lock_file: Path) -> Records:
 
 def test_outputs_without_a_record_of_their_own_are_made_again(killed, lock_file):
     Workflow(killed).start()
-    assert killed.incomplete == {"results/orphan.txt", "results/stale.txt"}
+    assert killed.incomplete == {"results/orphan.txt", "results/stale.txt", "results/folder.txt"}
     assert last(lock_file).settled
 
 
