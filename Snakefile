@@ -4,7 +4,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from scripts.common import failures, retry, run_lock
+from scripts.common import failures, planning_cost, retry, run_lock
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
 
@@ -19,6 +19,7 @@ try:
 except ConfigError as mistake:
     sys.exit(str(mistake))
 
+planning_cost.remember_sources(workflow)
 run_lock.guard(workflow)
 retry.force(workflow, plan)
 

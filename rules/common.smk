@@ -3,6 +3,7 @@ common: what the rules share - path names, resources, and the files and settings
 """
 
 from scripts.common.plan import LANDMARK_WEIGHTS, versioned
+from scripts.common.planning_cost import quick
 from scripts.common.resources import Work
 
 path = plan.path
@@ -20,22 +21,27 @@ wildcard_constraints:
     weights="[^/]+",
 
 
+@quick
 def source_files(wildcards):
     return plan.recordings[wildcards.recording].files
 
 
+@quick
 def cameras(wildcards):
     return plan.recordings[wildcards.recording].cameras
 
 
+@quick
 def microphones(wildcards):
     return plan.recordings[wildcards.recording].microphones
 
 
+@quick
 def start_s(wildcards):
     return plan.recordings[wildcards.recording].start_s or 0.0
 
 
+@quick
 def stop_s(wildcards):
     """Where a recording ends: column `end` or the preview, whichever is earlier; 0.0 for its own end."""
     recording = plan.recordings[wildcards.recording]
@@ -45,6 +51,7 @@ def stop_s(wildcards):
     return min(ends, default=0.0)
 
 
+@quick
 def import_key(wildcards):
     return versioned(
         1,
@@ -55,22 +62,39 @@ def import_key(wildcards):
     )
 
 
+@quick
 def rig_fps(wildcards):
     return plan.rigs[wildcards.rig].fps
 
 
+@quick
 def rig_rate_hz(wildcards):
     return plan.rigs[wildcards.rig].rate_hz
 
 
+def conform_key(*settings):
+    """The key of a conform rule: the named entries of the section `media`, with the rig's overrides."""
+
+    @quick
+    def key(wildcards):
+        rig = plan.rigs[wildcards.rig]
+        own = {"fps": rig.fps, "rate_hz": rig.rate_hz}
+        return versioned(1, **{name: own.get(name, plan.config["media"].get(name)) for name in settings})
+
+    return key
+
+
+@quick
 def weight_files(wildcards):
     return [path.weights().format(weights=name) for name in LANDMARK_WEIGHTS[wildcards.landmarks]]
 
 
+@quick
 def given_landmarks(wildcards):
     return plan.recordings[wildcards.recording].landmarks if wildcards.landmarks == "given" else []
 
 
+@quick
 def gpus(wildcards):
     """One GPU for networks on CUDA; landmarks from a file need none."""
     return 1 if accelerator != "cpu" and getattr(wildcards, "landmarks", "") != "given" else 0
@@ -87,6 +111,7 @@ def gpu_kind(*, memory_gb):
 def of_recording(pattern):
     """An input of a dataset's recording, from the pattern of an earlier stage."""
 
+    @quick
     def fill(wildcards):
         dataset = plan.datasets[wildcards.dataset]
         return pattern.format(
@@ -100,18 +125,37 @@ def of_recording(pattern):
     return fill
 
 
-def of_dataset(pattern):
-    """One file a recording of the dataset."""
+def of_dataset(pattern, split=None):
+    """One file a recording of the dataset, or of one of its splits."""
 
+    @quick
     def fill(wildcards):
         dataset = plan.datasets[wildcards.dataset]
-        return [pattern.format(dataset=dataset.name, recording=name) for name in dataset.recordings]
+        return [pattern.format(dataset=dataset.name, recording=name) for name in dataset.members(split)]
 
     return fill
 
 
+@quick
+def dataset_fps(wildcards):
+    return plan.rigs[plan.datasets[wildcards.dataset].rig].fps
+
+
+@quick
+def window_key(wildcards):
+    dataset = plan.datasets[wildcards.dataset]
+    return versioned(
+        1,
+        window_frames=dataset.window_frames,
+        hop=dataset.hop,
+        limits=dataset.limits,
+        start_s=start_s(wildcards),
+        excluded=ruled_out(wildcards),
+    )
+
+
 def dataset_setting(name):
-    return lambda wildcards: getattr(plan.datasets[wildcards.dataset], name)
+    return quick(lambda wildcards: getattr(plan.datasets[wildcards.dataset], name))
 
 
 def kept(pattern):
@@ -119,6 +163,7 @@ def kept(pattern):
     return pattern if plan.config["keep_intermediates"] else temp(pattern)
 
 
+@quick
 def ruled_out(wildcards):
     """Stretches of a recording that a person has ruled out: start, stop (seconds or None), reason."""
     return [[e.start_s, e.stop_s, e.reason] for e in plan.exclusions.get(wildcards.recording, [])]

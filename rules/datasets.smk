@@ -31,20 +31,13 @@ rule extract_windows:
         runtime=work.runtime(seconds_per_mb=0.5),
     params:
         recording="{recording}",
-        fps=lambda wildcards: plan.rigs[plan.datasets[wildcards.dataset].rig].fps,
+        fps=dataset_fps,
         window_frames=dataset_setting("window_frames"),
         hop=dataset_setting("hop"),
         limits=dataset_setting("limits"),
         start_s=start_s,
         excluded=ruled_out,
-        key=lambda wildcards: versioned(
-            1,
-            window_frames=plan.datasets[wildcards.dataset].window_frames,
-            hop=plan.datasets[wildcards.dataset].hop,
-            limits=plan.datasets[wildcards.dataset].limits,
-            start_s=start_s(wildcards),
-            excluded=ruled_out(wildcards),
-        ),
+        key=window_key,
     script:
         "../scripts/datasets/extract_windows.py"
 
@@ -133,7 +126,7 @@ for split in ("train", "val", "test"):
             f"arrange_{split}"
         input:
             index=path.dataset("index.parquet"),
-            windows=of_dataset(path.npz()),
+            windows=of_dataset(path.npz(), split),
         output:
             folder=directory(path.dataset(split)),
         log:

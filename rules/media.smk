@@ -32,12 +32,7 @@ rule conform_video:
         fps=rig_fps,
         crf=plan.config["media"]["crf"],
         preset=plan.config["media"]["preset"],
-        key=lambda wildcards: versioned(
-            1,
-            fps=rig_fps(wildcards),
-            crf=plan.config["media"]["crf"],
-            preset=plan.config["media"]["preset"],
-        ),
+        key=conform_key("fps", "crf", "preset"),
     script:
         "../scripts/media/conform_video.py"
 
@@ -68,6 +63,6 @@ rule conform_audio:
         fps=rig_fps,
         rate_hz=rig_rate_hz,
         channels="mix",
-        key=lambda wildcards: versioned(1, fps=rig_fps(wildcards), rate_hz=rig_rate_hz(wildcards)),
+        key=conform_key("fps", "rate_hz"),
     script:
         "../scripts/media/conform_audio.py"

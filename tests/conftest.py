@@ -26,12 +26,13 @@ class Workspace:
     """A folder with a copy of the config, in which Snakemake runs the repository's workflow."""
 
     root: Path
+    configfile: str = "config/demo.yaml"
 
     def command(self, *arguments: str, profile: str = "local") -> list[str]:
-        """Snakemake's command line, with the demo's config unless another is named."""
+        """Snakemake's command line, with the workspace's config unless another is named."""
         whole = [sys.executable, "-m", "snakemake", "--snakefile", str(REPO / "Snakefile")]
         whole += ["--profile", str(REPO / "profiles" / profile), *arguments]
-        return whole if "--configfile" in arguments else [*whole, "--configfile", "config/demo.yaml"]
+        return whole if "--configfile" in arguments else [*whole, "--configfile", self.configfile]
 
     def snakemake(self, *arguments: str, timeout: float = 600, **options: str) -> subprocess.CompletedProcess[str]:
         """Run the workflow to its end; stdout and stderr come together."""
@@ -47,14 +48,14 @@ class Workspace:
         )
 
 
-def make_workspace(root: Path, recordings: Path | None = None) -> Workspace:
+def make_workspace(root: Path, recordings: Path | None = None, **fields: str) -> Workspace:
     """A workspace in `root`; `recordings` stands in it as demo/recordings."""
     root.mkdir(parents=True, exist_ok=True)
     shutil.copytree(REPO / "config", root / "config")
     if recordings is not None:
         (root / "demo").mkdir()
         (root / "demo" / "recordings").symlink_to(recordings)
-    return Workspace(root)
+    return Workspace(root, **fields)
 
 
 @pytest.fixture(scope="session")

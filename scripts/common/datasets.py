@@ -29,6 +29,10 @@ class Dataset:
     recordings: tuple[str, ...]
     splits: dict[str, str]
 
+    def members(self, split: str | None) -> list[str]:
+        """The recordings of a split, or all of them, in the order of the sheet."""
+        return [name for name in self.recordings if split in (None, self.splits[name])]
+
     @property
     def split_names(self) -> list[str]:
         """The splits that hold a recording, sorted."""

@@ -51,23 +51,24 @@ def is_recorded(written_ns: int, end_s: float | None) -> bool:
 
 
 def written_since(folders: Iterable[str], since_ns: int) -> Iterator[tuple[str, int]]:
-    """Files modified since, with their times; a folder that is an output has the time of Snakemake's stamp in it.
+    """Files modified since, with their times.
 
-    Hidden files and folders are nobody's output.
+    A folder that is an output as a whole stands for what is in it; its time is that of Snakemake's stamp. Hidden
+    files and folders are nobody's output.
     """
     for folder in folders:
         for parent, names, files in os.walk(folder or "."):
             names[:] = [name for name in names if not name.startswith(".")]
-            for name in files:
-                if name.startswith(".") and name != FOLDER_STAMP:
-                    continue
-                path = os.path.join(parent, name)
+            found = [(os.path.join(parent, name),) * 2 for name in files if not name.startswith(".")]
+            if FOLDER_STAMP in files:
+                names.clear()
+                found = [(parent, os.path.join(parent, FOLDER_STAMP))]
+            for output, stamp in found:
                 try:
-                    written_ns = os.stat(path).st_mtime_ns
+                    written_ns = os.stat(stamp).st_mtime_ns
                 except OSError:
                     continue  # a dangling link, or just gone
                 if written_ns >= since_ns:
-                    output = parent if name == FOLDER_STAMP else path
                     yield output if folder else output.removeprefix("./"), written_ns
 
 

@@ -4,6 +4,7 @@ Times are those of the container, as ffmpeg reads them: edit lists are obeyed, p
 `discard`.
 """
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -131,7 +132,7 @@ def scan_packets(container: InputContainer, streams: list[Stream], stop_s: float
 
     stop_s: packets that come later than this after the first of their stream are not wanted; 0: all are.
     """
-    rows: dict[int, list[tuple[int, int, bool, bool, bool]]] = {stream.index: [] for stream in streams}
+    rows = {stream.index: array("q") for stream in streams}
     numbered = container.format.name in NUMBERED
     ends: dict[int, Fraction] = {}
     ended: set[int] = set()
@@ -146,14 +147,13 @@ def scan_packets(container: InputContainer, streams: list[Stream], stop_s: float
                         break
             pts = packet.dts if numbered else packet.pts
             pts = NO_TIME if pts is None else pts
-            row = (pts, packet.duration or 0, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
-            rows[packet.stream.index].append(row)
+            flags = (packet.is_keyframe, packet.is_discard, packet.is_corrupt)
+            rows[packet.stream.index].extend((pts, packet.duration or 0, *flags))
     tables = {}
     for stream in streams:
-        columns = list(zip(*rows[stream.index], strict=True)) or [()] * 5
-        times = [np.array(column, np.int64) for column in columns[:2]]
-        flags = [np.array(column, bool) for column in columns[2:]]
-        tables[stream.index] = PacketTable(times[0], times[1], flags[0], flags[1], flags[2], tick_of(stream))
+        table = np.array(rows[stream.index], np.int64).reshape(-1, 5)
+        key, discard, corrupt = table[:, 2:].T.astype(bool)
+        tables[stream.index] = PacketTable(table[:, 0], table[:, 1], key, discard, corrupt, tick_of(stream))
     return tables
 
 

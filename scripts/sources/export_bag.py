@@ -1,5 +1,6 @@
 """Exports every stream of a bag in one pass: packets as they are, with true times; sounds with their clocks."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from scripts.sources.message_layout import compile_reader
 
 # A recording that begins later than its bag is read from so much before: encoded video begins with a keyframe.
 PRE_ROLL_S = 10.0
+
+log = logging.getLogger("rushes")
 
 
 def export_bag(
@@ -59,15 +62,19 @@ def export_bag(
         raise
     for stream in streams:
         stream.finish(start_ns, stop_ns)
+    warnings = [f"{stream.name}: {note}" for stream in streams for note in stream.notes]
     manifest.write(
         out_manifest,
         recording=recording,
         source=bag,
         streams={stream.name: stream.entry for stream in streams},
         topics=topics,
-        warnings=[f"{stream.name}: {note}" for stream in streams for note in stream.notes],
+        warnings=warnings,
     )
     ledger.write(out_ledger, [stream.row(recording) for stream in streams])
+    failures = [f"{stream.name}: {stream.error.message}" for stream in streams if stream.error]
+    for line in failures + warnings:
+        log.warning("%s: %s", recording, line)
 
 
 def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int) -> dict[int, list[Taker]]:

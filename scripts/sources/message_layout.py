@@ -32,11 +32,11 @@ _CODES = {
     "float32": "f",
     "float64": "d",
 }
-_SEC_NANOSEC = [("sec", (_BASE, ("int32", 0))), ("nanosec", (_BASE, ("uint32", 0)))]
-# Definitions use these without saying what they are.
+_NANOSEC = ("nanosec", (_BASE, ("uint32", 0)))
+# Definitions of ROS1 use these without saying what they are.
 _BUILTIN: Types = {
-    "builtin_interfaces/msg/Time": ([], _SEC_NANOSEC),
-    "builtin_interfaces/msg/Duration": ([], _SEC_NANOSEC),
+    "builtin_interfaces/msg/Time": ([], [("sec", (_BASE, ("uint32", 0))), _NANOSEC]),
+    "builtin_interfaces/msg/Duration": ([], [("sec", (_BASE, ("int32", 0))), _NANOSEC]),
 }
 
 

@@ -1,5 +1,6 @@
 """The pictures of a file: their packets as they are wherever MP4 can hold them, else encoded once."""
 
+from array import array
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -76,17 +77,18 @@ class Decoded:
 
 def decode_all(path: Path) -> Decoded:
     """Decode every picture, for its time and state alone."""
-    rows: list[tuple[int, bool, bool]] = []
+    rows = array("q")
     size = (0, 0)
     with VideoReader(path) as reader:
         for picture in reader:
-            rows.append((round((instant_of(picture) or Fraction(0)) * US), picture.key_frame, picture.is_corrupt))
+            pts_us = round((instant_of(picture) or Fraction(0)) * US)
+            rows.extend((pts_us, picture.key_frame, picture.is_corrupt))
             if size == (0, 0):
                 turned = turn_of(picture)[0]
                 size = (picture.height, picture.width) if turned else (picture.width, picture.height)
         undecoded = reader.undecoded
-    pts_us, keyframe, corrupt = zip(*rows, strict=True) if rows else ((), (), ())
-    return Decoded(np.array(pts_us, np.int64), np.array(keyframe, bool), np.array(corrupt, bool), undecoded, size)
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return Decoded(table[:, 0], table[:, 1].astype(bool), table[:, 2].astype(bool), undecoded, size)
 
 
 def in_display_order(decoded: Decoded, table: PacketTable, plan: CopyPlan) -> PacketTable | None:

@@ -1,16 +1,19 @@
 """An archive of empty files, and what Snakemake would do with it: nothing here runs a job."""
 
-import os
+import atexit
+import json
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.unit.examples import REPO, House
 
-COLUMNS = ["recording", "rig", "source", "subject", "start", "end", "split"]
+COLUMNS = ["recording", "rig", "source", "subject", "landmarks", "start", "end", "split"]
 
 # Sources as people name them.
 HOSTILE = [
@@ -18,6 +21,8 @@ HOSTILE = [
     'raw/"quoted" & $HOME `x`; rm -rf.mov',
     "raw/Grüße/日本 [take*] 100%?.mov",
 ]
+# A rate that no decimal number is.
+MEDIA = {"fps": "24000/1001", "rate_hz": 48_000}
 BAGS = ["bags/c#1/first day.bag", "bags/d's/second.bag"]
 
 
@@ -35,6 +40,29 @@ class DryRun:
         return set(self.jobs)
 
 
+@cache
+def _server() -> subprocess.Popen[str]:
+    program = Path(__file__).with_name("snakemake_server.py")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    server = subprocess.Popen([sys.executable, str(program)], text=True, **pipes)
+    atexit.register(server.kill)
+    return server
+
+
+def snakemake(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run the repository's workflow in `folder`: the exit status, and stdout and stderr together."""
+    whole = ["--snakefile", str(REPO / "Snakefile"), "--cores", "2", "--nolock", *arguments]
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
+        server = _server()
+        print(
+            json.dumps({"folder": str(folder), "arguments": whole, "output": output.name}),
+            file=server.stdin,
+            flush=True,
+        )
+        status = server.stdout.readline()
+        return int(status), output.read()
+
+
 class Archive(House):
     """Three recordings of a booth by two people and two bags of an aviary, all of them empty files."""
 
@@ -43,49 +71,34 @@ class Archive(House):
         self.files_of_sources(*HOSTILE, *BAGS)
         self.datasets = {"visemes": {"kind": "windows", "rig": "booth", "landmarks": "openseeface"}}
         self.rows = [
-            ["a.1", "booth", HOSTILE[0], "Ann", "", "", "train"],
-            ["b=2", "booth", HOSTILE[1], "Ann", "", "", "train"],
-            ["ç", "booth", HOSTILE[2], "Bob", "", "", "val"],
-            ["c", "aviary", BAGS[0], "", "", "", ""],
-            ["d", "aviary", BAGS[1], "", "", "", ""],
+            ["a.1", "booth", HOSTILE[0], "Ann", "", "", "", "train"],
+            ["b=2", "booth", HOSTILE[1], "Ann", "", "", "", "train"],
+            ["ç", "booth", HOSTILE[2], "Bob", "", "", "", "val"],
+            ["c", "aviary", BAGS[0], "", "", "", "", ""],
+            ["d", "aviary", BAGS[1], "", "", "", "", ""],
         ]
 
     def write(self, **changes: Any) -> None:
         """Write sheets and config."""
         self.sheet(COLUMNS, self.rows)
-        self.write_config(**changes)
-
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the repository's workflow in this folder; stdout and stderr come together."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPO / "Snakefile"), "--cores", "2", "--nolock"]
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=self.root,
-            env={**os.environ, "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        self.write_config(**{"media": MEDIA, **changes})
 
     def dry_run(self, *arguments: str, **changes: Any) -> DryRun:
         """What would be done with the changed config."""
         self.write(**changes)
-        done = self.snakemake("--dry-run", *arguments)
-        table = re.search(r"^Job stats:\n.*\n[- ]+\n((?:\S+ +\d+\n)*)total", done.stdout, re.MULTILINE)
+        status, text = snakemake(self.root, "--dry-run", *arguments)
+        table = re.search(r"^Job stats:\n.*\n[- ]+\n((?:\S+ +\d+\n)*)total", text, re.MULTILINE)
         rows = (line.split() for line in table[1].splitlines()) if table else ()
-        jobs = {name: int(count) for name, count in rows if name != "all"}
-        return DryRun(done.returncode, done.stdout, jobs)
+        return DryRun(status, text, {name: int(count) for name, count in rows if name != "all"})
 
     def finish(self) -> None:
         """Make every file of the run as an empty one, with Snakemake's record of how it was made."""
         self.write()
-        summary = self.snakemake("--summary").stdout.splitlines()
-        table = summary[next(n for n, line in enumerate(summary) if line.startswith("output_file\t")) + 1 :]
+        _, text = snakemake(self.root, "--summary")
+        table = text[text.index("output_file\t") :].splitlines()[1:]
         for path in (self.root / line.split("\t")[0] for line in table):
             is_folder = path.parent.name == "npz" or path.name in ("train", "val", "test")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(exist_ok=True) if is_folder else path.touch()
-        done = self.snakemake("--touch", "--forceall", "--quiet", "all")
-        assert done.returncode == 0, done.stdout
+        status, text = snakemake(self.root, "--touch", "--forceall", "--quiet", "all")
+        assert status == 0, text

@@ -23,7 +23,15 @@ from scripts.sources.export_bag import export_bag
 START_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
 
-PACKET1 = "std_msgs/Header header\nuint8[] data\nint32 img_width\nint32 img_height\nstring encoding\nuint64 pts\nuint8 flags\n"
+PERIOD_NS = 40 * MS
+PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+IMAGE = "sensor_msgs/msg/Image"
+
+PACKET1 = (
+    "std_msgs/Header header\nuint8[] data\nint32 img_width\nint32 img_height\nstring encoding\n"
+    "uint64 pts\nuint8 flags\n"
+)
 PACKET2 = (
     "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\n"
     "bool is_bigendian\nuint8[] data\n"
@@ -212,3 +220,71 @@ def payload_of(path: Path, sample_format: str, channels: int) -> np.ndarray:
     """Samples of a WAV as they stand in it, uint8 (N, bytes of a sample of all channels)."""
     width = SAMPLE_FORMATS[sample_format][0] * channels
     return np.frombuffer(path.read_bytes()[104:], np.uint8).reshape(-1, width)
+
+
+def small_ros2(count: int = 30) -> Ros:
+    ros = Ros(2, {PACKET: PACKET2})
+    for index, (data, number, key) in enumerate(encode("h264", count, b_frames=2)):
+        send_packet(ros, START_NS + index * PERIOD_NS, START_NS + number * PERIOD_NS, data, number, key)
+    return ros
+
+
+def send_packet(ros: Ros, log_ns: int, stamp_ns: int, data: bytes, pts: int, key: bool, encoding: str = "") -> None:
+    size = (
+        {"img_width": 64, "img_height": 48} if ros.version == 1 else {"width": 64, "height": 48, "is_bigendian": False}
+    )
+    ros.send(
+        log_ns,
+        "/cam",
+        PACKET,
+        header=ros.header(stamp_ns),
+        data=as_uint8(data),
+        encoding=encoding or ("libx264" if ros.version == 1 else "h264;yuv420p;bgr8;bgr8"),
+        pts=pts,
+        flags=int(key),
+        **size,
+    )
+
+
+def camera_of(codec: str, count: int, *, lost: tuple[int, ...] = (), step: int = 1, ros: Ros | None = None) -> Ros:
+    """A camera at 25 fps, keyframe every 10; `lost` packets are missing, `step` is that of the counter."""
+    ros = ros or Ros(1, {PACKET: PACKET1})
+    encoding = {"h264": "h264_nvenc", "hevc": "libx265"}[codec]
+    for data, number, key in encode(codec, count):
+        if number not in lost:
+            stamp_ns = START_NS + number * PERIOD_NS
+            send_packet(ros, stamp_ns + 5 * MS, stamp_ns, data, 7 + number * step, key, encoding)
+    return ros
+
+
+def picture(width: int = 64, height: int = 48) -> np.ndarray:
+    """Colours that differ from corner to corner, BGR."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2] = (200, 40, 30)
+    image[: height // 2, width // 2 :] = (40, 190, 60)
+    image[height // 2 :, : width // 2] = (30, 50, 210)
+    image[height // 2 :, width // 2 :] = (120, 120, 120)
+    return image
+
+
+def send_image(ros: Ros, index: int, image: np.ndarray, encoding: str, padding: int = 0) -> None:
+    rows = image.reshape(len(image), -1)
+    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=255)
+    stamp_ns = START_NS + index * PERIOD_NS
+    ros.send(
+        stamp_ns + MS,
+        "/cam",
+        IMAGE,
+        header=ros.header(stamp_ns),
+        height=image.shape[0],
+        width=image.shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=rows.shape[1],
+        data=as_uint8(rows),
+    )
+
+
+def send_compressed(ros: Ros, index: int, data: bytes, form: str) -> None:
+    stamp_ns = START_NS + index * PERIOD_NS
+    ros.send(stamp_ns + MS, "/cam", COMPRESSED, header=ros.header(stamp_ns), format=form, data=as_uint8(data))

@@ -24,7 +24,9 @@ def windows(tmp_path, monkeypatch):
         for first in (0, 32):
             name = f"{recording}_{first:06d}.npz"
             (folder / name).write_text(name)
-            samples.append({"recording": recording, "file": f"npz/{recording}/{name}", "subject": subject, "split": split})
+            samples.append(
+                {"recording": recording, "file": f"npz/{recording}/{name}", "subject": subject, "split": split}
+            )
     pq.write_table(pa.Table.from_pylist(samples), "index.parquet")
     return [Path("npz") / recording for recording, _, _ in ROWS]
 

@@ -37,9 +37,7 @@ def test_an_empty_clock_has_no_length():
     assert Clock.empty().stop_ns == 0
 
 
-@given(
-    st.floats(7_000, 400_000), st.lists(st.integers(1, 10**9), min_size=1, max_size=5), st.integers(0, 2 * 10**18)
-)
+@given(st.floats(7_000, 400_000), st.lists(st.integers(1, 10**9), min_size=1, max_size=5), st.integers(0, 2 * 10**18))
 def test_time_does_not_run_backwards_in_a_segment(rate_hz, steps, start_ns):
     samples = np.cumsum(steps)
     times = clock(rate_hz=rate_hz, samples=int(samples[-1]), start_ns=start_ns).time_ns(samples)
@@ -54,9 +52,8 @@ def test_half_a_day_is_exact_to_a_nanosecond(sample):
 
 
 def test_a_clock_comes_back(tmp_path):
-    whole = clock(
-        drift_ppm=19.7, latency_ms=2.5, segments=[Segment(0, 3, 100)], gaps=[Gap(10, 20, "hole"), Gap(90, 100, "after_stop")]
-    )  # fmt: skip
+    gaps = [Gap(10, 20, "hole"), Gap(90, 100, "after_stop")]
+    whole = clock(drift_ppm=19.7, latency_ms=2.5, segments=[Segment(0, 3, 100)], gaps=gaps)
     whole.write(tmp_path / "a.json")
     assert Clock.read(tmp_path / "a.json") == whole
 

@@ -119,7 +119,9 @@ def test_a_name_that_can_name_files_is_accepted(name):
     assert is_recording_name(name)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".a", "a/b", "a b", "a'b", 'a"b', "a#b", "a\nb", "{a}", "-a", "x" * 101])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "a/b", "a b", "a'b", 'a"b', "a#b", "a\nb", "{a}", "-a", "x" * 101]
+)
 def test_a_name_that_cannot_name_files_is_refused(name):
     assert not is_recording_name(name)
 

@@ -135,8 +135,9 @@ def test_every_function_of_a_rule_takes_paths_by_place_and_settings_by_name(jobs
 
 
 def test_every_rule_says_what_it_does_and_where_it_writes_that(rules, jobs):
-    said = {rule["name"] for rule in rules if rule["docstring"] or rule["message"]}
-    assert {rule["name"] for rule in rules} == said
+    assert [rule["name"] for rule in rules if not rule["docstring"]] == []
+    # A message takes the place of inputs and outputs in a dry run, which is to show every file.
+    assert [rule["name"] for rule in rules if rule["message"]] == []
     assert [rule["name"] for rule in jobs if not rule["log"]] == []
     assert [rule["name"] for rule in jobs if not rule["benchmark"] and not rule["local"]] == []
 
@@ -212,22 +213,21 @@ def test_every_script_of_a_stage_is_run_by_a_rule_or_imported_by_one(jobs):
     used = {name for module in MODULES for name in imported(module)}
 
     def unused() -> Iterator[str]:
-        for module in MODULES:
+        for module in {path for path in MODULES if path.name != "__init__.py"} - scripts:
             name = ".".join(module.relative_to(REPO).with_suffix("").parts)
-            if module not in scripts and module.name != "__init__.py" and "common" not in module.parts:
-                if not any(other == name or other.startswith(f"{name}.") for other in used):
-                    yield name
+            if not name.startswith("scripts.common.") and not any(f"{other}.".startswith(f"{name}.") for other in used):
+                yield name
 
     assert problems(unused()) == []
 
 
 def test_reading_the_workflow_imports_nothing_heavy():
-    code = (
-        "import sys, yaml, jsonschema; before = set(sys.modules); "
-        "from scripts.common import failures, plan, resources, retry; "
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
-    )
-    done = run(sys.executable, "-c", code)
+    files = [REPO / "Snakefile", *RULE_FILES]
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    imports = sorted({line for line in lines if line.startswith("from scripts.")})
+    assert len(imports) >= 4
+    shown = "print(*{name.partition('.')[0] for name in sys.modules})"
+    done = run(sys.executable, "-c", "\n".join(["import sys", *imports, shown]))
     assert done.returncode == 0, done.stdout
     assert set(done.stdout.split()) & HEAVY == set()
 

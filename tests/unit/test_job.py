@@ -54,7 +54,8 @@ def test_what_stands_under_the_final_name_is_written_elsewhere_first():
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"), [({"tmes": 3}, "unknown ['tmes']"), ({"source": "x"}, "['source'] name an input and a param")]
+    ("settings", "words"),
+    [({"tmes": 3}, "unknown ['tmes']"), ({"source": "x"}, "['source'] name an input and a param")],
 )
 def test_a_name_that_does_not_fit_is_an_error_before_any_work(settings, words):
     with pytest.raises(TypeError) as error:
@@ -271,7 +272,7 @@ def run_script(tmp_path, body):
             snakemake = SimpleNamespace(
                 input=InputFiles(fromdict={"source": "in.txt"}), output=OutputFiles(fromdict={"text": "out.txt"}),
                 params=Params(fromdict={"times": 2, "key": {"version": 1}}), log=Log(["logs/x.log"]), threads=1,
-                wildcards=Wildcards(fromdict={"recording": "a"}), resources=ResourceList(fromdict={"mem_mb": 5}), config={},
+                wildcards=Wildcards(fromdict={"recording": "a"}), config={}, resources=ResourceList(fromdict={"x": 5}),
             )
 
             def double(source: Path, out_text: Path, *, times: int) -> None:

@@ -39,7 +39,10 @@ def window(recording: str, number: int, reason: str = "") -> Row:
 
 def test_the_counts_name_each_step_in_its_order_with_outcome_and_reason():
     rows, counts, failed = merge(
-        [Row("export_bag", "a", "left", "written"), Row("export_bag", "a", "right", "failed", "no_topic", message="no /x")],
+        [
+            Row("export_bag", "a", "left", "written"),
+            Row("export_bag", "a", "right", "failed", "no_topic", message="no /x"),
+        ],
         [Row("conform_video", "a", "right", "failed", ledger.UPSTREAM)],
         [window("a", 0), window("a", 1, "jump"), window("a", 2), window("a", 3, "gap"), window("a", 4, "jump")],
     )
@@ -55,10 +58,15 @@ def test_the_counts_name_each_step_in_its_order_with_outcome_and_reason():
     assert failed == [["a", "export_bag", "right", "no_topic", "no /x"]]
 
 
-OUTCOMES = st.sampled_from([("written", ""), ("filtered", "jump"), ("filtered", "gap"), ("failed", "x"), ("failed", "upstream")])
+OUTCOMES = st.sampled_from(
+    [("written", ""), ("filtered", "jump"), ("filtered", "gap"), ("failed", "x"), ("failed", "upstream")]
+)
 
 
-@given(st.dictionaries(st.tuples(st.sampled_from("stu"), st.sampled_from("ab"), st.integers(0, 5)), OUTCOMES), st.booleans())
+@given(
+    st.dictionaries(st.tuples(st.sampled_from("stu"), st.sampled_from("ab"), st.integers(0, 5)), OUTCOMES),
+    st.booleans(),
+)
 @settings(max_examples=40)
 def test_counts_add_up_to_the_items_of_every_step(items, halved):
     rows = [Row(step, recording, str(item), *end) for (step, recording, item), end in items.items()]
@@ -73,7 +81,7 @@ def test_counts_add_up_to_the_items_of_every_step(items, halved):
 
 
 def test_an_item_that_ends_twice_in_a_step_is_an_error():
-    with pytest.raises(RunError, match="1 items ended twice, e.g. conform_video/a/left"):
+    with pytest.raises(RunError, match=r"1 items ended twice, e\.g\. conform_video/a/left"):
         merge([Row("conform_video", "a", "left", "written")], [Row("conform_video", "a", "left", "failed", "x")])
 
 
@@ -84,7 +92,12 @@ def test_two_datasets_may_cut_the_same_windows():
 
 def test_a_recording_that_a_person_has_ruled_out_is_an_item_that_was_filtered():
     rows, counts, failed = merge([Row("export_bag", "a", "left", "written")], excluded=[["b", "blurred"]])
-    assert (rows[0].recording, rows[0].outcome, rows[0].reason, rows[0].message) == ("b", "filtered", "excluded", "blurred")
+    assert (rows[0].recording, rows[0].outcome, rows[0].reason, rows[0].message) == (
+        "b",
+        "filtered",
+        "excluded",
+        "blurred",
+    )
     assert counts[0] == ["import", "filtered", "excluded", "1"]
     assert failed == []
 

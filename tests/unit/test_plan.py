@@ -8,7 +8,7 @@ import pytest
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
 from scripts.common.plan import Paths, load, versioned
-from scripts.common.resources import RUNTIME_FACTOR, SHORTEST_MIN, Work
+from scripts.common.resources import SHORTEST_MIN, Work
 from tests.unit.examples import House
 
 FULL = ["recording", "rig", "source", "subject", "start", "end", "split"]
@@ -110,13 +110,17 @@ def test_two_datasets_share_the_landmarks_that_both_need(house):
 
 def test_only_the_chosen_recording_is_made_and_datasets_are_left_as_they_are(house):
     plan = load(house.config(only="c"))
-    assert [target for stage in planning.STAGES for target in plan.targets(stage)] == plan.everything() == [
-        "results/media/booth/c/manifest.json",
-        "results/conformed/booth/c/front.video.ledger.parquet",
-        "results/conformed/booth/c/voice.sound.ledger.parquet",
-        "results/faces/booth/c/front.fan.landmarks.npz",
-        "results/datasets/visemes/windows/c.index.parquet",
-    ]
+    assert (
+        [target for stage in planning.STAGES for target in plan.targets(stage)]
+        == plan.everything()
+        == [
+            "results/media/booth/c/manifest.json",
+            "results/conformed/booth/c/front.video.ledger.parquet",
+            "results/conformed/booth/c/voice.sound.ledger.parquet",
+            "results/faces/booth/c/front.fan.landmarks.npz",
+            "results/datasets/visemes/windows/c.index.parquet",
+        ]
+    )
     assert len(load(house.config(only=["a", "c"])).chosen) == 2
     assert load(house.config()).only == load(house.config(only="")).only == ()
 
@@ -187,10 +191,10 @@ def test_two_names_that_would_be_one_folder_are_a_mistake(house, kind):
         ({"camera": "frnt"}, "datasets.visemes.camera: the rig has no `frnt`; did you mean `front`?"),
         ({"rig": "aviary"}, "datasets.visemes: the rig has 2 cameras; name one by the key `camera`"),
         ({"landmarks": "given"}, "datasets.visemes.landmarks: `given`, but a has no file in the column `landmarks`"),
-        ({"frames": 10, "augment_factor": 3}, "datasets.visemes.augment_factor: 10 frames cannot be divided by 3; set `hop` instead"),
-        ({"split": {"train": 0.9, "test": 0.1}}, "datasets.visemes.split: no recording falls into `test` (share 0.1); 2 groups are too few"),
+        ({"frames": 10, "augment_factor": 3}, "datasets.visemes.augment_factor: 10 frames cannot be divided by 3; set"),
+        ({"split": {"train": 0.9, "test": 0.1}}, "datasets.visemes.split: no recording falls into `test` (share 0.1)"),
     ],
-)  # fmt: skip
+)
 def test_a_dataset_that_does_not_fit_its_rig_is_a_mistake(house, entry, message):
     house.datasets["visemes"].update(entry)
     assert mistake(house).startswith(message)
@@ -234,20 +238,21 @@ class Wildcards:
         vars(self).update(names)
 
 
-def test_resources_grow_with_the_source_and_with_each_attempt(house, monkeypatch):
-    monkeypatch.delenv(RUNTIME_FACTOR, raising=False)
+def test_resources_grow_with_the_source_and_with_each_attempt(house):
     house.files_of_sources("a.mov", size=3_000_000)
     work = Work(load(house.config()).recordings)
     memory, runtime = work.memory(base_mb=100, per_mb=2), work.runtime(seconds_per_mb=60)
     assert [memory(Wildcards(recording="a"), attempt) for attempt in (1, 2)] == [106, 159]
-    assert [runtime(Wildcards(recording="a"), attempt) for attempt in (1, 2)] == [SHORTEST_MIN + 3, 2 * SHORTEST_MIN + 6]
+    assert [runtime(Wildcards(recording="a"), attempt) for attempt in (1, 2)] == [
+        SHORTEST_MIN + 3,
+        2 * SHORTEST_MIN + 6,
+    ]
     assert memory(Wildcards(weights="x"), 1) == 100
     assert [work.of_all(base=10, per_recording=2)(Wildcards(), attempt) for attempt in (1, 2)] == [18, 27]
 
 
-def test_a_slow_site_multiplies_every_runtime_and_no_memory(house, monkeypatch):
-    monkeypatch.setenv(RUNTIME_FACTOR, "2.5")
-    work = Work(load(house.config()).recordings)
+def test_a_slow_site_multiplies_every_runtime_and_no_memory(house):
+    work = Work(load(house.config()).recordings, runtime_factor=2.5)
     assert work.runtime(seconds_per_mb=1)(Wildcards(recording="a"), 1) == 13
     assert work.minutes(base=4, per_recording=1)(Wildcards(), 1) == 20
     assert work.of_all(base=4, per_recording=1)(Wildcards(), 1) == 8

@@ -116,7 +116,7 @@ def test_a_name_that_cannot_name_files_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "source", ["Week#2/A.MOV", "it's \"here\"/a b.mov", "Üñí çø∂é/日本.mov", "a & b; $x `y` [z] *?.mov", "50%.mov"]
+    "source", ["Week#2/A.MOV", 'it\'s "here"/a b.mov', "Üñí çø∂é/日本.mov", "a & b; $x `y` [z] *?.mov", "50%.mov"]
 )
 def test_a_source_may_hold_spaces_quotes_hashes_and_any_letter(tmp_path, source):
     make_files(tmp_path, source, size=3)
@@ -161,9 +161,7 @@ def test_a_bag_is_a_file_or_a_folder_of_them_with_its_metadata(tmp_path):
 
 def test_a_folder_without_bags_is_a_mistake():
     Path("empty").mkdir()
-    assert mistake([["a", "aviary", "empty"]]) == (
-        "recordings.tsv, row 2: the folder empty holds no .bag, .mcap, .db3"
-    )
+    assert mistake([["a", "aviary", "empty"]]) == ("recordings.tsv, row 2: the folder empty holds no .bag, .mcap, .db3")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +236,8 @@ def test_whatever_a_cell_holds_comes_back_without_the_spaces_around_it(cells):
 
 
 @pytest.mark.parametrize(
-    ("path", "tidied"), [("./a", "a"), ("././a//b", "a/b"), ("/a//b/", "/a/b/"), ("a/./b", "a/./b"), ("..", ".."), ("", "")]
+    ("path", "tidied"),
+    [("./a", "a"), ("././a//b", "a/b"), ("/a//b/", "/a/b/"), ("a/./b", "a/./b"), ("..", ".."), ("", "")],
 )
 def test_a_path_is_written_as_snakemake_wants_it(path, tidied):
     assert tidy(path) == tidied
@@ -259,11 +258,17 @@ def rig_mistake(**entry):
         ({"source": "bag", "cameras": {"manifest": "/x"}}, "rigs.r.cameras.manifest: the name becomes a file name"),
         ({"source": "bag", "cameras": {"a": "/x", "A": "/y"}}, "rigs.r.cameras: `a` and `A` would be the same file"),
         ({"source": "bag", "cameras": {"a": "/x"}, "microphones": {"A": "/y"}}, "names a camera and a microphone"),
-        ({"source": "bag", "cameras": {"a": {"path": "x"}}}, "`path` is for another kind of source; this rig's is `bag`"),
+        (
+            {"source": "bag", "cameras": {"a": {"path": "x"}}},
+            "`path` is for another kind of source; this rig's is `bag`",
+        ),
         ({"source": "bag", "cameras": {"a": ["/x", "/y"]}}, "one topic is wanted, not a list"),
         ({"source": "file", "cameras": {"a": {"time": "log"}}}, "rigs.r.cameras.a: the key `path` is missing"),
         ({"source": "file", "cameras": {"a": "{recording}.mp4"}}, "another placeholder than {source} and {stem}"),
-        ({"source": "file", "cameras": {"a": "x"}, "conform": {"fps": "x"}}, "rigs.r.conform.fps: `x` is no frame rate"),
+        (
+            {"source": "file", "cameras": {"a": "x"}, "conform": {"fps": "x"}},
+            "rigs.r.conform.fps: `x` is no frame rate",
+        ),
     ],
 )
 def test_a_wrong_rig_names_its_place(entry, message):

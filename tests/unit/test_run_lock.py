@@ -219,7 +219,7 @@ def test_a_dry_run_needs_no_lock(holder):
 
 @pytest.fixture
 def killed(lock_file: Path) -> Records:
-    """A run was killed: `recorded` ended in time; `orphan`, `stale` and `folder` were written by jobs that outlived it."""
+    """A run was killed: `recorded` ended in time; `orphan`, `stale`, `folder` come from jobs that outlived it."""
     results = Path("results")
     results.mkdir()
     for name in ("recorded.txt", "orphan.txt", "stale.txt", "earlier.txt", "notes", ".part.n-1.orphan.txt"):

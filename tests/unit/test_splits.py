@@ -73,7 +73,9 @@ def test_a_group_that_is_fixed_apart_is_a_mistake():
 
 def test_a_wanted_split_that_stays_empty_is_a_mistake_that_proposes_fixed_lists():
     with pytest.raises(ConfigError) as error:
-        split_recordings({"a": "A", "b": "B"}, {"a": "train", "b": "train"}, {"train": 0.9, "val": 0.1, "test": 0}, 0, "s")
+        split_recordings(
+            {"a": "A", "b": "B"}, {"a": "train", "b": "train"}, {"train": 0.9, "val": 0.1, "test": 0}, 0, "s"
+        )
     assert str(error.value) == (
         "s: no recording falls into `val` (share 0.1); 2 groups are too few for a split by hash: fill the column "
         "`split` of the recordings sheet, e.g. `val` for B and `train` for the rest, or set s.val: 0"
@@ -90,7 +92,7 @@ def test_what_is_proposed_is_accepted(groups):
 
 
 def test_fewer_groups_than_splits_have_no_lists_to_propose():
-    with pytest.raises(ConfigError, match="sheet, or set s.val: 0$"):
+    with pytest.raises(ConfigError, match=r"sheet, or set s\.val: 0$"):
         split_recordings({"a": "A"}, {"a": "train"}, {"train": 0.9, "val": 0.1, "test": 0}, 0, "s")
 
 

@@ -1,0 +1,147 @@
+"""What is wrong with a bag is a row of the ledger and a line for a person."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.common import ledger
+from scripts.common.errors import InputError
+from scripts.common.job import execute
+from scripts.sources import bag_streams
+from scripts.sources.export_bag import export_bag
+from tests.unit.bag_maker import (
+    START_NS,
+    Ros,
+    camera_of,
+    export,
+    picture,
+    send_image,
+    small_ros2,
+)
+
+
+def test_a_missing_topic_is_a_failed_row_that_names_the_nearest_one(tmp_path: Path) -> None:
+    bag = camera_of("h264", 10).write(tmp_path / "a.bag")
+    made = export(bag, tmp_path / "out", {"good": "/cam", "bad": "/cm"}, {"voice": "/audio"})
+    assert made.rows["good"].outcome == "written"
+    assert made.rows["bad"].reason == made.rows["voice"].reason == "no_topic"
+    assert made.rows["bad"].message == "the bag has no topic `/cm`; did you mean `/cam`?"
+    assert made.rows["voice"].message.endswith("none of the bag's 1 topics carries sound")
+    assert made.is_empty("bad")
+    assert made.is_empty("voice")
+    assert made.manifest["streams"]["bad"]["failed"] == "no_topic"
+
+
+def test_a_topic_of_another_kind_is_a_failed_row(tmp_path: Path) -> None:
+    ros = camera_of("h264", 10)
+    ros.send(START_NS, "/notes", "std_msgs/msg/String", data="x")
+    made = export(ros.write(tmp_path / "a.bag"), tmp_path / "out", {"cam": "/notes"}, {"voice": "/cam"})
+    assert made.rows["cam"].message.startswith("its topic `/notes` carries std_msgs/String, no known pictures")
+    assert made.rows["voice"].reason == "unsupported"
+
+
+def test_corrupt_messages_are_counted_and_the_rest_is_exported(tmp_path: Path) -> None:
+    ros = camera_of("h264", 30)
+    for index in (13, 22):
+        log_ns, topic, kind, content = ros.sent[index]
+        ros.sent[index] = (log_ns, topic, kind, content[: 20 + index])
+    made = export(ros.write(tmp_path / "a.bag"), tmp_path / "out", {"cam": "/cam"})
+    assert len(made.frames("cam")) == 28
+    assert made.manifest["streams"]["cam"]["dropped"] == {"corrupt": 2}
+    assert made.frames("cam").tainted.sum() == 6 + 7
+
+
+def test_a_huge_message_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bag_streams, "MAX_MESSAGE_BYTES", 20_000)
+    ros = Ros(1)
+    for index, size in enumerate((64, 400, 64)):
+        send_image(ros, index, picture(size), "bgr8")
+    made = export(ros.write(tmp_path / "a.bag"), tmp_path / "out", {"cam": "/cam"})
+    assert len(made.frames("cam")) == 2
+    assert made.manifest["streams"]["cam"]["dropped"] == {"larger than 0 MB": 1}
+
+
+def test_a_topic_that_never_speaks_is_a_failed_row(tmp_path: Path) -> None:
+    bag = camera_of("h264", 10).write(tmp_path / "a.bag")
+    made = export(bag, tmp_path / "out", {"cam": "/cam"}, start_s=300.0)
+    assert made.rows["cam"].reason == "no_frames"
+    assert made.is_empty("cam")
+
+
+def bad_bags(folder: Path) -> dict[str, bytes]:
+    whole = camera_of("h264", 30).write(folder / "whole.bag").read_bytes()
+    mcap = small_ros2().write(folder / "whole.mcap").read_bytes()
+    position = whole.index(b"index_pos=") + 10
+    return {
+        "garbage.bag": bytes(range(256)) * 20,
+        "garbage.mcap": bytes(range(256)) * 20,
+        "garbage.db3": bytes(range(256)) * 20,
+        "empty.bag": b"",
+        "empty.mcap": b"",
+        "head.bag": whole[:13],
+        "head.mcap": mcap[:8],
+        "truncated.bag": whole[: len(whole) // 2],
+        "truncated.mcap": mcap[: len(mcap) // 2],
+        "unindexed.bag": whole[:position] + bytes(8) + whole[position + 8 :],
+        "profile.mcap": mcap.replace(b"\x04\0\0\0ros2", b"\x04\0\0\0ros7", 1),
+        "notes.txt": b"not a bag",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("garbage.bag", "is no such bag"),
+        ("garbage.mcap", "is no such bag"),
+        ("garbage.db3", "not a database"),
+        ("empty.bag", "is empty (0 bytes)"),
+        ("empty.mcap", "is empty (0 bytes)"),
+        ("head.bag", "cannot be read"),
+        ("head.mcap", "is damaged"),
+        ("truncated.bag", "was the recording cut off?"),
+        ("truncated.mcap", "was the recording cut off?"),
+        ("unindexed.bag", "rosbag reindex"),
+        ("profile.mcap", "only files with the profile ros2"),
+        ("notes.txt", "is no bag"),
+    ],
+)
+def test_a_bag_that_cannot_be_read_says_why_in_one_line_without_its_folder(
+    tmp_path: Path, name: str, says: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(bad_bags(tmp_path)[name])
+    with pytest.raises(InputError) as caught:
+        export(path, tmp_path / "out", {"cam": "/cam"})
+    assert caught.value.reason == "unreadable"
+    assert says in caught.value.message
+    assert name in caught.value.message
+    assert "\n" not in caught.value.message
+    assert str(tmp_path) not in caught.value.message
+
+
+def test_the_adaptor_makes_empty_outputs_and_failed_rows_of_an_unreadable_bag(tmp_path: Path) -> None:
+    bag = tmp_path / "a.bag"
+    bag.write_bytes(b"rubbish")
+    outputs = {
+        "videos": [tmp_path / "cam.mp4"],
+        "frames": [tmp_path / "cam.frames.parquet"],
+        "sounds": [tmp_path / "voice.wav"],
+        "clocks": [tmp_path / "voice.clock.json"],
+        "manifest": tmp_path / "manifest.json",
+        "ledger": tmp_path / "export.ledger.parquet",
+    }
+    settings = {
+        "recording": "it",
+        "cameras": {"cam": {"topic": "/c"}},
+        "microphones": {"voice": {"topic": "/v"}},
+        "crf": 18,
+    }
+    execute(export_bag, inputs={"bag": [bag]}, outputs=outputs, settings=settings)
+    rows = ledger.rows(ledger.read([outputs["ledger"]]))  # type: ignore[list-item]
+    assert [(row.item, row.outcome, row.reason) for row in rows] == [
+        ("cam", "failed", "unreadable"),
+        ("voice", "failed", "unreadable"),
+    ]
+    assert (tmp_path / "cam.mp4").stat().st_size == 0
+    assert json.loads((tmp_path / "manifest.json").read_text()) == {"failed": True}
