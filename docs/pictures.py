@@ -51,7 +51,7 @@ def _colour(rule: str, stages: dict[str, str]) -> str:
 
 # Opens a category of the report and its first result, as a reader would.
 CLICKS = """<script>
-const named = text => [...document.querySelectorAll("a,button,li,div")].filter(e => e.textContent.trim() === text).pop();
+const named = text => [...document.querySelectorAll("*")].filter(e => e.textContent.trim() === text).pop();
 setTimeout(() => named("Ledger").click(), 1000);
 setTimeout(() => document.querySelector("table a, table button").click(), 2500);
 </script></body>"""

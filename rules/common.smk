@@ -53,12 +53,14 @@ def stop_s(wildcards):
 
 @quick
 def import_key(wildcards):
+    """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
     return versioned(
         1,
         cameras=cameras(wildcards),
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),
         stop_s=stop_s(wildcards),
+        megabytes=plan.recordings[wildcards.recording].megabytes,
     )
 
 

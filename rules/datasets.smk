@@ -59,8 +59,7 @@ rule split_dataset:
     params:
         splits=dataset_setting("splits"),
         subjects=lambda wildcards: {
-            name: plan.recordings[name].subject
-            for name in plan.datasets[wildcards.dataset].recordings
+            name: plan.recordings[name].subject for name in plan.datasets[wildcards.dataset].recordings
         },
         key=lambda wildcards: versioned(1, splits=plan.datasets[wildcards.dataset].splits),
     script:

@@ -25,10 +25,10 @@ rule extract_landmarks:
         f"../envs/faces.{accelerator}.yaml"
     threads: 2
     resources:
+        **gpu_kind(memory_gb=6),
         mem_mb=work.memory(base_mb=3000),
         runtime=work.runtime(seconds_per_mb=60 if accelerator == "cpu" else 5),
         gpu=gpus,
-        **gpu_kind(memory_gb=6),
     params:
         recording="{recording}",
         camera="{camera}",

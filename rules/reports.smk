@@ -142,9 +142,9 @@ rule check_ledger:
         checked=path.report("ledger.checked"),
     log:
         path.log("check_ledger"),
+    localrule: True
     conda:
         "../envs/reports.yaml"
-    localrule: True
     threads: 1
     params:
         known_failures=plan.config["known_failures"],

@@ -87,7 +87,6 @@ rule fetch_model:
         name="{weights}",
         url=lambda wildcards: plan.weights[wildcards.weights]["url"],
         sha256=lambda wildcards: plan.weights[wildcards.weights]["sha256"],
-        models_dir=plan.config["models_dir"],
         key=lambda wildcards: versioned(1, sha256=plan.weights[wildcards.weights]["sha256"]),
     script:
         "../scripts/sources/fetch_model.py"
@@ -97,9 +96,9 @@ rule scan:
     """Propose a recordings sheet from the folder named by `--config folder=…`; never overwrites one."""
     log:
         path.log("scan"),
+    localrule: True
     conda:
         "../envs/sources.yaml"
-    localrule: True
     threads: 1
     params:
         folder=plan.config["folder"],

@@ -10,9 +10,7 @@ from rushes.synthetic.demo import make_demo
 def main(arguments: list[str] | None = None) -> int:
     """Make the recordings; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m rushes.synthetic", description=__doc__.split(": ", 1)[1])
-    parser.add_argument(
-        "folder", type=Path, help="where the recordings and their truth.json go, e.g. demo/recordings"
-    )
+    parser.add_argument("folder", type=Path, help="where the recordings and their truth.json go, e.g. demo/recordings")
     folder: Path = parser.parse_args(arguments).folder
     try:
         made = make_demo(folder)

@@ -59,9 +59,7 @@ def write_aviary_bag(path: Path, seconds: float = 20.0, seed: int = 1) -> dict[s
     if seconds < 4:
         raise ValueError(f"an aviary bag of {seconds} s has no room for its losses; make it 4 s or more")
     triggers = {
-        name: Trigger.lossy(round(seconds * fps), GOP)
-        if name == "cam0"
-        else Trigger.perfect(round(seconds * fps))
+        name: Trigger.lossy(round(seconds * fps), GOP) if name == "cam0" else Trigger.perfect(round(seconds * fps))
         for name, (_, _, _, fps, _, _) in CAMERAS.items()
     }
     blocks = _plan_blocks(seconds)
@@ -194,9 +192,7 @@ def _stamp_blocks(blocks: Blocks, seed: int) -> list[int]:
     rng = np.random.default_rng(seed)
     jitter = rng.uniform(0, JITTER_NS, blocks.count)
     jitter[rng.random(blocks.count) < PROMPT_SHARE] *= 0.1
-    return [
-        blocks.sample_time_ns((block + 1) * blocks.samples) + round(jitter[block]) for block in blocks.sent
-    ]
+    return [blocks.sample_time_ns((block + 1) * blocks.samples) + round(jitter[block]) for block in blocks.sent]
 
 
 def _sound_messages(

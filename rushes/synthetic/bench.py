@@ -140,12 +140,9 @@ def _write(path: Path, topics: dict[str, tuple[str, list[tuple[int, bytes]]]], r
     folder = path.with_name(f"{path.name}.folder")
     with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connections = {
-            topic: writer.add_connection(topic, kind, typestore=ros.typestore)
-            for topic, (kind, _) in topics.items()
+            topic: writer.add_connection(topic, kind, typestore=ros.typestore) for topic, (kind, _) in topics.items()
         }
-        messages = [
-            (log_ns, topic, content) for topic, (_, sent) in topics.items() for log_ns, content in sent
-        ]
+        messages = [(log_ns, topic, content) for topic, (_, sent) in topics.items() for log_ns, content in sent]
         for log_ns, topic, content in sorted(messages, key=lambda message: message[0]):
             writer.write(connections[topic], log_ns, content)
     next(folder.glob("*.mcap")).rename(path)

@@ -10,9 +10,7 @@ from rushes.synthetic.demo import read_truth
 
 def main(arguments: list[str] | None = None) -> int:
     """Write and print the truth table; returns 1 if a row does not hold."""
-    parser = argparse.ArgumentParser(
-        prog="python -m rushes.synthetic.check", description=__doc__.split(": ", 1)[1]
-    )
+    parser = argparse.ArgumentParser(prog="python -m rushes.synthetic.check", description=__doc__.split(": ", 1)[1])
     parser.add_argument("recordings", type=Path, help="folder of the demo's recordings, with truth.json")
     parser.add_argument("results", type=Path, help="folder of what was made of them")
     chosen = parser.parse_args(arguments)

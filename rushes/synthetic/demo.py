@@ -34,9 +34,7 @@ def make_demo(folder: Path) -> bool:
     """
     if folder.exists() and any(folder.iterdir()):
         if not (folder / TRUTH).is_file() or _generator(folder)["name"] != GENERATOR:
-            raise FileExistsError(
-                f"{folder}: holds other files than demo recordings; name an empty or new folder"
-            )
+            raise FileExistsError(f"{folder}: holds other files than demo recordings; name an empty or new folder")
         if _generator(folder)["version"] == VERSION:
             return False
     folder.parent.mkdir(parents=True, exist_ok=True)

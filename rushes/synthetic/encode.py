@@ -42,11 +42,7 @@ def encode_packets(
     assert isinstance(context, VideoCodecContext)
     context.framerate = fps
     _set_up(context, size, 1 / fps, _x264_options(gop, b_frames, crf))
-    packets = [
-        packet
-        for index, image in enumerate(images)
-        for packet in context.encode(_frame(image, index, 1 / fps))
-    ]
+    packets = [packet for index, image in enumerate(images) for packet in context.encode(_frame(image, index, 1 / fps))]
     return [_packet(packet) for packet in packets + context.encode(None)]
 
 
@@ -67,9 +63,7 @@ def write_file(
     images: uint8 (H, W, 3), BGR; `size`: W, H in pixels, even; `tick`: s, every picture's time is a multiple.
     """
     is_mov = path.suffix.lower() == ".mov"
-    with av.open(
-        str(path), "w", format="mov" if is_mov else "mp4", options={"fflags": "+bitexact"}
-    ) as container:
+    with av.open(str(path), "w", format="mov" if is_mov else "mp4", options={"fflags": "+bitexact"}) as container:
         video = container.add_stream("libx264", rate=fps)
         _set_up(video.codec_context, size, tick, _x264_options(round(fps), b_frames, crf=23))
         audio = container.add_stream("pcm_s16le" if is_mov else "aac", rate=rate_hz, layout="mono")
@@ -93,9 +87,7 @@ def _x264_options(gop: int, b_frames: int, crf: int) -> dict[str, str]:
     return {"preset": "veryfast", "crf": str(crf), "x264-params": f"{fixed}:cpu-independent=1"}
 
 
-def _set_up(
-    context: VideoCodecContext, size: tuple[int, int], tick: Fraction, options: dict[str, str]
-) -> None:
+def _set_up(context: VideoCodecContext, size: tuple[int, int], tick: Fraction, options: dict[str, str]) -> None:
     context.width, context.height = size
     context.pix_fmt = "yuv420p"
     context.time_base = tick
@@ -119,9 +111,7 @@ def _packet(packet: "av.Packet[Any]") -> Packet:
 
 def _audio_blocks(sound: np.ndarray, rate_hz: int) -> Iterator[av.AudioFrame]:
     for first in range(0, len(sound), AUDIO_BLOCK):
-        block = av.AudioFrame.from_ndarray(
-            sound[None, first : first + AUDIO_BLOCK], format="s16", layout="mono"
-        )
+        block = av.AudioFrame.from_ndarray(sound[None, first : first + AUDIO_BLOCK], format="s16", layout="mono")
         block.sample_rate = rate_hz
         block.time_base = Fraction(1, rate_hz)
         block.pts = first

@@ -27,9 +27,7 @@ def _resting_face() -> np.ndarray:
     brow = np.array([(-0.78, -0.62), (-0.65, -0.72), (-0.50, -0.74), (-0.35, -0.70), (-0.22, -0.63)])
     nose = [(0.0, -0.34), (0.0, -0.16), (0.0, 0.02), (0.0, 0.20)]
     nose += [(-0.20, 0.30), (-0.10, 0.34), (0, 0.37), (0.10, 0.34), (0.20, 0.30)]
-    eye = np.array(
-        [(-0.65, -0.36), (-0.54, -0.44), (-0.38, -0.44), (-0.27, -0.36), (-0.38, -0.29), (-0.54, -0.29)]
-    )
+    eye = np.array([(-0.65, -0.36), (-0.54, -0.44), (-0.38, -0.44), (-0.27, -0.36), (-0.38, -0.29), (-0.54, -0.29)])
     lips = [
         (-0.36, 0.64),
         (-0.22, 0.57),
@@ -71,9 +69,7 @@ def move_face(time_s: np.ndarray, envelope: np.ndarray, flash: np.ndarray, seed:
     cos, sin = np.cos(sway[:, 2]), np.sin(sway[:, 2])
     turned = np.einsum("fpj,fij->fpi", face, np.stack([cos, -sin, sin, cos], axis=1).reshape(-1, 2, 2))
     centre = np.array([WIDTH / 2, HEIGHT * 0.535]) + sway[:, :2]
-    landmarks: np.ndarray = (turned * (SCALE_PX * (1 + sway[:, 3]))[:, None, None] + centre[:, None]).astype(
-        np.float32
-    )
+    landmarks: np.ndarray = (turned * (SCALE_PX * (1 + sway[:, 3]))[:, None, None] + centre[:, None]).astype(np.float32)
     return landmarks
 
 
@@ -147,9 +143,7 @@ def _fill(image: np.ndarray, points: np.ndarray, colour: Colour) -> None:
     cv2.fillPoly(image, [_sixteenths(points)], [float(level) for level in colour], cv2.LINE_AA, shift=4)
 
 
-def _line(
-    image: np.ndarray, points: np.ndarray, thickness: int, colour: Colour, *, closed: bool = False
-) -> None:
+def _line(image: np.ndarray, points: np.ndarray, thickness: int, colour: Colour, *, closed: bool = False) -> None:
     ink = [float(level) for level in colour]
     cv2.polylines(image, [_sixteenths(points)], closed, ink, thickness, cv2.LINE_AA, shift=4)
 

@@ -94,6 +94,4 @@ class Messages:
 
 def as_uint8(data: bytes | np.ndarray) -> np.ndarray:
     """Bytes or an array as flat uint8 (N,), the form of a `uint8[]` field."""
-    return (
-        np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1)
-    )
+    return np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1)

@@ -14,7 +14,10 @@ from rushes.synthetic.sounds import find_beeps
 
 
 class Seen(NamedTuple):
-    """The pictures of a video. numbers: int64 (N,), -1 where none can be read.  pts_ns: int64 (N,).  flash: bool (N,)."""
+    """The pictures of a video.
+
+    numbers: int64 (N,), -1 where none can be read.  pts_ns: int64 (N,).  flash: bool (N,).
+    """
 
     numbers: np.ndarray
     pts_ns: np.ndarray

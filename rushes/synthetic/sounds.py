@@ -98,9 +98,7 @@ class Speech:
 
 
 def _formant_gain(hz: float, formants_hz: tuple[float, float]) -> float:
-    near = sum(
-        gain / (1 + ((hz - centre) / 120) ** 2) for gain, centre in zip((1.0, 0.5), formants_hz, strict=True)
-    )
+    near = sum(gain / (1 + ((hz - centre) / 120) ** 2) for gain, centre in zip((1.0, 0.5), formants_hz, strict=True))
     return near + 0.05
 
 

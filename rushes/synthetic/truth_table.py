@@ -51,9 +51,7 @@ class Results:
 
     def clock(self, recording: str, microphone: str) -> dict[str, Any]:
         """The clock of an exported sound."""
-        clock: dict[str, Any] = json.loads(
-            (self.folder("media", recording) / f"{microphone}.clock.json").read_text()
-        )
+        clock: dict[str, Any] = json.loads((self.folder("media", recording) / f"{microphone}.clock.json").read_text())
         return clock
 
 
@@ -141,9 +139,7 @@ def exported_beeps(found: Results, recording: str, microphone: str) -> np.ndarra
     return times
 
 
-def check_conformed(
-    found: Results, recording: str, camera: str, microphone: str, facts: dict[str, Any]
-) -> list[Row]:
+def check_conformed(found: Results, recording: str, camera: str, microphone: str, facts: dict[str, Any]) -> list[Row]:
     """Sound and picture of the conformed streams, as they stand in the files."""
     name = f"media.{recording}.{camera}"
     folder = found.folder("conformed", recording)
@@ -245,6 +241,4 @@ def write(rows: list[Row], path: Path) -> None:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
-            writer.writerow(
-                [row.measure, f"{row.value:.6g}", row.unit, f"{row.limit:g}", "yes" if row.ok else "NO"]
-            )
+            writer.writerow([row.measure, f"{row.value:.6g}", row.unit, f"{row.limit:g}", "yes" if row.ok else "NO"])

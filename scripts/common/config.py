@@ -29,9 +29,7 @@ def load_config(given: Mapping) -> Mapping:
     _check_keys(given, "config")
     config = checked(given, schema("config"), "config")
     for kind in ("rigs", "datasets"):
-        config[kind] = {
-            name: checked(entry, schema(kind), f"{kind}.{name}") for name, entry in config[kind].items()
-        }
+        config[kind] = {name: checked(entry, schema(kind), f"{kind}.{name}") for name, entry in config[kind].items()}
     config["media"]["fps"] = rational(config["media"]["fps"], "media.fps")
     return config
 
@@ -48,7 +46,7 @@ def checked(value: Any, rules: Mapping, place: str) -> Any:
 def with_defaults(value: Any, rules: Mapping) -> Any:
     """A copy of `value` in which every key that is left out has its schema's default."""
     if not isinstance(value, dict):
-        return value
+        return _number(value, rules)
     properties: Mapping = rules.get("properties", {})
     extra = rules.get("additionalProperties", {})
     whole = {**{name: rule["default"] for name, rule in properties.items() if "default" in rule}, **value}
@@ -67,6 +65,20 @@ def rational(value: str | int | float, place: str) -> str:
     if not 0 < rate <= 1000:
         raise ConfigError(f"{place}: {value} frames a second; it must lie between 0 and 1000")
     return str(rate)
+
+
+def _number(value: Any, rules: Mapping) -> Any:
+    """Text as what it stands for where only a number or a truth value will do.
+
+    Snakemake hands over `--config media='{crf: 20}'` with nothing but text in it.
+    """
+    if not isinstance(value, str) or rules.get("type") not in ("integer", "number", "boolean"):
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return read if isinstance(read, int | float) else value
 
 
 def _check_keys(value: Any, place: str) -> None:

@@ -39,9 +39,7 @@ class Dataset:
         return sorted(set(self.splits.values()))
 
 
-def make_dataset(
-    name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], recordings: Iterable[Recording]
-) -> Dataset:
+def make_dataset(name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], recordings: Iterable[Recording]) -> Dataset:
     """The dataset `name` from its checked config entry. Raises ConfigError."""
     place = f"datasets.{name}"
     if not is_stream_name(name):

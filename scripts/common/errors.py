@@ -1,6 +1,5 @@
 """The two ways in which a rule's function says that something is wrong."""
 
-
 # Reason of an item that did not fail by itself: what it needs failed in an earlier step, which has the cause.
 UPSTREAM = "upstream"
 
@@ -13,9 +12,7 @@ class InputError(Exception):
     value, limit: the number that decided, against which limit.
     """
 
-    def __init__(
-        self, reason: str, message: str, *, value: float | None = None, limit: float | None = None
-    ) -> None:
+    def __init__(self, reason: str, message: str, *, value: float | None = None, limit: float | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = " ".join(message.split())

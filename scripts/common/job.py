@@ -1,7 +1,8 @@
 """The one adaptor between a Snakemake rule and the function that does its work.
 
-A rule's named inputs, outputs (with the prefix `out_`) and params are the function's arguments; `threads`, `tmpdir`
-and `accelerator` are passed where the function names them. The param `key` is for Snakemake's change detection alone.
+A rule's named inputs, outputs (with the prefix `out_`) and params are the function's arguments; `threads`, `tmpdir`,
+`accelerator` and `models_dir` are passed where the function names them. The param `key` is for Snakemake's change
+detection alone.
 """
 
 import errno
@@ -21,7 +22,8 @@ from scripts.common.errors import UPSTREAM, InputError, RunError
 
 # Params that only Snakemake reads.
 UNPASSED_PARAMS = {"key"}
-RESOURCE_ARGUMENTS = ("threads", "tmpdir", "accelerator")
+# What a function may ask for besides: it must not change what is made, for no change of it makes anything again.
+RESOURCE_ARGUMENTS = ("threads", "tmpdir", "accelerator", "models_dir")
 PROGRESS_EVERY_S = 10.0
 
 log = logging.getLogger("rushes")
@@ -43,7 +45,7 @@ def run(function: Callable[..., None]) -> None:
         if error.errno == errno.ENOSPC:
             _end(name, f"the disk is full ({error.filename}): make room, then give the same command again", job)
         _end(name, f"{type(error).__name__}: {error}", job)
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the user reads one line
+    except Exception as error:  # the boundary: whatever it is, the user reads one line
         log.exception("failed")
         _end(name, f"{type(error).__name__}: {error}", job)
 
@@ -131,6 +133,7 @@ def _settings(job: Any) -> dict[str, Any]:
         "threads": job.threads,
         "tmpdir": Path(job.resources.get("tmpdir", ".")),
         "accelerator": job.config.get("accelerator", "cpu"),
+        "models_dir": job.config.get("models_dir", ""),
     }
     return {**resources, **params}
 

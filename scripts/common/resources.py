@@ -9,6 +9,8 @@ from scripts.common.planning_cost import quick
 from scripts.common.recordings import Recording
 
 SHORTEST_MIN = 5
+# What no first attempt asks for: an uncompressed source has many bytes and few frames.
+LONGEST_MIN = 12 * 60
 
 Resource = Callable[..., int]
 
@@ -35,7 +37,7 @@ class Work:
 
         @quick
         def runtime(wildcards: Any, attempt: int) -> int:
-            minutes = SHORTEST_MIN + seconds_per_mb * self._megabytes(wildcards) / 60
+            minutes = min(SHORTEST_MIN + seconds_per_mb * self._megabytes(wildcards) / 60, LONGEST_MIN)
             return math.ceil(minutes * self.runtime_factor * 2 ** (attempt - 1))
 
         return runtime

@@ -39,7 +39,7 @@ def _outputs(plan: Plan, row: dict[str, str]) -> list[str]:
         return [plan.path.conform_ledger("microphone").format(microphone=item, **place)]
     datasets = [dataset for dataset in plan.datasets.values() if recording.name in dataset.recordings]
     if row["step"] == "extract_landmarks":
-        pattern = plan.path.landmarks_ledger()
-        return [pattern.format(camera=item, landmarks=dataset.landmarks, **place) for dataset in datasets]
+        pattern, of_camera = plan.path.landmarks_ledger(), [d for d in datasets if d.camera == item]
+        return [pattern.format(camera=item, landmarks=dataset.landmarks, **place) for dataset in of_camera]
     pattern = plan.path.windows("ledger.parquet")
     return [pattern.format(dataset=dataset.name, recording=recording.name) for dataset in datasets]

@@ -44,9 +44,7 @@ class Site:
 
 def request(gpus: Sequence[GpuKind], compute_capability: float, memory_gb: float) -> dict[str, str]:
     """Resources that narrow gpu=1 down. Nothing, if every kind will do or none is known."""
-    enough = [
-        gpu for gpu in gpus if gpu.compute_capability >= compute_capability and gpu.memory_gb >= memory_gb
-    ]
+    enough = [gpu for gpu in gpus if gpu.compute_capability >= compute_capability and gpu.memory_gb >= memory_gb]
     if len(enough) == len(gpus):
         return {}
     if not enough:

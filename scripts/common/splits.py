@@ -50,9 +50,7 @@ def split_recordings(
                 f"{place}: `{group}` stands in {chosen[group]} and in {split} (recording {recording}); "
                 "give all its recordings the same split"
             )
-    splits = {
-        recording: chosen.get(group) or hashed_split(group, shares, seed) for recording, group in groups.items()
-    }
+    splits = {recording: chosen.get(group) or hashed_split(group, shares, seed) for recording, group in groups.items()}
     if splits:
         _check_not_empty({groups[recording]: split for recording, split in splits.items()}, shares, place)
     return splits

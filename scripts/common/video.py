@@ -1,6 +1,7 @@
 """Pictures in and out of files: streaming decode, upright; h264 with the same bytes on every run."""
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -8,9 +9,11 @@ from typing import Any, Self, cast
 
 import av
 import numpy as np
+from av.container.input import InputContainer
 from av.frame import Frame
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Stream
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 # Constants, never the job's threads: what is made must not depend on the machine.
@@ -20,7 +23,24 @@ ENCODER_THREADS = 2
 # Scaling and conversion that give the same pixels on every processor.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 BLACK = (16, 128, 128)
-US = Fraction(1, 1_000_000)
+NOT_TURNED = (False, False, False)
+
+# Titles and names may be in any encoding.
+OPEN_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"}
+
+
+def packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator["av.Packet[Any]"]:
+    """Packets in the order of the file up to where it is broken, then empty ones that flush the decoders."""
+    try:
+        yield from container.demux(streams)
+    except av.error.FFmpegError as error:
+        if not is_broken(error):
+            raise
+
+
+def is_broken(error: av.error.FFmpegError) -> bool:
+    """Whether ffmpeg failed for what it read, and not for the machine. Some demuxers say EPERM when they give up."""
+    return not isinstance(error, OSError) or error.errno == errno.EPERM
 
 
 class VideoReader:
@@ -30,13 +50,17 @@ class VideoReader:
     """
 
     def __init__(self, path: Path, stream: int | None = None) -> None:
-        """stream: index in the file; without it the first video stream."""
-        self._container = av.open(f"file:{path}")
-        videos = self._container.streams.video
-        self.stream = videos[0] if stream is None else next(s for s in videos if s.index == stream)
+        """stream: index in the file; without it the first video stream. Raises FFmpegError if it is no video."""
+        self._container = av.open(f"file:{path}", **OPEN_OPTIONS)
+        videos = [found for found in self._container.streams.video if stream in (None, found.index)]
+        if not videos:
+            raise av.error.InvalidDataError(0, "no such video stream", str(path))
+        self.stream = videos[0]
         context = self.stream.codec_context
         context.thread_count, context.thread_type = DECODER_THREADS, "FRAME"
         self.undecoded = 0
+        self._rotation: int | None = None
+        self._turn = NOT_TURNED
 
     def __enter__(self) -> Self:
         return self
@@ -46,11 +70,20 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         """Pictures as they are coded; see `upright`."""
-        for packet in self._container.demux(self.stream):
+        for packet in packets(self._container, [self.stream]):
             try:
-                yield from self.stream.decode(packet)
-            except av.error.InvalidDataError:
+                pictures = self.stream.decode(packet)
+            except av.error.FFmpegError:
                 self.undecoded += 1
+                continue
+            for picture in pictures:
+                # Side data and their picture hold each other until the next garbage collection, which is hundreds
+                # of pictures later: so they are asked for once, and when the angle changes.
+                if picture.rotation != self._rotation:
+                    self._rotation, self._turn = picture.rotation, _matrix_turn(picture)
+                if any(self._turn):
+                    picture.opaque = self._turn
+                yield picture
 
 
 class VideoWriter:
@@ -151,9 +184,14 @@ def orientation(matrix: np.ndarray) -> tuple[bool, bool, bool]:
 
 
 def turn_of(picture: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """`orientation` of a decoded picture; nothing to turn without a display matrix."""
+    """`orientation` of a picture that a VideoReader has read."""
+    turn: tuple[bool, bool, bool] | None = picture.opaque  # type: ignore[assignment]
+    return turn or NOT_TURNED
+
+
+def _matrix_turn(picture: av.VideoFrame) -> tuple[bool, bool, bool]:
     matrix = cast(SideDataContainer, picture.side_data).get(SideDataType.DISPLAYMATRIX)
-    return (False, False, False) if matrix is None else orientation(np.frombuffer(bytes(matrix), np.int32))
+    return NOT_TURNED if matrix is None else orientation(np.frombuffer(bytes(matrix), np.int32))
 
 
 def pixel_shape(reader: VideoReader, picture: av.VideoFrame) -> Fraction | None:

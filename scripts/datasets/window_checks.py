@@ -149,9 +149,7 @@ def spoken_for(excluded: Sequence[Exclusion], start_ns: int, stop_ns: int) -> Re
     return None
 
 
-def check_window(
-    recorded: Recorded, picked: Picked, first: int, count: int, limits: dict[str, float]
-) -> Reject | None:
+def check_window(recorded: Recorded, picked: Picked, first: int, count: int, limits: dict[str, float]) -> Reject | None:
     """The first reason against the `count` frames from `first`, or None: the window is taken."""
     return _check_streams(recorded, slice(first, first + count), limits) or _check_face(picked, first, count, limits)
 

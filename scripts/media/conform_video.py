@@ -10,6 +10,7 @@ import logging
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 
 from scripts.common import ledger
@@ -18,11 +19,13 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.timeline import NS, Timeline
-from scripts.common.video import VideoReader, VideoWriter, pixel_shape, upright
+from scripts.common.video import VideoReader, VideoWriter, instant_of, pixel_shape, upright
 
 # Times are rounded to microseconds; a frame this close to the middle of an output frame counts as not yet
 # shown, so that a source of twice the rate gives every second frame, whatever the rounding.
 TIE_NS = 1000
+# The ticks of an original time base do not fall on microseconds.
+TIME_TOLERANCE_US = 2
 
 log = logging.getLogger("rushes")
 
@@ -68,12 +71,23 @@ def carried_gaps(gap_before_ns: np.ndarray, shown: np.ndarray) -> np.ndarray:
     return np.where(shown >= 0, missing[reached] - missing[before], 0)
 
 
+def last_decoded(shown: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+    """The source frame really seen: where one does not decode, the last before it that does, else -1.
+
+    shown: int32 (M,) from `choose_frames`.  decoded: bool (N,).  Returns int32 (M,).
+    """
+    rows = np.where(decoded, np.arange(len(decoded)), -1)
+    seen = np.concatenate([np.maximum.accumulate(rows), [-1]])
+    return seen[shown].astype(np.int32)
+
+
 def conformed_table(
-    source: FrameTable, shown: np.ndarray, start_ns: int, fps: Fraction, keyframe: np.ndarray
+    source: FrameTable, shown: np.ndarray, decoded: np.ndarray, start_ns: int, fps: Fraction, keyframe: np.ndarray
 ) -> FrameTable:
     """The frame table of the conformed video; `keyframe` is that of the encoded file, bool (M,)."""
-    inside = shown >= 0
-    here = np.maximum(shown, 0)
+    seen = last_decoded(shown, decoded)
+    inside = seen >= 0
+    here = np.maximum(seen, 0)
     count = len(shown)
     # Half a unit more before the floor rounds to the nearest.
     pts_us = (instants(count, fps, Fraction(0)) + 500) // 1000
@@ -82,7 +96,7 @@ def conformed_table(
         np.where(inside, source.time_ns[here], start_ns + instants(count, fps, Fraction(0))),
         source_frame=np.where(inside, source.frame[here], -1),
         keyframe=keyframe,
-        tainted=inside & source.tainted[here],
+        tainted=(shown >= 0) & source.tainted[np.maximum(shown, 0)],
         gap_before_ns=carried_gaps(source.gap_before_ns, shown),
     )
 
@@ -124,45 +138,77 @@ def conform_video(
         )
     writer = VideoWriter(out_video, rate=rate, time_base=1 / rate, crf=crf, preset=preset)
     with VideoReader(video) as reader, writer:
-        decoded = write_shown(reader, writer, shown)
-    if decoded != len(source):
+        decoded, strangers = write_shown(reader, writer, shown, source)
+    # Some decoders give no picture at all until the keyframe after a lost packet.
+    missing = int((~decoded & ~source.tainted).sum())
+    if missing or strangers:
         raise InputError(
             "frame_count",
-            f"{recording}, {camera}: {decoded} frames decode, but its frame table has {len(source)}; "
-            "import the recording again",
-            value=decoded,
+            f"{recording}, {camera}: {int(decoded.sum()) + strangers} frames decode, but its frame table has "
+            f"{len(source)}; import the recording again",
+            value=int(decoded.sum()) + strangers,
             limit=len(source),
         )
     keyframe = np.isin(np.arange(len(shown)), list(writer.keyframe_pts))
-    table = conformed_table(source, shown, timeline.start_ns, rate, keyframe)
+    table = conformed_table(source, shown, decoded, timeline.start_ns, rate, keyframe)
     table.write(out_frames)
     ledger.write(
         out_ledger,
         [ledger.Row("conform_video", recording, camera, "written", value=len(shown))],
     )
-    log.info("%s frames from %s, %s black", len(shown), decoded, int((shown < 0).sum()))
+    log.info("%s frames from %s, %s black", len(shown), int(decoded.sum()), int((shown < 0).sum()))
 
 
-def write_shown(reader: VideoReader, writer: VideoWriter, shown: np.ndarray) -> int:
-    """Write the source pictures `shown`, int32 (M,), in one pass. Returns how many the source holds."""
-    inside = np.flatnonzero(shown >= 0)
-    first, stop = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (len(shown), len(shown))
-    number = -1
-    for number, picture in enumerate(reader):
-        if number == 0:
+def write_shown(
+    reader: VideoReader, writer: VideoWriter, shown: np.ndarray, source: FrameTable
+) -> tuple[np.ndarray, int]:
+    """Write the source pictures `shown`, int32 (M,), in one pass; a picture is known by its time.
+
+    Returns which rows of `source` decode, bool (N,), and how many pictures belong to no row. Where a row does
+    not decode, the picture before it stands still.
+    """
+    decoded = np.zeros(len(source), bool)
+    # Those that are seen, or may be because the next one does not decode.
+    wanted = np.isin(source.frame, shown) | np.append(source.tainted[1:], False)
+    # Never falling, also where the source has ended and `shown` is -1 again.
+    reached = np.maximum.accumulate(shown)
+    strangers = written = 0
+    before: av.VideoFrame | None = None
+    for count, picture in enumerate(reader, start=1):
+        row = row_at(source.pts_us, microseconds(picture))
+        if row is None:
+            strangers += 1
+            continue
+        if before is None:
             writer.take_form(upright(picture), pixel_shape(reader, picture))
-            for k in range(first):
-                writer.write_black(k)
-        held = first + np.searchsorted(shown[first:stop], [number, number + 1])
-        if held[0] < held[1]:
-            turned = upright(picture)
-            for k in range(*held.tolist()):
-                writer.write(turned, k)
-        progress(number + 1)
-    if number >= 0:
-        for k in range(stop, len(shown)):
+        decoded[row] = True
+        written = _write_until(writer, shown, written, int(np.searchsorted(reached, row)), before)
+        before = upright(picture) if wanted[row] else picture
+        progress(count)
+    if before is not None:
+        _write_until(writer, shown, written, len(shown), before)
+    return decoded, strangers
+
+
+def microseconds(picture: av.VideoFrame) -> int:
+    """When a picture is presented, rounded."""
+    return round((instant_of(picture) or Fraction(0)) * 1_000_000)
+
+
+def row_at(rows_us: np.ndarray, time_us: int) -> int | None:
+    """The row whose time is `time_us`, but for rounding; None if there is none."""
+    row = int(np.searchsorted(rows_us, time_us - TIME_TOLERANCE_US))
+    return row if row < len(rows_us) and rows_us[row] <= time_us + TIME_TOLERANCE_US else None
+
+
+def _write_until(writer: VideoWriter, shown: np.ndarray, first: int, stop: int, picture: av.VideoFrame | None) -> int:
+    """Write the output frames from `first` to `stop`: `picture`, or black outside the source. Returns `stop`."""
+    for k in range(first, stop):
+        if picture is None or shown[k] < 0:
             writer.write_black(k)
-    return number + 1
+        else:
+            writer.write(picture, k)
+    return stop
 
 
 if __name__ == "__main__":

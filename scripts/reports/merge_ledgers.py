@@ -35,9 +35,7 @@ def count_outcomes(table: pa.Table) -> list[list[object]]:
 
 def root_failures(table: pa.Table) -> list[list[object]]:
     """Rows of what failed by itself, not because an earlier step had failed."""
-    failed = table.filter(
-        pc.and_(pc.equal(table["outcome"], "failed"), pc.not_equal(table["reason"], ledger.UPSTREAM))
-    )
+    failed = table.filter(pc.and_(pc.equal(table["outcome"], "failed"), pc.not_equal(table["reason"], ledger.UPSTREAM)))
     return [[row[column] for column in FAILED_COLUMNS] for row in failed.to_pylist()]
 
 

@@ -5,12 +5,11 @@ Times are those of the container, as ffmpeg reads them: edit lists are obeyed, p
 """
 
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -20,6 +19,7 @@ from av.video.stream import VideoStream
 
 from scripts.common.errors import InputError
 from scripts.common.timeline import NS
+from scripts.common.video import OPEN_OPTIONS, is_broken, packets
 
 KINDS = {"video": ("no_picture", "picture"), "audio": ("no_sound", "sound")}
 
@@ -44,8 +44,10 @@ NO_TIME = np.iinfo(np.int64).min
 def open_media(path: Path) -> InputContainer:
     """Open a media file. Raises InputError if it is none."""
     try:
-        return av.open(f"file:{path}")
-    except (av.error.InvalidDataError, av.error.EOFError) as error:
+        return av.open(f"file:{path}", **OPEN_OPTIONS)
+    except av.error.FFmpegError as error:
+        if not is_broken(error):
+            raise
         size = path.stat().st_size
         what = f"it is no media file, or it was cut off before its index was written ({size} bytes)"
         if not size:
@@ -92,14 +94,6 @@ def codec_of(stream: Stream) -> str:
 def _worth(stream: Stream) -> int:
     context = cast(VideoStream, stream).codec_context
     return context.width * context.height + DEFAULT_PIXELS * bool(stream.disposition & Disposition.default)
-
-
-def packets(container: InputContainer, streams: list[Stream]) -> Iterator["av.Packet[Any]"]:
-    """Packets in the order of the file up to where it is broken, then empty ones that flush the decoders."""
-    try:
-        yield from container.demux(streams)
-    except av.error.InvalidDataError:
-        return
 
 
 @dataclass(frozen=True)

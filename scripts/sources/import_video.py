@@ -19,14 +19,16 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.timeline import NS
+from scripts.common.video import packets
 from scripts.sources import picture_track
-from scripts.sources.container import Cut, codec_of, open_media, packets, plan_copy
+from scripts.sources.container import Cut, codec_of, open_media, plan_copy
 from scripts.sources.file_tracks import Track, cut_of, find_tracks, in_ns, sound_alone
 from scripts.sources.picture_track import PictureCopy
 from scripts.sources.sound_track import SoundTrack
 
-# A sound that ends so much before its container says was cut off.
+# A sound that ends so much before its container says was cut off; only these know and do not guess.
 SHORT_S = 0.5
+INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "flac"}
 
 log = logging.getLogger("rushes")
 
@@ -110,7 +112,7 @@ def import_tracks(path: Path, tracks: list[Track], cut: Cut, warnings: list[str]
         for track in tracks:
             try:
                 if track.kind == "audio":
-                    _finish_sound(track, heard[track.name], container, path, warnings)
+                    _finish_sound(track, heard[track.name], container, path, cut, warnings)
                 else:
                     _finish_pictures(track, copies.get(track.name), container, path, cut, warnings)
             except InputError as error:
@@ -132,7 +134,9 @@ def _feed(container: InputContainer, tracks: list[Track], takers: dict[str, Soun
             return
 
 
-def _finish_sound(track: Track, heard: SoundTrack, container: InputContainer, path: Path, warnings: list[str]) -> None:
+def _finish_sound(
+    track: Track, heard: SoundTrack, container: InputContainer, path: Path, cut: Cut, warnings: list[str]
+) -> None:
     clock = heard.finish(float(track.setting.get("latency_ms", 0.0)))
     stream = container.streams[track.stream]
     if not clock.samples:
@@ -156,9 +160,8 @@ def _finish_sound(track: Track, heard: SoundTrack, container: InputContainer, pa
             warnings.append(f"{track.name}: {count} {what}")
     if heard.changed:
         warnings.append(f"{track.name}: its rate or channels change; what follows is left out")
-    promised_ns = in_ns(stream, stream.duration or 0)
-    if promised_ns - (clock.stop_ns - clock.start_ns) > SHORT_S * NS and not heard.done:
-        missing_s = (promised_ns - (clock.stop_ns - clock.start_ns)) / NS
+    missing_s = (in_ns(stream, stream.duration or 0) - (clock.stop_ns - clock.start_ns)) / NS
+    if container.format.name in INDEXED and cut.start_ns is None and not heard.done and missing_s > SHORT_S:
         warnings.append(f"{track.name}: the sound ends {missing_s:.2f} s before {path.name} says; it was cut off")
 
 

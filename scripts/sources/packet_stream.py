@@ -59,11 +59,14 @@ class PacketStream:
             self._dropped["sent twice"] += 1
             return
         key = self._is_key(data, keyframe)
-        if self._writer is None and not self._head and not (key and annex_b.parameter_sets(data, self._codec)):
-            self._dropped["before the first keyframe"] += log_ns >= self._start_ns
-            return
-        if key and log_ns < self._start_ns:
-            self._head.clear()
+        if self._writer is None:
+            entry = key and bool(annex_b.parameter_sets(data, self._codec))
+            if entry and log_ns < self._start_ns:
+                self._head.clear()
+            if not self._head and not entry:
+                if log_ns >= self._start_ns:
+                    self._dropped["before the first keyframe"] += 1
+                return
         packet = (self._table.times.choose(stamp_ns, log_ns), counter, key, number, data)
         if self._writer is not None:
             self._write(packet)

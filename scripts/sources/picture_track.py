@@ -1,6 +1,7 @@
 """The pictures of a file: their packets as they are wherever MP4 can hold them, else encoded once."""
 
 from array import array
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,7 +36,7 @@ class PictureCopy:
             return
         try:
             self._writer = PacketWriter(path, stream, reorder=plan.reorder)
-        except ValueError:
+        except (ValueError, av.error.FFmpegError):
             self.why_not = "MP4 does not hold its codec"
 
     @property
@@ -51,7 +52,7 @@ class PictureCopy:
         if self._plan.first <= number < self._plan.stop:
             try:
                 self._writer.write(packet, int(self._pts_us[number]), keyframe=bool(self._key[number]))
-            except ValueError as error:
+            except (ValueError, av.error.FFmpegError) as error:
                 self.why_not = f"MP4 does not take its packets ({' '.join(str(error).split())})"
 
     def finish(self) -> None:
@@ -60,7 +61,7 @@ class PictureCopy:
             return
         try:
             self._writer.close()
-        except ValueError as error:
+        except (ValueError, av.error.FFmpegError) as error:
             self.why_not = f"MP4 does not take its packets ({' '.join(str(error).split())})"
 
 
@@ -76,10 +77,11 @@ class Decoded:
 
 
 def decode_all(path: Path) -> Decoded:
-    """Decode every picture, for its time and state alone."""
+    """Decode every picture, for its time and state alone; nothing where the file cannot be opened."""
     rows = array("q")
     size = (0, 0)
-    with VideoReader(path) as reader:
+    undecoded = 0
+    with suppress(av.error.FFmpegError), VideoReader(path) as reader:
         for picture in reader:
             pts_us = round((instant_of(picture) or Fraction(0)) * US)
             rows.extend((pts_us, picture.key_frame, picture.is_corrupt))
@@ -94,8 +96,7 @@ def decode_all(path: Path) -> Decoded:
 def in_display_order(decoded: Decoded, table: PacketTable, plan: CopyPlan) -> PacketTable | None:
     """The packets with their times put in the order in which their pictures come out of the decoder.
 
-    Some containers (AVI) number the packets of a codec with B-frames as they are decoded. None: there is no
-    need.
+    None: they are so already. See `container.NUMBERED`.
     """
     if not len(decoded.pts_us) or (np.diff(decoded.pts_us) > 0).all():
         return None

@@ -83,7 +83,7 @@ class SoundTrack:
         try:
             for frame in self._stream.decode(packet):
                 self._add(frame)
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             self.undecoded += 1
 
     def finish(self, latency_ms: float) -> Clock:

@@ -172,6 +172,11 @@ def test_an_accepted_failure_asks_the_last_rule_alone_again(finished):
     assert finished.dry_run(known_failures=["c"]).jobs == {"check_ledger": 1}
 
 
+def test_another_folder_of_weights_makes_nothing_again(finished):
+    """They are verified by their sha256, wherever they come from."""
+    assert finished.dry_run(models_dir="elsewhere").jobs == {}
+
+
 def test_an_exclusion_makes_again_only_its_recording_and_what_merges_it(finished):
     finished.exclude = [["b=2", "1", "2", "cough"]]
     shown = finished.dry_run()

@@ -12,9 +12,7 @@ def digest(results: Path) -> dict[str, str]:
     return {
         str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(results.rglob("*"))
-        if path.is_file()
-        and path.relative_to(results).parts[0] not in NOT_DATA
-        and path.name != ".snakemake_timestamp"
+        if path.is_file() and path.relative_to(results).parts[0] not in NOT_DATA and path.name != ".snakemake_timestamp"
     }
 
 

@@ -153,7 +153,10 @@ stop() {
 }
 
 case ${1:-} in
-start) start && sinfo ;;
+start)
+    start
+    sinfo
+    ;;
 stop) stop ;;
 status)
     healthy || fail "not up"

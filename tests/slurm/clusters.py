@@ -20,8 +20,8 @@ class Cluster:
     def command(self, *arguments: str) -> list[str]:
         """Snakemake with the SLURM profile, asking after its jobs as often as it can."""
         profile = str(REPO / "profiles" / "slurm")
-        quick = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-        return [sys.executable, "-m", "snakemake", "--profile", profile, *quick, *arguments]
+        quick = str(REPO / "tests" / "slurm" / "quick_snakemake.py")
+        return [sys.executable, quick, "--profile", profile, "--latency-wait", "5", *arguments]
 
     def start(self, folder: Path, *arguments: str, log: str = "run.log") -> "subprocess.Popen[bytes]":
         """Begin a run in `folder`, as its own session, so that all of it can be killed."""
@@ -58,8 +58,6 @@ class Cluster:
         for line in self.log.read_text().splitlines():
             _, program, *arguments = json.loads(line)
             if program == "sbatch":
-                rule = (
-                    arguments[arguments.index("--comment") + 1].removeprefix("rule_").split("_wildcards_")[0]
-                )
+                rule = arguments[arguments.index("--comment") + 1].removeprefix("rule_").split("_wildcards_")[0]
                 found.setdefault(rule, []).append([a for a in arguments if not a.startswith("--wrap")])
         return found

@@ -47,6 +47,7 @@ class Pictures:
     draw: Callable[[int], np.ndarray] = numbered
     pix_fmt: str = "yuv420p"
     rotation: int = 0
+    mirrored: bool = False
 
     def start(self, container: Any) -> Any:
         """Add the stream to an output."""
@@ -56,8 +57,8 @@ class Pictures:
         stream.width, stream.height = image.shape[1], image.shape[0]
         stream.pix_fmt = self.pix_fmt
         stream.time_base = stream.codec_context.time_base = TICK
-        if self.rotation:
-            stream.set_display_rotation(self.rotation)
+        if self.rotation or self.mirrored:
+            stream.set_display_rotation(self.rotation, vflip=self.mirrored)
         return stream
 
     def packets(self, stream: Any) -> Iterable[Any]:

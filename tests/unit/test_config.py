@@ -46,13 +46,23 @@ def test_no_two_configs_share_a_default():
     assert load_config({})["media"]["crf"] == 18
 
 
+def test_numbers_of_the_command_line_arrive_as_text_and_are_numbers():
+    dataset = {"kind": "windows", "rig": "booth", "hop": "8", "limits": {"jump": "0.5"}}
+    config = load_config({"media": {"crf": "20"}, "keep_intermediates": "false", "datasets": {"visemes": dataset}})
+    assert config["media"]["crf"] == 20
+    assert config["keep_intermediates"] is False
+    assert config["datasets"]["visemes"]["hop"] == 8
+    assert config["datasets"]["visemes"]["limits"]["jump"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"recordngs": "x"}, "config: unknown key `recordngs`; did you mean `recordings`?"),
         (booth(topc="/x"), "rigs.booth.cameras.front: unknown key `topc`; did you mean `topic`?"),
         (booth(path="x", time="stmp"), "rigs.booth.cameras.front.time: `stmp` is not one of auto, stamp, log"),
-        ({"media": {"crf": "18"}}, "config.media.crf: '18' is not of type 'integer'"),
+        ({"media": {"crf": "low"}}, "config.media.crf: 'low' is not of type 'integer'"),
+        ({"media": {"crf": "true"}}, "config.media.crf: True is not of type 'integer'"),
         ({"media": {"crf": True}}, "config.media.crf: True is not of type 'integer'"),
         ({"media": {"crf": 99}}, "config.media.crf: 99 is greater than the maximum of 51"),
         ({"rigs": None}, "config.rigs: it has no value; leave the key out, or give one"),

@@ -218,12 +218,27 @@ def test_damage_is_told_where_it_is_shown(tmp_path):
     assert table.tainted.tolist() == [False, False, True, False, False]
 
 
-@pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (-90, 3)])
-def test_a_turned_picture_comes_out_upright(tmp_path, degrees, turns):
-    def turned(number):
-        return np.ascontiguousarray(np.rot90(numbered(number), -turns))
+def test_where_a_damaged_frame_does_not_decode_the_one_before_it_stands_still(tmp_path):
+    # As after a lost packet of HEVC: frames 3 and 4 stand in the table, and no decoder shows them.
+    shown = [0, 1, 2, 5, 6]
+    write_media(tmp_path / "front.mp4", Pictures([k / 25 for k in shown], draw=lambda k: numbered(shown[k])))
+    hand_made(tmp_path, ns([k * 40 for k in range(7)]), tainted=np.isin(np.arange(7), [3, 4]))
+    video, table = conform(tmp_path, Folder(tmp_path))
+    assert numbers_in(video) == [0, 1, 2, 2, 2, 5, 6]
+    assert table.source_frame.tolist() == [0, 1, 2, 2, 2, 5, 6]
+    assert table.tainted.tolist() == [False, False, False, True, True, False, False]
 
-    path = write_media(tmp_path / "take.mp4", Pictures([0, 0.04, 0.08], draw=turned, rotation=degrees))
+
+@pytest.mark.parametrize(
+    ("degrees", "turns", "mirrored"), [(90, 1, False), (180, 2, False), (-90, 3, False), (0, 0, True)]
+)
+def test_a_turned_picture_comes_out_upright(tmp_path, degrees, turns, mirrored):
+    def turned(number):
+        image = np.rot90(numbered(number), -turns)
+        return np.ascontiguousarray(image[::-1] if mirrored else image)
+
+    pictures = Pictures([0, 0.04, 0.08], draw=turned, rotation=degrees, mirrored=mirrored)
+    path = write_media(tmp_path / "take.mp4", pictures)
     made = run_import(tmp_path / "media", path, microphones={})
     video, _ = conform(tmp_path, made)
     assert numbers_in(made.video()) == numbers_in(video) == [0, 1, 2]

@@ -249,4 +249,4 @@ def test_snakemake_finds_nothing_to_lint(workplace):
 )
 def test_the_linters_find_nothing(name, arguments):
     done = run(tool(name), *arguments)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, f"{name} {' '.join(arguments)}\n{done.stdout[-4000:]}"

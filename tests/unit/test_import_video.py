@@ -267,6 +267,15 @@ def test_a_file_that_was_cut_off_gives_what_is_there(tmp_path):
     assert 0 < made.clock().samples < 2 * len(TONE)
 
 
+def test_a_sound_that_was_cut_off_says_so(tmp_path):
+    soundfile.write(tmp_path / "take.flac", np.tile(TONE, 2), 48_000)
+    content = (tmp_path / "take.flac").read_bytes()
+    (tmp_path / "take.flac").write_bytes(content[: len(content) // 4])
+    made = run_import(tmp_path / "media", tmp_path / "take.flac", cameras={})
+    assert made.clock().samples < 48_000
+    assert any("cut off" in line for line in made.manifest["warnings"])
+
+
 # Sound
 
 

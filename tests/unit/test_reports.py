@@ -63,9 +63,7 @@ def make_landmarks(points: list[np.ndarray], frame: list[int], frames: int, **gi
 
 def write_grey(path: Path, width: int, height: int, frames: int) -> None:
     image = np.full((height, width, 3), GREY, np.uint8)
-    with VideoWriter(
-        path, rate=Fraction(FPS), time_base=Fraction(1, FPS), crf=20, preset="veryfast"
-    ) as writer:
+    with VideoWriter(path, rate=Fraction(FPS), time_base=Fraction(1, FPS), crf=20, preset="veryfast") as writer:
         for k in range(frames):
             writer.write(as_yuv420p(av.VideoFrame.from_ndarray(image, format="bgr24")), k)
 
@@ -145,9 +143,7 @@ def test_an_overlay_is_h264_and_aac_that_begin_together_and_play_while_they_load
         assert (streams["video"].codec_context.name, streams["audio"].codec_context.name) == ("h264", "aac")
         assert streams["video"].codec_context.pix_fmt == "yuv420p"
         assert streams["video"].start_time == streams["audio"].start_time == 0
-        assert [float(s.duration * s.time_base) for s in container.streams] == pytest.approx(
-            [1, 1], abs=0.001
-        )
+        assert [float(s.duration * s.time_base) for s in container.streams] == pytest.approx([1, 1], abs=0.001)
 
 
 def test_the_sound_of_an_overlay_stands_where_it_stood(conformed):
@@ -304,9 +300,7 @@ def test_the_plot_of_outcomes_says_every_step_reason_and_number(counts, tmp_path
     plot_outcomes(counts, tmp_path / "outcomes.svg")
     words = words_of(tmp_path / "outcomes.svg")
     assert {"export_bag", "written", "failed: unreadable", "12", "13 items"} <= set(words)
-    assert {"extract_windows", "filtered: no_face", "1,000", "filtered: av_start", "100,004 items"} <= set(
-        words
-    )
+    assert {"extract_windows", "filtered: no_face", "1,000", "filtered: av_start", "100,004 items"} <= set(words)
     assert "split" not in words
 
 

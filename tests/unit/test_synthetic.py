@@ -61,9 +61,7 @@ def read_messages(path: Path) -> dict[str, list[Any]]:
 
 def decode(payloads: list[bytes]) -> list[np.ndarray]:
     context = av.CodecContext.create("h264", "r")
-    frames = [frame for payload in payloads for frame in context.decode(av.Packet(payload))] + context.decode(
-        None
-    )
+    frames = [frame for payload in payloads for frame in context.decode(av.Packet(payload))] + context.decode(None)
     return [frame.to_ndarray(format="bgr24") for frame in frames]
 
 
@@ -100,9 +98,7 @@ def test_the_bar_code_and_the_flash_survive_h264_and_scaling(scale: float) -> No
     scene = Scene(320, 240, seed=1)
     images = [scene.draw(200 + k, k / 25, flash=k % 3 == 0) for k in range(12)]
     packets = encode_packets(images, (320, 240), Fraction(25), gop=12, b_frames=0, crf=23)
-    seen = [
-        cv2.resize(image, None, fx=scale, fy=scale) for image in decode([packet.data for packet in packets])
-    ]
+    seen = [cv2.resize(image, None, fx=scale, fy=scale) for image in decode([packet.data for packet in packets])]
     assert [read_number(image) for image in seen] == list(range(200, 212))
     assert [is_flash(image) for image in seen] == [k % 3 == 0 for k in range(12)]
 
@@ -137,9 +133,7 @@ def test_the_bag_loses_six_pictures_by_trigger_and_one_packet(aviary: Recording)
     after_loss = int(np.flatnonzero(np.diff(pts) == 2)[0]) + 1
     next_key = next(k for k in range(after_loss, len(packets)) if packets[k].flags & 1)
     assert camera["numbers"][after_loss:next_key] == camera["tainted"]
-    assert [n for n, packet in zip(camera["numbers"], packets, strict=True) if packet.flags & 1] == camera[
-        "keyframes"
-    ]
+    assert [n for n, packet in zip(camera["numbers"], packets, strict=True) if packet.flags & 1] == camera["keyframes"]
 
 
 def test_every_picture_of_the_bag_shows_its_number_but_the_tainted(aviary: Recording) -> None:
@@ -148,9 +142,7 @@ def test_every_picture_of_the_bag_shows_its_number_but_the_tainted(aviary: Recor
     cameras = truth["cameras"]
     images: dict[str, list[Any]] = {
         "cam0": decode([bytes(message.data) for message in messages[cameras["cam0"]["topic"]]]),
-        "cam1": [
-            cv2.imdecode(message.data, cv2.IMREAD_COLOR) for message in messages[cameras["cam1"]["topic"]]
-        ],
+        "cam1": [cv2.imdecode(message.data, cv2.IMREAD_COLOR) for message in messages[cameras["cam1"]["topic"]]],
         "cam2": [
             message.data.reshape(message.height, message.step)[:, : message.width * 3].reshape(120, 160, 3)
             for message in messages[cameras["cam2"]["topic"]]
@@ -162,9 +154,7 @@ def test_every_picture_of_the_bag_shows_its_number_but_the_tainted(aviary: Recor
         wrong = {number for number, read in shown.items() if read != number}
         assert wrong <= set(camera["tainted"])
         assert bool(wrong) == (name == "cam0")
-        assert [is_flash(image) for image in images[name]] == in_flash(
-            camera["stamps_ns"], camera["flash_times_ns"]
-        )
+        assert [is_flash(image) for image in images[name]] == in_flash(camera["stamps_ns"], camera["flash_times_ns"])
         assert set(camera["flash_times_ns"]) <= set(camera["stamps_ns"])
 
 
@@ -175,9 +165,7 @@ def test_the_bags_sound_is_stamped_late_has_one_hole_and_beeps_with_the_flash(av
     (hole,) = array["holes"]
     assert hole["samples"] == 30 * array["block_samples"]
     assert array["samples_span"] - hole["samples"] == array["samples_sent"]
-    captured = [
-        k for k in range(array["samples_span"] // 480) if not 0 <= k * 480 - hole["start_sample"] < 14400
-    ]
+    captured = [k for k in range(array["samples_span"] // 480) if not 0 <= k * 480 - hole["start_sample"] < 14400]
     ends_ns = array["true_start_ns"] + np.rint((np.array(captured) + 1) * 480 / array["true_rate_hz"] * 1e9)
     late_ns = np.array([stamp_ns(block) for block in blocks]) - ends_ns
     assert late_ns.min() >= 0
@@ -190,9 +178,7 @@ def test_the_bags_sound_is_stamped_late_has_one_hole_and_beeps_with_the_flash(av
     sound[kept] = wide.view("<i4").reshape(-1, 4)
     for channel, gain in enumerate(array["gains"]):
         first = find_beeps(sound[:, channel], array["true_rate_hz"])
-        error_s = (
-            first / array["true_rate_hz"] - (np.array(array["beep_times_ns"]) - array["true_start_ns"]) / 1e9
-        )
+        error_s = first / array["true_rate_hz"] - (np.array(array["beep_times_ns"]) - array["true_start_ns"]) / 1e9
         assert len(first) == len(truth["flash_times_ns"]) > 0
         assert (np.abs(error_s) < 1 / 48_000).all()
         assert np.abs(sound[:, channel]).max() / 2**31 == pytest.approx(BEEP_LEVEL * gain, rel=0.01)
@@ -203,13 +189,9 @@ def test_flashes_keep_away_from_what_is_lost(tmp_path: Path) -> None:
     camera = truth["cameras"]["cam0"]
     start_ns = camera["stamps_ns"][0]
     gone_ns = [start_ns + n * 25_000_000 for n in camera["dropped"] + camera["lost"] + camera["tainted"]]
-    gone_ns += [
-        hole[edge] for hole in truth["microphones"]["array"]["holes"] for edge in ("start_ns", "stop_ns")
-    ]
+    gone_ns += [hole[edge] for hole in truth["microphones"]["array"]["holes"] for edge in ("start_ns", "stop_ns")]
     assert truth["flash_times_ns"]
-    assert all(
-        not -150_000_000 < gone - flash < 250_000_000 for flash in truth["flash_times_ns"] for gone in gone_ns
-    )
+    assert all(not -150_000_000 < gone - flash < 250_000_000 for flash in truth["flash_times_ns"] for gone in gone_ns)
 
 
 def test_a_bag_without_room_for_its_losses_is_refused(tmp_path: Path) -> None:
@@ -233,9 +215,7 @@ def test_the_mcaps_sound_is_stamped_at_the_start_of_its_blocks(bench: Recording)
     path, truth = bench
     voice = truth["microphones"]["voice"]
     blocks = read_messages(path)[voice["topic"]]
-    assert [stamp_ns(block) for block in blocks[:3]] == [
-        voice["true_start_ns"] + k * 20_000_000 for k in range(3)
-    ]
+    assert [stamp_ns(block) for block in blocks[:3]] == [voice["true_start_ns"] + k * 20_000_000 for k in range(3)]
     assert voice["true_start_ns"] > truth["start_ns"]
     sound = np.concatenate([block.data for block in blocks]).view("<i2")
     beeps_ns = voice["true_start_ns"] + find_beeps(sound, 16_000) * 62_500
@@ -277,9 +257,7 @@ def test_the_sound_starts_first_and_the_mouth_follows_it(tmp_path: Path, name: s
     beeps_s = np.array(truth["flash_times_ns"]) / 1e9
     assert find_beeps(sound, 44_100) / 44_100 == pytest.approx(beeps_s, abs=1e-4)
     quiet = ~np.array([(np.abs(stamp - beeps_s - 0.05) < 0.1).any() for stamp in stamps_s])
-    loudness = np.sqrt(np.convolve(sound**2, np.ones(882) / 882, "same"))[
-        np.rint(stamps_s * 44_100).astype(int)
-    ]
+    loudness = np.sqrt(np.convolve(sound**2, np.ones(882) / 882, "same"))[np.rint(stamps_s * 44_100).astype(int)]
     opening = mouth_opening(np.load(tmp_path / truth["landmarks"]))
     assert np.corrcoef(loudness[quiet], opening[quiet])[0, 1] > 0.95
 
