@@ -14,11 +14,12 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable, frame_period_ns
 from scripts.common.packet_writer import PacketWriter
 from scripts.common.timeline import NS
-from scripts.common.video import VideoReader, VideoWriter, instant_of, pixel_shape, turn_of, upright
+from scripts.common.video import VideoReader, VideoWriter, instant_of, is_broken, pixel_shape, turn_of, upright
 from scripts.sources.container import CopyPlan, Cut, PacketTable, find_tainted, plan_copy, rescale
 
 # Of pictures that must be encoded: nearly without loss, and quick.
 CRF, PRESET = 12, "veryfast"
+MAX_FPS = 1000
 US = 1_000_000
 
 
@@ -163,45 +164,60 @@ def encode_pictures(source: Path, stream: int, out_video: Path, table: PacketTab
 
     Raises InputError if none decodes, or none has a time.
     """
-    start, stop = cut.ticks(table.time_base)
-    shown = table.pts[table.shown]
-    if start is not None and (shown <= start).any():
-        start = int(shown[shown <= start].max())
-    times: list[int] = []
-    corrupt: list[bool] = []
-    untimed = 0
-    writer: VideoWriter | None = None
-    with VideoReader(source, stream) as reader:
-        rate = Fraction(reader.stream.average_rate or 25)
-        with VideoWriter(out_video, rate=rate, time_base=Fraction(1, US), crf=CRF, preset=PRESET) as writer:
-            for picture in reader:
-                tick = picture.pts
-                if tick is None or (times and tick <= times[-1]):
-                    untimed += 1
-                    continue
-                if start is not None and tick < start:
-                    continue
-                if stop is not None and tick >= stop:
-                    break
-                times.append(tick)
-                corrupt.append(picture.is_corrupt)
-                turned = upright(picture)
-                writer.take_form(turned, pixel_shape(reader, picture))
-                writer.write(turned, int(rescale(np.array([tick - times[0]]), table.time_base, US)[0]))
-    if not times:
-        why = "its pictures carry no times; put them into a container with a frame rate" if untimed else "none decodes"
+    try:
+        with VideoReader(source, stream) as reader:
+            # A broken header may say any rate; here it only decides how far keyframes stand apart.
+            rate = min(Fraction(reader.stream.average_rate or 25), Fraction(MAX_FPS))
+            with VideoWriter(out_video, rate=rate, time_base=Fraction(1, US), crf=CRF, preset=PRESET) as writer:
+                ticks, corrupt, left_out = _encode_stretch(reader, writer, table, cut)
+    except av.error.FFmpegError as error:
+        if not is_broken(error):
+            raise
+        why = f"its pictures cannot be encoded at their times ({error.strerror})"
+        raise InputError("no_picture", f"{source.name}, stream {stream}: {why}; repair the file") from error
+    if not len(ticks):
+        why = "its pictures carry no times; put them into a container with a frame rate" if left_out else "none decodes"
         raise InputError("no_picture", f"{source.name}, stream {stream}: {why}")
     assert writer.size is not None
-    ticks = np.array(times, np.int64)
     pts_us = rescale(ticks - ticks[0], table.time_base, US)
     frames = FrameTable.make(
         pts_us,
         rescale(ticks, table.time_base, NS),
         keyframe=np.isin(pts_us, list(writer.keyframe_pts)),
         # Nothing is known of what leans on what: a picture alone.
-        tainted=np.array(corrupt, bool),
+        tainted=corrupt,
     )
-    return Encoded(frames, writer.size, untimed)
+    return Encoded(frames, writer.size, left_out)
+
+
+def _encode_stretch(
+    reader: VideoReader, writer: VideoWriter, table: PacketTable, cut: Cut
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Write the pictures of a stretch. (Their ticks, int64 (N,); damaged, bool (N,); how many had no own time.)"""
+    start, stop = cut.ticks(table.time_base)
+    shown = table.pts[table.shown]
+    if start is not None and (shown <= start).any():
+        start = int(shown[shown <= start].max())
+    rows = array("q")
+    left_out = 0
+    last_us = -1
+    for picture in reader:
+        tick = picture.pts
+        if tick is not None and start is not None and tick < start:
+            continue
+        if tick is not None and stop is not None and tick >= stop:
+            break
+        pts_us = -1 if tick is None else int(rescale(tick - (rows[0] if rows else tick), table.time_base, US))
+        if tick is None or pts_us <= last_us:
+            left_out += 1
+            continue
+        last_us = pts_us
+        rows.extend((tick, picture.is_corrupt))
+        turned = upright(picture)
+        writer.take_form(turned, pixel_shape(reader, picture))
+        writer.write(turned, pts_us)
+    found = np.array(rows, np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1].astype(bool), left_out
 
 
 def end_of_pictures(frames: FrameTable, table: PacketTable, track_end_ns: int | None) -> int:
