@@ -52,6 +52,11 @@ def stop_s(wildcards):
 
 
 @quick
+def is_whole(wildcards):
+    return not (start_s(wildcards) or stop_s(wildcards))
+
+
+@quick
 def import_key(wildcards):
     """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
     return versioned(

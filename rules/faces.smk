@@ -33,6 +33,7 @@ rule extract_landmarks:
         recording="{recording}",
         camera="{camera}",
         backend="{landmarks}",
+        whole=is_whole,
         batch=plan.config["faces"]["batch"],
         detect_every=plan.config["faces"]["detect_every"],
         min_score=plan.config["faces"]["min_score"],

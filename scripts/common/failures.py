@@ -15,7 +15,8 @@ TAIL_BYTES = 8192
 def summary(logs: str) -> str:
     """What went wrong since this process began, all in one place; empty if no log says anything."""
     lines = failed_lines(Path(logs), _START)
-    return "\n".join([f"{len(lines)} jobs failed:", *lines]) if lines else ""
+    many = "s" if len(lines) > 1 else ""
+    return "\n".join([f"{len(lines)} job{many} failed:", *lines]) if lines else ""
 
 
 def failed_lines(logs: Path, since: float) -> list[str]:

@@ -8,6 +8,7 @@ detection alone.
 import errno
 import inspect
 import logging
+import os
 import sys
 import time
 import types
@@ -25,6 +26,8 @@ UNPASSED_PARAMS = {"key"}
 # What a function may ask for besides: it must not change what is made, for no change of it makes anything again.
 RESOURCE_ARGUMENTS = ("threads", "tmpdir", "accelerator", "models_dir")
 PROGRESS_EVERY_S = 10.0
+# How SLURM and CUDA tell a job which GPUs are its own.
+GPUS = "CUDA_VISIBLE_DEVICES"
 
 log = logging.getLogger("rushes")
 
@@ -36,6 +39,8 @@ def run(function: Callable[..., None]) -> None:
         sys.exit(f"{function.__name__} is run by its Snakemake rule; call the function itself from Python.")
     _open_log(job.log[0] if job.log else None)
     name = " ".join([function.__name__, *map(str, job.wildcards)])
+    if GPUS in os.environ:
+        log.info("%s=%s", GPUS, os.environ[GPUS])
     try:
         execute(function, inputs=named(job.input), outputs=named(job.output), settings=_settings(job))
     except RunError as error:

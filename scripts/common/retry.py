@@ -9,24 +9,32 @@ from scripts.common.plan import Plan
 
 def force(workflow: Any, plan: Plan) -> None:
     """Make Snakemake's workflow run the failed jobs again if the config asks for it; a job of its own passes."""
-    if plan.config["retry"] == "failed" and workflow.is_main_process:
-        again = {*workflow.dag_settings.forcerun, *failed_outputs(plan)}
-        workflow.dag_settings.forcerun = frozenset(again)
+    if plan.config["retry"] != "failed" or not workflow.is_main_process:
+        return
+    prepare = workflow._prepare_dag
+
+    # The command line arrives in the workflow only after the Snakefile has been read.
+    def prepare_with_failed(*arguments: Any, **others: Any) -> Any:
+        settings = workflow.dag_settings
+        settings.forcerun = frozenset({*settings.forcerun, *failed_outputs(plan)})
+        return prepare(*arguments, **others)
+
+    workflow._prepare_dag = prepare_with_failed
 
 
 def failed_outputs(plan: Plan) -> list[str]:
-    """One declared output of every job whose item failed by itself, by the last run's table of failures."""
+    """The ledger of every job whose item failed by itself in the last run, as far as this run has that job."""
     table = Path(plan.path.report("failed.tsv"))
     if not table.exists():
         return []
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    found = [output for row in rows for output in _outputs(plan, row)]
-    return sorted(set(found))
+    found = {output for row in rows for output in _outputs(plan, row)}
+    return sorted(found.intersection(plan.ledgers()))
 
 
 def _outputs(plan: Plan, row: dict[str, str]) -> list[str]:
-    recording = plan.recordings.get(row["recording"])
+    recording = next((recording for recording in plan.chosen if recording.name == row["recording"]), None)
     if recording is None:
         return []
     place = {"rig": recording.rig, "recording": recording.name}

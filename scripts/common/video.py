@@ -82,7 +82,8 @@ class VideoReader:
                 if picture.rotation != self._rotation:
                     self._rotation, self._turn = picture.rotation, _matrix_turn(picture)
                 if any(self._turn):
-                    picture.opaque = self._turn
+                    # A new list for each: PyAV forgets the object with the first picture that goes.
+                    picture.opaque = list(self._turn)
                 yield picture
 
 
@@ -185,8 +186,8 @@ def orientation(matrix: np.ndarray) -> tuple[bool, bool, bool]:
 
 def turn_of(picture: av.VideoFrame) -> tuple[bool, bool, bool]:
     """`orientation` of a picture that a VideoReader has read."""
-    turn: tuple[bool, bool, bool] | None = picture.opaque  # type: ignore[assignment]
-    return turn or NOT_TURNED
+    turn = cast(list[bool] | None, picture.opaque)
+    return (turn[0], turn[1], turn[2]) if turn else NOT_TURNED
 
 
 def _matrix_turn(picture: av.VideoFrame) -> tuple[bool, bool, bool]:

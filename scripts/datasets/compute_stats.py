@@ -1,29 +1,34 @@
 """Mean and standard deviation over the train windows, as the models take them: `(x - lm_mean) / (lm_std + eps)`."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from scripts.common import split_table
-from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS
 from scripts.common.statistics import Moments, merge_all
+
+log = logging.getLogger("rushes")
 
 
 def compute_stats(stats: list[Path], splits: Path, out_mean: Path, out_std: Path) -> None:
     """Merge the moments of each train recording, in the order of `stats`.
 
     stats: one `{recording}.stats.npz` each.  Writes float64 (136,) each: x row then y row, relative to the nose tip.
-    Coordinates that no network measured keep mean 0 and deviation 1, so that they pass unchanged.
-    Raises RunError if there is no train window.
+    Coordinates that no network measured keep mean 0 and deviation 1, so that they pass unchanged. Without any train
+    window everything is NaN.
     """
     members = split_table.read(splits)
     train = [path for path in stats if members[path.name.removesuffix(".stats.npz")].split == "train"]
     whole = merge_all((Moments.read(path) for path in train), 2 * POINTS)
-    if not whole.count.any():
-        raise RunError("there is no train window to take statistics of: reports/ledger.tsv counts why")
     measured = whole.count > 0
+    if not measured.any():
+        log.warning("There is no train window to take statistics of: reports/ledger.tsv counts why.")
+        _save(out_mean, np.full(2 * POINTS, np.nan))
+        _save(out_std, np.full(2 * POINTS, np.nan))
+        return
     _save(out_mean, whole.mean)
     _save(out_std, np.where(measured, whole.std, 1.0))
 

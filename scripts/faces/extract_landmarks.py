@@ -62,6 +62,7 @@ def extract_landmarks(
     detect_every: int,
     min_score: float,
     media_frames: Path | None = None,
+    whole: bool = True,
     precision: str = "float32",
     accelerator: str = "cpu",
     threads: int = 2,
@@ -69,7 +70,7 @@ def extract_landmarks(
     """Write the landmarks of the conformed `video` by `backend`: fan, openseeface or given.
 
     weights: the detector's, then the network's; none for `given`.  given: landmarks per source frame.
-    media_frames: frame table of the source, against which the length of `given` is checked.
+    media_frames: frame table of the import; whole: it holds all of the source, so `given` must be as long.
     batch: faces that go through the network together; detect_every, in frames; min_score: of the detector.
     precision: "float32" or "bfloat16" for fan.
     Raises InputError if the video failed in an earlier step or is not the one of its table, or if `given` is
@@ -79,7 +80,7 @@ def extract_landmarks(
     if not len(table):
         raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
     if backend == "given":
-        landmarks = _adopt(given, table, media_frames, recording)
+        landmarks = _adopt(given, table, media_frames, recording, whole=whole)
     else:
         if len(weights) != 2:
             raise RunError(f"{backend} wants the weights of the detector and of its network, not {len(weights)} files")
@@ -138,13 +139,20 @@ def in_place(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.array([overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool)
 
 
-def _adopt(given: Path | None, table: FrameTable, media_frames: Path | None, recording: str) -> Landmarks:
+def _adopt(
+    given: Path | None, table: FrameTable, media_frames: Path | None, recording: str, *, whole: bool
+) -> Landmarks:
     if given is None:
         raise InputError("no_landmarks", f"{recording}: `given`, but the column `landmarks` of the sheet is empty")
-    source_frames = len(FrameTable.read(media_frames)) if media_frames is not None else None
+    source_frame, source_frames = table.source_frame, None
+    if media_frames is not None:
+        media = FrameTable.read(media_frames)
+        # The conformed table counts the frames of the import, and that one those of the source.
+        source_frame = np.where(source_frame < 0, -1, media.source_frame[source_frame])
+        source_frames = int(media.source_frame.max(initial=-1)) + 1 if whole else None
     rows = read_given(given)
     try:
-        return conform_given(rows, table.source_frame, source_frames)
+        return conform_given(rows, source_frame, source_frames)
     except InputError as error:
         raise InputError(error.reason, f"{given}: {error.message}", value=error.value, limit=error.limit) from error
 

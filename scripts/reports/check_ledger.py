@@ -12,12 +12,19 @@ SHOWN = 20
 
 
 def describe_failures(rows: list[dict[str, str]], table: str) -> str:
-    """A line a failure, at most SHOWN of them, then what to do."""
-    lines = [f"{row['recording']}, {row['item']}: {row['message']} ({row['step']}, {row['reason']})" for row in rows]
+    """A line a cause, at most SHOWN of them, then what to do; streams that share a cause share its line."""
+    causes: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        cause = (row["recording"], row["message"], row["step"], row["reason"])
+        causes.setdefault(cause, []).append(row["item"])
+    lines = [
+        f"{recording}, {', '.join(items)}: {message} ({step}, {reason})"
+        for (recording, message, step, reason), items in causes.items()
+    ]
     more = [f"… and {len(lines) - SHOWN} more in {table}"] if len(lines) > SHOWN else []
     return "\n".join(
         [
-            f"{len(rows)} items failed; everything else is finished:",
+            f"{len(rows)} item{'s' if len(rows) > 1 else ''} failed; everything else is finished:",
             *(f"  {line}" for line in lines[:SHOWN]),
             *(f"  {line}" for line in more),
             "  Mend the source and give the same command again, rule it out in the exclusions sheet, or accept it "

@@ -134,9 +134,11 @@ def table_of_copy(decoded: Decoded, table: PacketTable, plan: CopyPlan) -> Frame
         lost[known] = False
         damaged |= lost
     tainted = find_tainted(table, plan, damaged)
+    skipped = np.count_nonzero(table.shown & (table.pts < plan.base))
     return FrameTable.make(
         decoded.pts_us,
         rescale(pts[known], table.time_base, NS),
+        source_frame=skipped + np.arange(len(known)),
         keyframe=decoded.keyframe,
         tainted=tainted[known],
     )
@@ -180,9 +182,12 @@ def encode_pictures(source: Path, stream: int, out_video: Path, table: PacketTab
         raise InputError("no_picture", f"{source.name}, stream {stream}: {why}")
     assert writer.size is not None
     pts_us = rescale(ticks - ticks[0], table.time_base, US)
+    # Only a cut leaves pictures out; without one the first that decodes is the first.
+    skipped = np.count_nonzero(table.pts[table.shown] < ticks[0]) if cut.start_ns is not None else 0
     frames = FrameTable.make(
         pts_us,
         rescale(ticks, table.time_base, NS),
+        source_frame=skipped + np.arange(len(ticks)),
         keyframe=np.isin(pts_us, list(writer.keyframe_pts)),
         # Nothing is known of what leans on what: a picture alone.
         tainted=corrupt,

@@ -1,5 +1,6 @@
 """Media files whose every picture carries its number and whose every time is known."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -8,16 +9,22 @@ from typing import Any
 
 import av
 import numpy as np
+import soundfile
 
 from rushes.synthetic.bars import draw_number, read_number
 from scripts.common import ledger, manifest
 from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import VideoReader, plane_arrays, upright
+from scripts.common.video import VideoReader, instant_of, plane_arrays, upright
 from scripts.sources.import_video import import_video
 
 TICK = Fraction(1, 90_000)
 NS = 1_000_000_000
+
+# 29.97 a second with every seventh picture late: no constant rate.
+UNEVEN = [k * 1001 / 30000 + 0.011 * (k % 7 == 3) for k in range(40)]
+# A second at 48 kHz.
+TONE = (8000 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)).astype(np.int16)
 
 
 def numbered(number: int, width: int = 160, height: int = 120) -> np.ndarray:
@@ -114,6 +121,14 @@ def numbers_in(path: Path) -> list[int | None]:
         return [read_number(np.array(plane_arrays(upright(picture))[0])) for picture in reader]
 
 
+def digests(path: Path, stream: int | None = None) -> list[tuple[Fraction | None, str]]:
+    """Time and pixels of every picture."""
+    with VideoReader(path, stream) as reader:
+        return [
+            (instant_of(picture), hashlib.md5(plane_arrays(picture)[0].tobytes()).hexdigest()) for picture in reader
+        ]
+
+
 @dataclass
 class Imported:
     """What an import made of its sources."""
@@ -133,6 +148,16 @@ class Imported:
     def clock(self, name: str = "voice") -> Clock:
         """The clock of a microphone."""
         return Clock.read(self.folder / f"{name}.clock.json")
+
+    def sound(self, name: str = "voice") -> np.ndarray:
+        """The samples of a microphone as 16 bit values, (samples, channels)."""
+        samples: np.ndarray = soundfile.read(self.folder / f"{name}.wav", dtype="int32", always_2d=True)[0] >> 16
+        return samples
+
+    @property
+    def outcomes(self) -> dict[str, tuple[str, str | float | None]]:
+        """Outcome of each stream, and its reason or count."""
+        return {row.item: (row.outcome, row.reason or row.value) for row in self.rows}
 
 
 def run_import(

@@ -14,8 +14,10 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def check(*recordings, known_failures=()):
-    rows = [[name, "import_video", "front", "unreadable", f"{name}.mov is no video"] for name in recordings]
+def check(*recordings, known_failures=(), items=("front",)):
+    rows = [
+        [name, "import_video", item, "unreadable", f"{name}.mov is no video"] for name in recordings for item in items
+    ]
     write_tsv(Path("failed.tsv"), FAILED_COLUMNS, rows)
     check_ledger(Path("failed.tsv"), [], [], Path("checked"), known_failures=known_failures)
     return Path("checked").read_text()
@@ -38,6 +40,14 @@ def test_a_failure_ends_the_run_and_says_what_where_why_and_what_to_do():
     assert not Path("checked").exists()
 
 
+def test_streams_that_fail_for_the_same_cause_share_a_line():
+    with pytest.raises(RunError) as error:
+        check("a", items=("front", "voice"))
+    first, second, *_ = str(error.value).splitlines()
+    assert first == "2 items failed; everything else is finished:"
+    assert second == "  a, front, voice: a.mov is no video (import_video, unreadable)"
+
+
 def test_an_accepted_failure_lets_the_run_end_well():
     assert check("a", "a", known_failures=["a", "z"]) == "2 failed, all of them accepted\n"
 
@@ -45,7 +55,7 @@ def test_an_accepted_failure_lets_the_run_end_well():
 def test_a_new_failure_beside_an_accepted_one_is_named_alone():
     with pytest.raises(RunError) as error:
         check("a", "b", known_failures=["a"])
-    assert "1 items failed" in str(error.value)
+    assert "1 item failed" in str(error.value)
     assert "a.mov" not in str(error.value)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scripts.common import ledger, manifest
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import VideoReader, fitted, orientation, plane_arrays, to_bgr
+from scripts.common.video import VideoReader, fitted, orientation, plane_arrays, to_bgr, turn_of
 from scripts.media.conform_video import carried_gaps, choose_frames, conform_video, instants
 from tests.unit.made_media import NS, Pictures, numbered, numbers_in, picture_of, run_import, write_media
 
@@ -247,6 +247,13 @@ def test_a_turned_picture_comes_out_upright(tmp_path, degrees, turns, mirrored):
     with VideoReader(video) as reader:
         picture = next(iter(reader))
     assert (picture.width, picture.height, picture.rotation) == (160, 120, 0)
+
+
+def test_every_picture_knows_its_turn_whichever_are_still_held(tmp_path):
+    path = write_media(tmp_path / "take.mp4", Pictures([k / 25 for k in range(40)], rotation=90))
+    with VideoReader(path) as reader:
+        held = [picture for k, picture in enumerate(reader) if k % 3]
+    assert [turn_of(picture) for picture in held] == [(True, False, True)] * len(held)
 
 
 def test_mirrors_are_told_from_turns():

@@ -1,5 +1,7 @@
 """`--config retry=failed`: what failed is asked for again, and nothing that nobody wants."""
 
+from dataclasses import replace
+
 import pytest
 
 from scripts.common.plan import load
@@ -49,6 +51,15 @@ def test_several_streams_of_one_import_are_one_output(again):
 
 def test_windows_that_failed_are_cut_again_for_every_dataset(again):
     assert again(("extract_windows", "a")) == [f"datasets/{name}/windows/a.ledger.parquet" for name in "xy"]
+
+
+def test_a_stream_that_the_config_no_longer_has_is_not_asked_for(again):
+    assert again(("conform_video", "middle"), ("extract_landmarks", "middle")) == []
+
+
+def test_a_recording_that_is_not_chosen_is_left_alone(again):
+    again(("export_bag", "left"))
+    assert failed_outputs(replace(again.plan, only=("b",))) == []
 
 
 def test_a_recording_that_is_gone_and_a_run_that_never_was_have_nothing_to_retry(again):

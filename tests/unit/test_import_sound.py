@@ -1,0 +1,120 @@
+"""The sound of a media file on one line of time."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.common.clock import Gap, Segment
+from scripts.sources.sound_track import SampleLine, to_pcm
+from tests.unit.made_media import TONE, Pictures, Sound, run_import, write_media
+
+
+def test_a_sound_that_starts_later_says_so(tmp_path):
+    path = write_media(tmp_path / "take.mkv", Pictures([0, 0.5, 1]), Sound([(0.25, TONE)]))
+    made = run_import(tmp_path / "media", path)
+    clock = made.clock()
+    assert (clock.start_ns, clock.samples, clock.rate_hz, clock.gaps) == (250_000_000, 48_000, 48_000.0, [])
+    assert (made.sound()[:, 0] == TONE).all()
+    assert made.manifest["timeline"] == {"start_ns": 0, "stop_ns": 1_040_000_000}
+
+
+def test_a_hole_is_silent_and_listed_and_the_rest_stays_in_place(tmp_path):
+    blocks = [(0, TONE[:10_240]), (0.5, TONE[24_000:34_240])]
+    made = run_import(tmp_path, write_media(tmp_path / "take.mkv", Sound(blocks)), cameras={})
+    clock = made.clock()
+    assert clock.gaps == [Gap(10_240, 24_000, "hole")]
+    sound = made.sound()[:, 0]
+    assert len(sound) == clock.samples == 34_240
+    assert (sound[:10_240] == TONE[:10_240]).all()
+    assert not sound[10_240:24_000].any()
+    assert (sound[24_000:] == TONE[24_000:34_240]).all()
+
+
+def test_an_overlap_is_trimmed_and_said(tmp_path):
+    blocks = [(0, TONE[:10_240]), (0.2, TONE[9_600:20_480])]
+    made = run_import(tmp_path, write_media(tmp_path / "take.mkv", Sound(blocks)), cameras={})
+    assert (made.sound()[:, 0] == TONE[:20_480]).all()
+    assert made.clock().gaps == []
+    assert any("640 samples overlapped" in line for line in made.manifest["warnings"])
+
+
+def test_a_hole_of_hours_begins_a_new_segment(tmp_path):
+    line = SampleLine(jitter=96, longest_hole=48_000 * 600)
+    assert line.place(0, 1024) == (0, 0)
+    assert line.place(48_000 * 7200, 1024) == (0, 0)
+    assert line.place(48_000 * 7200 + 1024 + 200, 1024) == (200, 0)
+    assert line.runs == [(0, 0), (1024, 48_000 * 7200)]
+    assert line.gaps == [Gap(2048, 2248, "hole")]
+
+
+@given(st.lists(st.tuples(st.integers(-5_000, 5_000), st.integers(1, 2_000)), max_size=30))
+def test_no_sample_stands_farther_from_its_time_than_the_jitter(steps):
+    line = SampleLine(jitter=96, longest_hole=10**9)
+    position = 0
+    for late, count in steps:
+        position = max(position + late, 0)
+        before = line.samples
+        fill, skip = line.place(position, count)
+        if skip < count:
+            assert abs(before + fill - (position + skip)) <= 96
+        position += count
+    assert sum(gap.stop_sample - gap.start_sample for gap in line.gaps) <= line.samples
+
+
+def test_times_in_milliseconds_are_no_holes(tmp_path):
+    sound = Sound([(0, np.tile(TONE, 5))], rate_hz=44_100, codec="aac")
+    sound.blocks = [(0, np.tile(TONE, 5).astype(np.float32) / 32_768)]
+    with av.open(str(tmp_path / "take.mkv"), "w") as container:
+        stream = container.add_stream("aac", rate=44_100, layout="mono")
+        for first in range(0, 5 * 48_000, 1024):
+            samples = sound.blocks[0][1][None, first : first + 1024]
+            block = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="mono")
+            block.sample_rate, block.time_base, block.pts = 44_100, Fraction(1, 44_100), first
+            container.mux(stream.encode(block))
+        container.mux(stream.encode(None))
+    made = run_import(tmp_path / "media", tmp_path / "take.mkv", cameras={})
+    assert made.clock().gaps == []
+    assert 0 <= made.clock().samples - 240_000 < 2048
+
+
+def test_a_sidecar_begins_at_zero_and_a_latency_is_taken_off(tmp_path):
+    path = write_media(tmp_path / "take.mkv", Pictures([k / 25 for k in range(50)]))
+    sidecars = [tmp_path / "voice.flac", tmp_path / "voice.wav"]
+    for sidecar in sidecars:
+        soundfile.write(sidecar, TONE, 48_000)
+    microphones = {"plain": {"file": 1}, "late": {"file": 2, "latency_ms": 12.5}}
+    made = run_import(tmp_path / "media", path, *sidecars, microphones=microphones)
+    assert (made.clock("plain").start_ns, made.clock("plain").latency_ms) == (0, 0.0)
+    late = made.clock("late")
+    assert (late.start_ns, late.latency_ms) == (-12_500_000, 12.5)
+    assert late.segments == [Segment(0, -12_500_000, 48_000)]
+    assert made.manifest["timeline"]["start_ns"] == -12_500_000
+    assert (made.sound("plain")[:, 0] == TONE).all()
+
+
+@pytest.mark.parametrize(("subtype", "form"), [("PCM_16", "PCM_16"), ("PCM_24", "PCM_24"), ("FLOAT", "PCM_24")])
+def test_the_depth_of_the_source_is_kept(tmp_path, subtype, form):
+    stereo = np.random.default_rng(4).uniform(-0.9, 0.9, (4_800, 2))
+    soundfile.write(tmp_path / "take.wav", stereo, 96_000, subtype=subtype)
+    made = run_import(tmp_path / "media", tmp_path / "take.wav", cameras={})
+    found = soundfile.info(made.folder / "voice.wav")
+    assert (found.subtype, found.samplerate, found.channels) == (form, 96_000, 2)
+    heard, _ = soundfile.read(made.folder / "voice.wav")
+    assert np.abs(heard - stereo).max() < (4e-5 if form == "PCM_16" else 2e-7)
+    assert made.clock().channels == 2
+
+
+def test_loud_floats_are_clipped_and_counted():
+    payload, clipped = to_pcm(np.array([[1.5], [-1.0], [1.0], [0.25]], np.float32), 16)
+    assert np.frombuffer(payload, "<i2").tolist() == [32_767, -32_768, 32_767, 8_192]
+    assert clipped == 1
+    assert np.frombuffer(to_pcm(np.array([[0], [128], [255]], np.uint8), 16)[0], "<i2").tolist() == [
+        -32_768,
+        0,
+        32_512,
+    ]
