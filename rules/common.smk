@@ -81,14 +81,11 @@ def rig_rate_hz(wildcards):
 
 def conform_key(*settings):
     """The key of a conform rule: the named entries of the section `media`, with the rig's overrides."""
-
-    @quick
-    def key(wildcards):
-        rig = plan.rigs[wildcards.rig]
-        own = {"fps": rig.fps, "rate_hz": rig.rate_hz}
-        return versioned(1, **{name: own.get(name, plan.config["media"].get(name)) for name in settings})
-
-    return key
+    keys = {}
+    for rig in plan.rigs.values():
+        entries = {**plan.config["media"], "fps": rig.fps, "rate_hz": rig.rate_hz}
+        keys[rig.name] = versioned(1, **{name: entries[name] for name in settings})
+    return quick(lambda wildcards: keys[wildcards.rig])
 
 
 @quick

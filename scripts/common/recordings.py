@@ -19,7 +19,7 @@ from scripts.common.splits import SPLITS
 BAG_ENDINGS = (".bag", ".mcap", ".db3")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One row of the sheet. files: what its import reads, `source` first; start_s, stop_s from its start, or None."""
 
