@@ -8,6 +8,7 @@ import numpy as np
 from rushes.synthetic import truth_table
 from rushes.synthetic.demo import read_truth
 from tests.conftest import Workspace
+from tests.end_to_end.small import copied
 
 
 def results_of(workspace: Workspace) -> Path:
@@ -44,9 +45,10 @@ def test_what_failed_is_named_with_its_reason(demo):
     assert {row["reason"] for row in failed} == {"unreadable"}
 
 
-def test_an_unaccepted_failure_ends_the_run_with_1_each_time_and_says_what_failed(demo):
+def test_an_unaccepted_failure_ends_the_run_with_1_each_time_and_says_what_failed(demo, tmp_path):
+    workspace = copied(demo, tmp_path / "unaccepted")
     for _ in range(2):
-        run = demo.snakemake("--config", "known_failures=[]")
+        run = workspace.snakemake("--config", "known_failures=[]")
         assert run.returncode == 1
         assert "garbage" in run.stdout
         assert "Traceback" not in run.stdout

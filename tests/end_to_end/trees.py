@@ -1,6 +1,7 @@
-"""The data files of a run, compared byte by byte."""
+"""The data files of a run, compared byte by byte, and the jobs that Snakemake lists."""
 
 import hashlib
+import re
 from pathlib import Path
 
 # Times of jobs and file systems, not data.
@@ -19,3 +20,10 @@ def digest(results: Path) -> dict[str, str]:
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
     """Files that only one side has, or that differ."""
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+def job_counts(output: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake lists in its table of jobs; without `all` and the total."""
+    _, _, table = output.partition("\nJob stats:\n")
+    rows = re.findall(r"^(\w+) +(\d+)$", table.partition("\n\n")[0], re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule not in ("all", "total")}
