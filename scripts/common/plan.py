@@ -289,6 +289,8 @@ def _results_folder(config: Mapping[str, Any]) -> str:
     results = tidy(config["results"]).rstrip("/")
     if results in ("", ".", "..") or "{" in results or "}" in results:
         raise ConfigError(f"results: `{config['results']}` is no folder of its own, or holds a brace; name another")
+    if Path(results).exists() and not Path(results).is_dir():
+        raise ConfigError(f"results: `{results}` is a file; name a folder")
     return f"{results}/preview_{config['preview']:g}s" if config["preview"] else results
 
 

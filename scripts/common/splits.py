@@ -60,10 +60,11 @@ def _check_not_empty(found: Mapping[str, str], shares: Mapping[str, float], plac
     """found: group -> split."""
     for name in SPLITS:
         if shares[name] > 0 and name not in found.values():
+            taker = max(sorted(set(found.values())), key=lambda other: shares[other])
             raise ConfigError(
                 f"{place}: no recording falls into `{name}` (share {shares[name]:g}); {len(found)} groups are too few "
                 f"for a split by hash: fill the column `split` of the recordings sheet{_proposal(found, shares)}, "
-                f"or set {place}.{name}: 0"
+                f"or set {place}.{taker}: {shares[taker] + shares[name]:g} and {place}.{name}: 0"
             )
 
 

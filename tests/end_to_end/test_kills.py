@@ -41,6 +41,7 @@ def started(workspace: Workspace, *arguments: str) -> Iterator[Run]:
         run = subprocess.Popen(
             workspace.command(*arguments),
             cwd=workspace.root,
+            env=workspace.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

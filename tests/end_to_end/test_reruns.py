@@ -107,8 +107,17 @@ def test_an_accepted_failure_is_a_matter_of_the_last_rule(looked_at):
 def test_another_order_of_the_sheet_changes_no_recording(looked_at):
     rows = ROWS.splitlines(keepends=True)
     (looked_at.root / SHEET).write_text(sheet("".join(reversed(rows))))
-    merged = {"compute_stats", "index_dataset", "plot_clocks", "render_overlay", *ARRANGED, *LEDGER, "split_dataset"}
-    assert set(planned(looked_at)) <= merged
+    merged = {"split_dataset", "compute_stats", "index_dataset", *ARRANGED}
+    assert set(planned(looked_at)) == {*merged, "render_overlay", "check_ledger"}
+
+
+def test_another_end_of_a_recording_makes_it_again_and_no_other(looked_at):
+    lines = sheet(ROWS).splitlines()
+    ends = {"recording": "end", "one": "3.5"}
+    with_end = ["\t".join([line, ends.get(line.split("\t")[0], "")]) + "\n" for line in lines]
+    (looked_at.root / SHEET).write_text("".join(with_end))
+    of_it = ("import_video_booth", "conform_video", "conform_audio", "extract_landmarks", "render_overlay")
+    assert planned(looked_at) == {**WINDOWS, "extract_windows": 1, "plot_clocks": 1, **dict.fromkeys(of_it, 1)}
 
 
 def test_a_recording_that_is_ruled_out_leaves_what_merges_it(looked_at):

@@ -171,6 +171,11 @@ def test_results_are_a_folder_of_their_own(house, results):
     assert mistake(house, results=results).startswith(f"results: `{results}` is no folder of its own")
 
 
+def test_results_are_no_file(house, tmp_path):
+    (tmp_path / "taken").touch()
+    assert mistake(house, results=str(tmp_path / "taken")) == f"results: `{tmp_path}/taken` is a file; name a folder"
+
+
 def test_results_are_written_as_snakemake_wants_them(house):
     assert load(house.config(results="./out//x/")).path.results == "out/x"
     assert load(house.config(results="/scratch/out")).path.results == "/scratch/out"

@@ -78,7 +78,8 @@ def test_a_wanted_split_that_stays_empty_is_a_mistake_that_proposes_fixed_lists(
         )
     assert str(error.value) == (
         "s: no recording falls into `val` (share 0.1); 2 groups are too few for a split by hash: fill the column "
-        "`split` of the recordings sheet, e.g. `val` for B and `train` for the rest, or set s.val: 0"
+        "`split` of the recordings sheet, e.g. `val` for B and `train` for the rest, or set s.train: 1 "
+        "and s.val: 0"
     )
 
 
@@ -92,8 +93,14 @@ def test_what_is_proposed_is_accepted(groups):
 
 
 def test_fewer_groups_than_splits_have_no_lists_to_propose():
-    with pytest.raises(ConfigError, match=r"sheet, or set s\.val: 0$"):
+    with pytest.raises(ConfigError, match=r"sheet, or set s\.train: 1 and s\.val: 0$"):
         split_recordings({"a": "A"}, {"a": "train"}, {"train": 0.9, "val": 0.1, "test": 0}, 0, "s")
+
+
+def test_a_split_that_nobody_falls_into_can_be_given_up_as_the_message_says():
+    with pytest.raises(ConfigError, match=r"set s\.val: 1 and s\.train: 0$"):
+        split_recordings({"a": "A"}, {"a": "val"}, {"train": 1, "val": 0, "test": 0}, 0, "s")
+    assert split_recordings({"a": "A"}, {"a": "val"}, {"train": 0, "val": 1, "test": 0}, 0, "s") == {"a": "val"}
 
 
 def test_no_recordings_need_no_split():
