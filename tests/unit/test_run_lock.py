@@ -93,9 +93,13 @@ def test_the_lock_goes_to_one_process_only(holder, lock_file):
 
 
 def test_the_lock_ends_with_its_process_though_a_child_lives_on(holder, lock_file):
+    with pytest.raises(RunError):
+        Lock(lock_file)
     holder.kill()
     holder.wait()
-    Lock(lock_file).release()
+    free = Lock(lock_file)
+    assert free.read() is None
+    free.release()
 
 
 def test_peeking_leaves_no_trace(lock_file):
