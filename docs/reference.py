@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.common.config import schema
+from scripts.common.config import kinds, schema
 
 TARGET = Path(__file__).parents[1] / "config" / "README.md"
 
@@ -21,10 +21,14 @@ Any key can be given on the command line: `snakemake --config preview=10 only=bo
 SECTIONS = [
     ("config", "`config/config.yaml`", ""),
     ("rigs", "A rig: `rigs.<name>`", "rigs.<name>."),
-    ("datasets", "A dataset: `datasets.<name>`", "datasets.<name>."),
+    *(
+        (f"datasets.{kind}", f"A dataset of {kind}: `datasets.<name>`", "datasets.<name>.")
+        for kind in kinds("datasets")
+    ),
+    *((f"models.{kind}", f"A model, {kind}: `models.<name>`", "models.<name>.") for kind in kinds("models")),
     ("recordings", "The recordings sheet: `config/recordings.tsv`", ""),
     ("exclude", "The exclusions: `config/exclude.tsv`", ""),
-    ("models", "A weight file: `config/models.yaml`", "<file>."),
+    ("weights", "A weight file: `config/models.yaml`", "<file>."),
 ]
 
 

@@ -138,6 +138,7 @@ rule check_ledger:
             path.report("overlays/{dataset}/{recording}.mp4").format(dataset=dataset, recording=recording)
             for dataset, recording in plan.overlays()
         ],
+        pages=plan.report_pages(),
     output:
         checked=path.report("ledger.checked"),
     log:

@@ -1,68 +1,23 @@
 """The truth table: what was measured on the results of the demo, against what the recordings know about themselves."""
 
 import csv
-import json
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from rushes.synthetic.expected import expected_outcomes
+from rushes.synthetic.measured import Results, Row, columns
 from rushes.synthetic.player import Seen, hear_beeps, nearest_offset_ns, watch
 
 COLUMNS = ["measure", "value", "unit", "limit", "ok"]
-RIGS = {"aviary": "aviary", "bench": "bench"}
-FILE_RIG = "booth"
 DATASET = "visemes"
 FPS = Fraction(25)
 RATE_HZ = 16_000
-
-
-class Row(NamedTuple):
-    """One fact: it is right if `value` does not exceed `limit`."""
-
-    measure: str
-    value: float
-    unit: str
-    limit: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether the limit holds; a value that is no number does not."""
-        return bool(self.value <= self.limit)
-
-
-@dataclass(frozen=True)
-class Results:
-    """The folder of the results, and the columns of its tables."""
-
-    root: Path
-
-    def folder(self, stage: str, recording: str) -> Path:
-        """Where a stage keeps the files of a recording."""
-        return self.root / stage / RIGS.get(recording, FILE_RIG) / recording
-
-    def frames(self, stage: str, recording: str, camera: str) -> dict[str, np.ndarray]:
-        """Columns of a frame table."""
-        return columns(self.folder(stage, recording) / f"{camera}.frames.parquet")
-
-    def clock(self, recording: str, microphone: str) -> dict[str, Any]:
-        """The clock of an exported sound."""
-        clock: dict[str, Any] = json.loads((self.folder("media", recording) / f"{microphone}.clock.json").read_text())
-        return clock
-
-
-def columns(table: Path) -> dict[str, np.ndarray]:
-    """The columns of a parquet file."""
-    return {name: column.to_numpy() for name, column in zip(*_named(table), strict=True)}
-
-
-def _named(table: Path) -> tuple[list[str], list[Any]]:
-    read = pq.read_table(table, partitioning=None)
-    return read.column_names, read.columns
+# The rows of each further room, from its results and the whole truth.
+CHECKS: list[Callable[[Results, dict[str, Any]], list[Row]]] = []
 
 
 def measure(truth: dict[str, Any], results: Path) -> list[Row]:
@@ -70,6 +25,9 @@ def measure(truth: dict[str, Any], results: Path) -> list[Row]:
     found = Results(results)
     rows: list[Row] = []
     for recording, known in truth.items():
+        # A recording that belongs to a room is measured by that room alone.
+        if "room" in known:
+            continue
         exported: dict[str, np.ndarray] = {}
         for camera, facts in known["cameras"].items():
             seen = watch(found.folder("media", recording) / f"{camera}.mp4", facts["width"], facts["height"])
@@ -85,7 +43,7 @@ def measure(truth: dict[str, Any], results: Path) -> list[Row]:
                 rows += check_conformed(found, recording, camera, microphone, known["cameras"][camera])
     rows += check_windows(found, truth)
     rows += check_ledger(found, truth)
-    return rows
+    return rows + [row for check in CHECKS for row in check(found, truth)]
 
 
 def check_camera(found: Results, recording: str, camera: str, facts: dict[str, Any], seen: Seen) -> list[Row]:

@@ -28,10 +28,30 @@ def load_config(given: Mapping) -> Mapping:
     """The whole config, defaults filled in. Raises ConfigError."""
     _check_keys(given, "config")
     config = checked(given, schema("config"), "config")
-    for kind in ("rigs", "datasets"):
-        config[kind] = {name: checked(entry, schema(kind), f"{kind}.{name}") for name, entry in config[kind].items()}
+    config["rigs"] = {name: checked(entry, schema("rigs"), f"rigs.{name}") for name, entry in config["rigs"].items()}
+    for section in ("datasets", "models"):
+        config[section] = {
+            name: checked(entry, _schema_of_kind(section, entry, f"{section}.{name}"), f"{section}.{name}")
+            for name, entry in config[section].items()
+        }
     config["media"]["fps"] = rational(config["media"]["fps"], "media.fps")
     return config
+
+
+def kinds(section: str) -> list[str]:
+    """The kinds of a section whose entries have one schema a kind: `datasets.windows.schema.yaml`, …"""
+    return sorted(
+        path.name.split(".")[1] for path in SCHEMAS.glob(f"{section}.*.schema.yaml") if path.name.count(".") == 3
+    )
+
+
+def _schema_of_kind(section: str, entry: Any, place: str) -> Mapping:
+    known = kinds(section)
+    if not isinstance(entry, dict) or "kind" not in entry:
+        raise ConfigError(f"{place}: the key `kind` is missing; it is one of {', '.join(known)}")
+    if entry["kind"] not in known:
+        raise ConfigError(f"{place}.kind: `{entry['kind']}` is not one of {', '.join(known)}")
+    return schema(f"{section}.{entry['kind']}")
 
 
 def checked(value: Any, rules: Mapping, place: str) -> Any:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from scripts.common.config import checked, load_config, schema
 from scripts.common.datasets import Dataset, make_dataset
 from scripts.common.errors import ConfigError
 from scripts.common.names import nearest
+from scripts.common.paths import Paths
 from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
 from scripts.common.rigs import Rig, make_rig
+from scripts.common.room import Room
 from scripts.common.site import Site, read_site
 
 # Weight files (names in config/models.yaml) that each landmark back end needs, in the order of its arguments.
@@ -24,89 +26,17 @@ LANDMARK_WEIGHTS = {
 }
 # The facts of the cluster, unless RUSHES_SITE names another folder.
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
-STAGES = ("sources", "media", "faces", "datasets", "reports")
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Every path below the results folder. Patterns hold wildcards; `.format(…)` fills them in."""
-
-    results: str
-
-    def video(self, stage: str) -> str:
-        """The video of a camera in stage media or conformed."""
-        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{camera}}.mp4"
-
-    def frames(self, stage: str) -> str:
-        """The frame table of a camera."""
-        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{camera}}.frames.parquet"
-
-    def sound(self, stage: str) -> str:
-        """The sound of a microphone."""
-        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{microphone}}.wav"
-
-    def clock(self, stage: str) -> str:
-        """The clock of a microphone."""
-        return f"{self.results}/{stage}/{{rig}}/{{recording}}/{{microphone}}.clock.json"
-
-    def manifest(self) -> str:
-        """What the import of a recording saw, took and skipped."""
-        return f"{self.results}/media/{{rig}}/{{recording}}/manifest.json"
-
-    def export_ledger(self) -> str:
-        """The ledger of a recording's import."""
-        return f"{self.results}/media/{{rig}}/{{recording}}/export.ledger.parquet"
-
-    def conform_ledger(self, kind: str) -> str:
-        """The ledger of a conformed stream; kind: "camera" or "microphone"."""
-        ending = {"camera": "video", "microphone": "sound"}[kind]
-        return f"{self.results}/conformed/{{rig}}/{{recording}}/{{{kind}}}.{ending}.ledger.parquet"
-
-    def landmarks(self) -> str:
-        """The landmarks of a camera, by one back end."""
-        return f"{self.results}/faces/{{rig}}/{{recording}}/{{camera}}.{{landmarks}}.landmarks.npz"
-
-    def landmarks_ledger(self) -> str:
-        """The ledger of a camera's landmarks."""
-        return f"{self.results}/faces/{{rig}}/{{recording}}/{{camera}}.{{landmarks}}.ledger.parquet"
-
-    def weights(self) -> str:
-        """A weight file, verified."""
-        return f"{self.results}/models/{{weights}}"
-
-    def windows(self, what: str) -> str:
-        """Of one recording in a dataset: index.parquet, ledger.parquet or stats.npz."""
-        return f"{self.results}/datasets/{{dataset}}/windows/{{recording}}.{what}"
-
-    def npz(self) -> str:
-        """The folder of a recording's windows."""
-        return f"{self.results}/datasets/{{dataset}}/npz/{{recording}}"
-
-    def dataset(self, name: str) -> str:
-        """A file of the whole dataset."""
-        return f"{self.results}/datasets/{{dataset}}/{name}"
-
-    def report(self, name: str) -> str:
-        """A file that a person looks at."""
-        return f"{self.results}/reports/{name}"
-
-    @property
-    def log_folder(self) -> str:
-        """Where every log is."""
-        return f"{self.results}/logs"
-
-    def log(self, rule: str, item: str = "all") -> str:
-        """The log of a job."""
-        return f"{self.log_folder}/{rule}/{item}.log"
-
-    def benchmark(self, rule: str, item: str = "all") -> str:
-        """Run time and memory of a job."""
-        return f"{self.results}/benchmarks/{rule}/{item}.tsv"
+STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models", "reports")
+# What is made besides windows: each room knows its own paths, targets and ledgers.
+ROOMS: dict[str, type[Room]] = {}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Config and sheets, checked and resolved. `excluded` are whole recordings that a person has ruled out."""
+    """Config and sheets, checked and resolved.
+
+    excluded: whole recordings that a person has ruled out; datasets: those of windows, the others stand in `rooms`.
+    """
 
     config: dict[str, Any]
     path: Paths
@@ -118,6 +48,7 @@ class Plan:
     weights: dict[str, dict[str, Any]]
     only: tuple[str, ...]
     site: Site
+    rooms: dict[str, Room] = field(default_factory=dict)
 
     @property
     def chosen(self) -> list[Recording]:
@@ -150,11 +81,11 @@ class Plan:
             "datasets": self._windows() if self.only else self._datasets(),
             "reports": [] if self.only or not self.recordings else [self.path.report("ledger.checked")],
         }
-        return wanted[stage]
+        return [*wanted.get(stage, []), *(path for room in self.rooms.values() for path in room.targets(stage))]
 
     def everything(self) -> list[str]:
         """What `all` asks for. The checked ledger needs every ledger, and so every job that has one."""
-        stages = STAGES if self.only else ("datasets", "reports")
+        stages = STAGES if self.only or self.rooms else ("datasets", "reports")
         return [target for stage in stages for target in self.targets(stage)]
 
     def ledgers(self) -> list[str]:
@@ -169,7 +100,12 @@ class Plan:
                 for dataset in self.datasets.values()
                 for recording in dataset.recordings
             ),
+            *(path for room in self.rooms.values() for path in room.ledgers()),
         ]
+
+    def report_pages(self) -> list[str]:
+        """What the rooms want a person to look at, beside what every run has."""
+        return [path for room in self.rooms.values() for path in room.reports()]
 
     def overlays(self) -> list[tuple[str, str]]:
         """(dataset, recording) whose overlay videos the report shows: the first recording of each subject, in the
@@ -251,12 +187,13 @@ def load(given: Mapping[str, Any]) -> Plan:
         if exclusion.recording in only:
             raise ConfigError(f"only: {exclusion.recording} is excluded by {config['exclude']} ({exclusion.reason})")
     weights = _weights(Path(config["weights"]))
-    datasets = {n: make_dataset(n, e, rigs, recordings.values()) for n, e in config["datasets"].items()}
+    windows = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == "windows"}
+    datasets = {n: make_dataset(n, e, rigs, recordings.values()) for n, e in windows.items()}
     for dataset in datasets.values():
         for name in LANDMARK_WEIGHTS[dataset.landmarks]:
             if name not in weights:
                 raise ConfigError(f"{config['weights']}: `{name}`, for the landmarks of {dataset.name}, is missing")
-    return Plan(
+    plan = Plan(
         config=config,
         path=Paths(_results_folder(config)),
         rigs=rigs,
@@ -268,6 +205,10 @@ def load(given: Mapping[str, Any]) -> Plan:
         only=tuple(name for name in only if name),
         site=read_site(SITE_FOLDER, os.environ),
     )
+    # A room may ask for the rooms before it.
+    for name, room in ROOMS.items():
+        plan.rooms[name] = room(plan)
+    return plan
 
 
 def _without_recordings(config: dict[str, Any], rigs: dict[str, Rig]) -> Plan:
@@ -312,4 +253,4 @@ def _weights(path: Path) -> dict[str, dict[str, Any]]:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(entries, dict):
         raise ConfigError(f"{path}: it holds no names of weight files")
-    return {name: checked(entry, schema("models"), f"{path.name}: {name}") for name, entry in entries.items()}
+    return {name: checked(entry, schema("weights"), f"{path.name}: {name}") for name, entry in entries.items()}

@@ -32,6 +32,8 @@ class Recording:
     subject: str
     session: str
     landmarks: str
+    calibration: str
+    labels: str
     split: str
     start_s: float | None
     stop_s: float | None
@@ -111,6 +113,9 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     landmarks = tidy(cells.get("landmarks", ""))
     if landmarks:
         _check_exists(row, "landmarks", landmarks)
+    labels = tidy(cells.get("labels", ""))
+    if labels:
+        _check_exists(row, "labels", labels)
     if cells.get("split", SPLITS[0]) not in SPLITS:
         raise ConfigError(f"{row.where()}: the split `{cells['split']}` is not one of {', '.join(SPLITS)}")
     if rig.source == "bag":
@@ -123,7 +128,7 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     start, stop = _seconds(row, "start"), _seconds(row, "end")
     if start is not None and stop is not None and stop <= start:
         raise ConfigError(f"{row.where()}: end {stop:g} is not after start {start:g}")
-    for file in [source, *files, landmarks]:
+    for file in [source, *files, landmarks, labels]:
         if "{" in file or "}" in file:
             raise ConfigError(f"{row.where()}: Snakemake reads {{ and }} as wildcards; rename {file!r}")
     return Recording(
@@ -136,6 +141,8 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
         subject=cells.get("subject", name),
         session=cells.get("session", name),
         landmarks=landmarks,
+        calibration=cells.get("calibration", ""),
+        labels=labels,
         split=cells.get("split", ""),
         start_s=start,
         stop_s=stop,

@@ -22,7 +22,8 @@ class StreamSource:
 
 @dataclass(frozen=True)
 class Rig:
-    """A kind of recording. source: "bag" or "file"; fps: text of a rational; rate_hz: of the conformed sound."""
+    """A kind of recording. source: one of the schema's kinds; fps: text of a rational; rate_hz: of the conformed sound;
+    entry: the checked config entry, for what only one room wants to know."""
 
     name: str
     source: str
@@ -30,6 +31,7 @@ class Rig:
     microphones: tuple[StreamSource, ...]
     fps: str
     rate_hz: int
+    entry: dict[str, Any]
 
     @property
     def camera_settings(self) -> dict[str, dict[str, Any]]:
@@ -64,6 +66,7 @@ def make_rig(name: str, entry: dict[str, Any], media: dict[str, Any]) -> Rig:
         microphones=microphones,
         fps=rational(conform["fps"], f"{place}.conform.fps"),
         rate_hz=conform["rate_hz"],
+        entry=entry,
     )
 
 

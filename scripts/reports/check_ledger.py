@@ -34,11 +34,17 @@ def describe_failures(rows: list[dict[str, str]], table: str) -> str:
 
 
 def check_ledger(
-    failed: Path, plots: list[Path], overlays: list[Path], out_checked: Path, *, known_failures: Collection[str]
+    failed: Path,
+    plots: list[Path],
+    overlays: list[Path],
+    pages: list[Path],
+    out_checked: Path,
+    *,
+    known_failures: Collection[str],
 ) -> None:
     """Write how many failures are accepted. Raises RunError while one of another recording is left.
 
-    plots, overlays: only so that the report is whole before the run may fail.
+    plots, overlays, pages: only so that the report is whole before the run may fail.
     """
     with failed.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))

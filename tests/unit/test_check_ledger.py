@@ -19,7 +19,7 @@ def check(*recordings, known_failures=(), items=("front",)):
         [name, "import_video", item, "unreadable", f"{name}.mov is no video"] for name in recordings for item in items
     ]
     write_tsv(Path("failed.tsv"), FAILED_COLUMNS, rows)
-    check_ledger(Path("failed.tsv"), [], [], Path("checked"), known_failures=known_failures)
+    check_ledger(Path("failed.tsv"), [], [], [], Path("checked"), known_failures=known_failures)
     return Path("checked").read_text()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common.config import checked, load_config, rational, schema, with_defaults
+from scripts.common.config import checked, kinds, load_config, rational, schema, with_defaults
 from scripts.common.errors import ConfigError
 from scripts.common.names import is_folder_name, is_recording_name, is_stream_name, nearest
 
@@ -113,12 +113,13 @@ def test_every_key_of_every_schema_has_a_line_of_explanation():
             found += unexplained(rule, f"{place}.{name}")
         return found
 
-    names = ["config", "rigs", "datasets", "recordings", "exclude", "models"]
+    names = ["config", "rigs", "recordings", "exclude", "weights", *(f"datasets.{kind}" for kind in kinds("datasets"))]
+    names += [f"models.{kind}" for kind in kinds("models")]
     assert [place for name in names for place in unexplained(schema(name), name)] == []
 
 
 def test_every_default_keeps_its_own_rule():
-    for name in ("config", "datasets"):
+    for name in ("config", "datasets.windows"):
         for key, rule in schema(name)["properties"].items():
             if "default" in rule:
                 checked(with_defaults(rule["default"], rule), rule, f"{name}.{key}")

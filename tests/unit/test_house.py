@@ -18,7 +18,7 @@ import pytest
 from scripts.common.job import RESOURCE_ARGUMENTS, UNPASSED_PARAMS, bind
 from tests.unit.examples import REPO, House
 
-STAGES = {"sources", "media", "faces", "datasets", "reports"}
+STAGES = {"sources", "media", "faces", "cameras", "labels", "datasets", "models", "reports"}
 RULE_FILES = sorted((REPO / "rules").glob("*.smk"))
 MODULES = sorted((REPO / "scripts").rglob("*.py"))
 HEAVY = {"numpy", "scipy", "pandas", "pyarrow", "av", "cv2", "torch", "onnxruntime", "soundfile", "matplotlib"}

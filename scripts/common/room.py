@@ -1,0 +1,26 @@
+"""What one kind of product adds to a run. A room is made from the plan, checks its own part of the config, and answers
+with what it makes; the plan asks each of them, and knows none by name."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scripts.common.plan import Plan
+
+
+class Room:
+    """A kind of product: its paths, targets and ledgers. The constructor raises ConfigError for what cannot be made."""
+
+    def __init__(self, plan: "Plan") -> None:
+        self.plan = plan
+
+    def targets(self, stage: str) -> list[str]:
+        """One output of every job that the target rule of `stage` asks for; of `plan.chosen` alone under `only`."""
+        return []
+
+    def ledgers(self) -> list[str]:
+        """Every ledger of the room, in the order of the stages."""
+        return []
+
+    def reports(self) -> list[str]:
+        """Pages, plots and videos that the report waits for."""
+        return []
