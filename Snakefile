@@ -20,6 +20,7 @@ except ConfigError as mistake:
     sys.exit(str(mistake))
 
 planning_cost.remember_sources(workflow)
+planning_cost.slim_files()
 run_lock.guard(workflow)
 retry.force(workflow, plan)
 
