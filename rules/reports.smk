@@ -40,10 +40,7 @@ rule render_overlay:
 rule plot_clocks:
     """How far the stamps of sound and picture stand from the clocks that were fitted to them."""
     input:
-        manifests=[
-            path.manifest().format(rig=recording.rig, recording=recording.name)
-            for recording in plan.recordings.values()
-        ],
+        manifests=[path.manifest().format(rig=recording.rig, recording=recording.name) for recording in plan.chosen],
     output:
         plot=report(
             path.report("clocks.svg"),

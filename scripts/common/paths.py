@@ -8,6 +8,7 @@ class Paths:
     """Every path below the results folder. Patterns hold wildcards; `.format(…)` fills them in."""
 
     results: str
+    reports: str = "reports"
 
     def video(self, stage: str) -> str:
         """The video of a camera in stage media or conformed."""
@@ -64,7 +65,7 @@ class Paths:
 
     def report(self, name: str) -> str:
         """A file that a person looks at."""
-        return f"{self.results}/reports/{name}"
+        return f"{self.results}/{self.reports}/{name}"
 
     @property
     def log_folder(self) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class Plan:
             "media": [*self._conformed("camera"), *self._conformed("microphone")],
             "faces": self._landmarks(),
             "datasets": self._windows() if self.only else self._datasets(),
-            "reports": [] if self.only or not self.recordings else [self.path.report("ledger.checked")],
+            "reports": [] if not self.recordings else [self.path.report("ledger.checked")],
         }
         return [*wanted.get(stage, []), *(path for room in self.rooms.values() for path in room.targets(stage))]
 
@@ -98,7 +99,7 @@ class Plan:
             *(
                 self.path.windows("ledger.parquet").format(dataset=dataset.name, recording=recording)
                 for dataset in self.datasets.values()
-                for recording in dataset.recordings
+                for recording in self._chosen_of(dataset)
             ),
             *(path for room in self.rooms.values() for path in room.ledgers()),
         ]
@@ -113,12 +114,15 @@ class Plan:
         turns: dict[tuple[str, str], int] = {}
         ranked = []
         for dataset in self.datasets.values():
-            for position, name in enumerate(dataset.recordings):
+            for position, name in enumerate(self._chosen_of(dataset)):
                 key = (dataset.name, self.recordings[name].subject)
                 turns[key] = turns.get(key, -1) + 1
                 ranked.append((turns[key], position, dataset.name, name))
         count = self.config["reports"]["overlays"]
         return [(dataset, name) for _, _, dataset, name in sorted(ranked)[:count]]
+
+    def _chosen_of(self, dataset: Dataset) -> list[str]:
+        return [name for name in dataset.recordings if not self.only or name in self.only]
 
     def _per_recording(self, pattern: str) -> list[str]:
         return [pattern.format(rig=r.rig, recording=r.name) for r in self.chosen]
@@ -136,8 +140,7 @@ class Plan:
         found = {
             pattern.format(rig=dataset.rig, recording=name, camera=dataset.camera, landmarks=dataset.landmarks): None
             for dataset in self.datasets.values()
-            for name in dataset.recordings
-            if not self.only or name in self.only
+            for name in self._chosen_of(dataset)
         }
         return list(found)
 
@@ -145,8 +148,7 @@ class Plan:
         return [
             self.path.windows("index.parquet").format(dataset=dataset.name, recording=name)
             for dataset in self.datasets.values()
-            for name in dataset.recordings
-            if name in self.only
+            for name in self._chosen_of(dataset)
         ]
 
     def _datasets(self) -> list[str]:
@@ -193,16 +195,17 @@ def load(given: Mapping[str, Any]) -> Plan:
         for name in LANDMARK_WEIGHTS[dataset.landmarks]:
             if name not in weights:
                 raise ConfigError(f"{config['weights']}: `{name}`, for the landmarks of {dataset.name}, is missing")
+    only = tuple(name for name in only if name)
     plan = Plan(
         config=config,
-        path=Paths(_results_folder(config)),
+        path=Paths(_results_folder(config), _reports_folder(only)),
         rigs=rigs,
         recordings=recordings,
         exclusions=exclusions,
         excluded=excluded,
         datasets=datasets,
         weights=weights,
-        only=tuple(name for name in only if name),
+        only=only,
         site=read_site(SITE_FOLDER, os.environ),
     )
     # A room may ask for the rooms before it.
@@ -233,6 +236,14 @@ def _results_folder(config: Mapping[str, Any]) -> str:
     if Path(results).exists() and not Path(results).is_dir():
         raise ConfigError(f"results: `{results}` is a file; name a folder")
     return f"{results}/preview_{config['preview']:g}s" if config["preview"] else results
+
+
+def _reports_folder(only: tuple[str, ...]) -> str:
+    """Where the report is made; that of a few recordings does not take the place of everyone's."""
+    if not only:
+        return "reports"
+    names = "+".join(only)
+    return f"reports/only_{names}" if len(names) < 100 else f"reports/only_{sha256(names.encode()).hexdigest()[:16]}"
 
 
 def _check_folders(names: Iterable[str], place: str) -> None:

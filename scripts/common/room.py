@@ -18,9 +18,9 @@ class Room:
         return []
 
     def ledgers(self) -> list[str]:
-        """Every ledger of the room, in the order of the stages."""
+        """Every ledger of the room, in the order of the stages; of `plan.chosen` alone under `only`."""
         return []
 
     def reports(self) -> list[str]:
-        """Pages, plots and videos that the report waits for."""
+        """Pages, plots and videos that the report waits for; of `plan.chosen` alone under `only`."""
         return []

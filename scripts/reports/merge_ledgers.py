@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,15 +13,22 @@ from scripts.common.errors import RunError
 from scripts.common.job import run
 
 COUNT_COLUMNS = ["step", "outcome", "reason", "items"]
-FAILED_COLUMNS = ["recording", "step", "item", "reason", "message"]
+FAILED_COLUMNS = ["recording", "step", "item", "reason", "message", "ledger"]
 
 
-def repeated_items(table: pa.Table) -> list[str]:
-    """Items that stand in the ledger twice: a step must end each of its items exactly once."""
-    names = zip(table["step"].to_pylist(), table["recording"].to_pylist(), table["item"].to_pylist(), strict=True)
-    # A recording may be used by several datasets, and each cuts its own windows.
-    counts = Counter(name for name in names if name[0] != "extract_windows")
-    return sorted("/".join(name) for name, count in counts.items() if count > 1)
+def repeated_items(table: pa.Table, sources: Sequence[str]) -> list[str]:
+    """Items that stand in the ledger twice: a step must end each of its items exactly once.
+
+    sources: the ledger that each row came from. A recording may be used by several datasets, each with its own work.
+    """
+    datasets = [PurePath(source).parts for source in sources]
+    names = zip(
+        [parts[parts.index("datasets") + 1] if "datasets" in parts[:-1] else "" for parts in datasets],
+        *(table[column].to_pylist() for column in ("step", "recording", "item")),
+        strict=True,
+    )
+    counts = Counter(names)
+    return sorted("/".join(name[1:]) for name, count in counts.items() if count > 1)
 
 
 def count_outcomes(table: pa.Table) -> list[list[object]]:
@@ -33,8 +40,9 @@ def count_outcomes(table: pa.Table) -> list[list[object]]:
     return [[*key, counts[key]] for key in ranked]
 
 
-def root_failures(table: pa.Table) -> list[list[object]]:
-    """Rows of what failed by itself, not because an earlier step had failed."""
+def root_failures(table: pa.Table, sources: Sequence[str]) -> list[list[object]]:
+    """Rows of what failed by itself, not because an earlier step had failed, each with the ledger it stands in."""
+    table = table.append_column("ledger", pa.array(sources, pa.string()))
     failed = table.filter(pc.and_(pc.equal(table["outcome"], "failed"), pc.not_equal(table["reason"], ledger.UPSTREAM)))
     return [[row[column] for column in FAILED_COLUMNS] for row in failed.to_pylist()]
 
@@ -53,13 +61,17 @@ def merge_ledgers(
     """
     rows = [ledger.Row("import", name, name, "filtered", "excluded", message=reason) for name, reason in excluded]
     ruled_out = pa.Table.from_pylist([vars(row) for row in rows], schema=ledger.SCHEMA)
-    table = pa.concat_tables([ruled_out, ledger.read(ledgers)])
-    repeated = repeated_items(table)
+    tables = [ledger.read([path]) for path in ledgers]
+    table = pa.concat_tables([ruled_out, *tables])
+    sources = ["import"] * len(rows)
+    for path, own in zip(ledgers, tables, strict=True):
+        sources += [path.as_posix()] * len(own)
+    repeated = repeated_items(table, sources)
     if repeated:
         raise RunError(f"{len(repeated)} items ended twice, e.g. {repeated[0]}")
     ledger.write_table(out_ledger, table)
     write_tsv(out_counts, COUNT_COLUMNS, count_outcomes(table))
-    write_tsv(out_failed, FAILED_COLUMNS, root_failures(table))
+    write_tsv(out_failed, FAILED_COLUMNS, root_failures(table, sources))
 
 
 def write_tsv(path: Path, columns: list[str], rows: Iterable[Sequence[object]]) -> None:

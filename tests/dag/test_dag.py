@@ -75,7 +75,9 @@ def test_only_the_chosen_recording_is_made(archive):
         "fetch_model": 2,
         "extract_landmarks": 1,
         "extract_windows": 1,
+        **dict.fromkeys(("merge_ledgers", "plot_clocks", "plot_outcomes", "render_overlay", "check_ledger"), 1),
     }
+    assert "reports/only_a.1/ledger.checked" in shown.text
 
 
 def test_a_preview_makes_everything_in_a_folder_of_its_own(archive):

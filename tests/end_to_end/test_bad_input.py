@@ -230,6 +230,13 @@ def test_what_failed_is_made_again_when_asked_for_and_nothing_else(build):
     assert counts["extract_windows"] == 2
 
 
+def test_one_recording_alone_ends_as_it_deserves(build):
+    for name, status in (("text", 1), ("dash", 0)):
+        run = build.workspace.snakemake("--cores", "2", "--config", f"only={name}", timeout=END_S)
+        assert run.returncode == status, run.stdout
+        assert ("  text, " in run.stdout) == bool(status)
+
+
 def test_accepted_failures_let_the_run_end_well(build):
     accepted = ",".join(BAD)
     run = build.workspace.snakemake("--cores", "1", "--config", f"known_failures=[{accepted}]", timeout=END_S)

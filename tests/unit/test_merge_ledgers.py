@@ -55,7 +55,7 @@ def test_the_counts_name_each_step_in_its_order_with_outcome_and_reason():
         ["extract_windows", "filtered", "gap", "1"],
         ["extract_windows", "filtered", "jump", "2"],
     ]
-    assert failed == [["a", "export_bag", "right", "no_topic", "no /x"]]
+    assert failed == [["a", "export_bag", "right", "no_topic", "no /x", "0.ledger.parquet"]]
 
 
 OUTCOMES = st.sampled_from(
@@ -85,11 +85,6 @@ def test_an_item_that_ends_twice_in_a_step_is_an_error():
         merge([Row("conform_video", "a", "left", "written")], [Row("conform_video", "a", "left", "failed", "x")])
 
 
-def test_two_datasets_may_cut_the_same_windows():
-    _, counts, _ = merge([window("a", 0)], [window("a", 0, "jump")])
-    assert counts == [["extract_windows", "written", "", "1"], ["extract_windows", "filtered", "jump", "1"]]
-
-
 def test_a_recording_that_a_person_has_ruled_out_is_an_item_that_was_filtered():
     rows, counts, failed = merge([Row("export_bag", "a", "left", "written")], excluded=[["b", "blurred"]])
     assert (rows[0].recording, rows[0].outcome, rows[0].reason, rows[0].message) == (
@@ -109,4 +104,16 @@ def test_a_run_without_ledgers_has_tables_with_their_headers():
 
 def test_a_message_with_tabs_and_quotes_stays_one_cell():
     _, _, failed = merge([Row("import_video", "a", "front", "failed", "x", message='the "file"\tis odd')])
-    assert failed == [["a", "import_video", "front", "x", 'the "file"\tis odd']]
+    assert failed == [["a", "import_video", "front", "x", 'the "file"\tis odd', "0.ledger.parquet"]]
+
+
+def test_a_recording_may_end_once_in_each_dataset_that_uses_it():
+    for name in ("x", "y"):
+        Path(f"datasets/{name}").mkdir(parents=True)
+        ledger.write(Path(f"datasets/{name}/a.ledger.parquet"), [window("a", 0)])
+    paths = [Path(f"datasets/{name}/a.ledger.parquet") for name in "xyx"]
+    targets = [Path(name) for name in ("ledger.parquet", "ledger.tsv", "failed.tsv")]
+    merge_ledgers(paths[:2], *targets, excluded=[])
+    assert table("ledger.tsv")[1:] == [["extract_windows", "written", "", "2"]]
+    with pytest.raises(RunError, match="extract_windows/a/a_0"):
+        merge_ledgers(paths, *targets, excluded=[])

@@ -119,10 +119,26 @@ def test_only_the_chosen_recording_is_made_and_datasets_are_left_as_they_are(hou
             "results/conformed/booth/c/voice.sound.ledger.parquet",
             "results/faces/booth/c/front.fan.landmarks.npz",
             "results/datasets/visemes/windows/c.index.parquet",
+            "results/reports/only_c/ledger.checked",
         ]
     )
+    assert plan.ledgers() == [
+        "results/media/booth/c/export.ledger.parquet",
+        "results/conformed/booth/c/front.video.ledger.parquet",
+        "results/conformed/booth/c/voice.sound.ledger.parquet",
+        "results/faces/booth/c/front.fan.ledger.parquet",
+        "results/datasets/visemes/windows/c.ledger.parquet",
+    ]
+    assert plan.overlays() == [("visemes", "c")]
     assert len(load(house.config(only=["a", "c"])).chosen) == 2
     assert load(house.config()).only == load(house.config(only="")).only == ()
+
+
+def test_the_report_of_many_recordings_has_a_folder_with_a_short_name(house):
+    names = ["a", "b", "c"] * 20
+    folder = load(house.config(only=names)).path.report("x").split("/")[2]
+    assert folder.startswith("only_")
+    assert len(folder) < 110
 
 
 def test_an_unknown_name_in_only_or_known_failures_names_the_nearest(house):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.common.plan import load
+from scripts.common.plan import Paths, load
 from scripts.common.retry import failed_outputs
 from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
 from tests.unit.examples import House
@@ -22,46 +22,46 @@ def again(tmp_path, monkeypatch):
     house.datasets = {"x": {**FAN, "camera": "left"}, "y": {**FAN, "camera": "right", "landmarks": "openseeface"}}
     plan = load(house.config())
 
-    def again(*failed, recording="a"):
-        table = tmp_path / plan.path.report("failed.tsv")
+    def again(*failed, report="reports"):
+        """failed: the ledgers of the items that failed."""
+        table = tmp_path / "results" / report / "failed.tsv"
         table.parent.mkdir(parents=True, exist_ok=True)
-        write_tsv(table, FAILED_COLUMNS, [[recording, step, item, "x", "message"] for step, item in failed])
+        rows = [["a", "step", "item", "x", "message", f"results/{path}"] for path in failed]
+        write_tsv(table, FAILED_COLUMNS, rows)
         return [path.removeprefix("results/") for path in failed_outputs(plan)]
 
     again.plan = plan
     return again
 
 
-@pytest.mark.parametrize(
-    ("step", "item", "output"),
-    [
-        ("export_bag", "left", "media/aviary/a/export.ledger.parquet"),
-        ("conform_video", "left", "conformed/aviary/a/left.video.ledger.parquet"),
-        ("conform_audio", "array", "conformed/aviary/a/array.sound.ledger.parquet"),
-        ("extract_landmarks", "right", "faces/aviary/a/right.openseeface.ledger.parquet"),
-    ],
-)
-def test_each_step_has_its_own_output(again, step, item, output):
-    assert again((step, item)) == [output]
+def test_what_failed_is_asked_for_by_its_ledger_and_nothing_else_is(again):
+    ledgers = ["conformed/aviary/a/left.video.ledger.parquet", "datasets/x/windows/a.ledger.parquet"]
+    assert again(*ledgers) == ledgers
 
 
 def test_several_streams_of_one_import_are_one_output(again):
-    assert again(("export_bag", "left"), ("export_bag", "right")) == ["media/aviary/a/export.ledger.parquet"]
-
-
-def test_windows_that_failed_are_cut_again_for_every_dataset(again):
-    assert again(("extract_windows", "a")) == [f"datasets/{name}/windows/a.ledger.parquet" for name in "xy"]
+    assert again(*["media/aviary/a/export.ledger.parquet"] * 2) == ["media/aviary/a/export.ledger.parquet"]
 
 
 def test_a_stream_that_the_config_no_longer_has_is_not_asked_for(again):
-    assert again(("conform_video", "middle"), ("extract_landmarks", "middle")) == []
+    assert again("conformed/aviary/a/middle.video.ledger.parquet", "media/aviary/gone/export.ledger.parquet") == []
 
 
 def test_a_recording_that_is_not_chosen_is_left_alone(again):
-    again(("export_bag", "left"))
+    again("media/aviary/a/export.ledger.parquet")
     assert failed_outputs(replace(again.plan, only=("b",))) == []
 
 
-def test_a_recording_that_is_gone_and_a_run_that_never_was_have_nothing_to_retry(again):
+def test_a_run_of_one_recording_alone_knows_what_failed_for_all_and_for_itself(again, tmp_path):
+    again("media/aviary/a/export.ledger.parquet")
+    again("conformed/aviary/a/left.video.ledger.parquet", report="reports/only_a")
+    alone = replace(again.plan, only=("a",), path=Paths("results", "reports/only_a"))
+    assert [path.split("/")[1] for path in failed_outputs(alone)] == ["conformed", "media"]
+
+
+def test_a_run_that_never_was_and_a_table_of_an_older_version_have_nothing_to_retry(again, tmp_path):
     assert failed_outputs(again.plan) == []
-    assert again(("export_bag", "left"), recording="gone") == []
+    table = tmp_path / "results" / "reports" / "failed.tsv"
+    table.parent.mkdir(parents=True)
+    write_tsv(table, FAILED_COLUMNS[:-1], [["a", "export_bag", "left", "x", "message"]])
+    assert failed_outputs(again.plan) == []
