@@ -19,8 +19,7 @@ try:
 except ConfigError as mistake:
     sys.exit(str(mistake))
 
-planning_cost.remember_sources(workflow)
-planning_cost.slim_files()
+planning_cost.lower(workflow)
 run_lock.guard(workflow)
 retry.force(workflow, plan)
 

@@ -109,7 +109,7 @@ def make_outputs(folder: Path, arguments: list[str]) -> None:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    run(folder, "--touch", "--scheduler", "greedy", *arguments)
+    run(folder, "--touch", "--forceall", "--scheduler", "greedy", *arguments)
 
 
 def measure(counts: list[int], repeats: int) -> list[Row]:

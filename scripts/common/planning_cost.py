@@ -4,8 +4,10 @@ Measured with `make bench AREA=scale`; docs/performance.md has the figures with 
 """
 
 import functools
+import gc
 import inspect
 import io
+import os
 from collections.abc import Callable
 from typing import IO, Any, TypeVar
 
@@ -18,6 +20,14 @@ def quick(function: Function) -> Function:
     return function
 
 
+def lower(workflow: Any) -> None:
+    """All of the following, for the workflow that is being read."""
+    remember_sources(workflow)
+    slim_files()
+    check_nesting_quickly()
+    collect_less()
+
+
 def remember_sources(workflow: Any) -> None:
     """Look for each script and env file, and read it, once, not once a job."""
     cache = workflow.sourcecache
@@ -25,6 +35,30 @@ def remember_sources(workflow: Any) -> None:
     read = functools.cache(lambda file: _text(cache_open(file)))
     cache_open = cache.open
     cache.open = lambda file, mode="r": io.StringIO(read(file)) if mode == "r" else cache_open(file, mode)
+
+
+def collect_less() -> None:
+    """Look for garbage seldom: planning makes a million objects, hardly any of them garbage; looking took a sixth."""
+    gc.set_threshold(200_000, 50, 50)
+
+
+def check_nesting_quickly() -> None:
+    """Let Snakemake compare all outputs with their neighbours only where one does lie inside another."""
+    from snakemake.dag import DAG
+
+    compare = DAG.check_directory_outputs
+
+    def check_directory_outputs(dag: Any) -> None:
+        outputs = {os.path.abspath(file) for job in dag.jobs for file in job.output}
+        folders: set[str] = set()
+        for folder in map(os.path.dirname, outputs):
+            while folder not in folders:
+                folders.add(folder)
+                folder = os.path.dirname(folder)
+        if not outputs.isdisjoint(folders):
+            compare(dag)
+
+    DAG.check_directory_outputs = check_directory_outputs
 
 
 def slim_files() -> None:
@@ -45,11 +79,15 @@ def slim_files() -> None:
         return getattr(self._file, "flags", {})
 
     def is_flagged(self: Any, flag: str) -> bool:
-        return bool(getattr(self._file, "flags", {}).get(flag))
+        return type(self._file) is not str and bool(getattr(self._file, "flags", {}).get(flag))
+
+    def is_storage(self: Any) -> bool:
+        return is_flagged(self, "storage_object")
 
     files._IOFile.clone_flags = clone_flags
     files._IOFile.flags = property(flags)
     files._IOFile.is_flagged = is_flagged
+    files._IOFile.is_storage = property(is_storage)
     # A guard without a name is what unpickling asks for.
     guards = functools.cache(lambda name: object.__new__(iocontainers.AttributeGuard))
     iocontainers.AttributeGuard.__new__ = lambda cls, *name: guards(name) if name else object.__new__(cls)

@@ -1,16 +1,21 @@
 """What keeps a dry run cheap must not change what Snakemake knows of a file."""
 
+import importlib
 import pickle
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
+from snakemake.exceptions import ChildIOException
 from snakemake.io import IOFile, flag
 from snakemake.iocontainers import InputFiles
 
-from scripts.common.planning_cost import slim_files
+from scripts.common.planning_cost import check_nesting_quickly, slim_files
 
 
 @pytest.fixture(autouse=True)
 def _slim():
+    importlib.import_module("snakemake.api")  # Snakemake's modules import each other, and only in this order
     slim_files()
 
 
@@ -45,3 +50,30 @@ def test_a_list_of_files_still_guards_its_names_and_can_be_sent_to_a_job():
     with pytest.raises(AttributeError, match="index"):
         files.index("a")
     assert list(files) == ["a"]
+
+
+@dataclass(order=True, frozen=True)
+class Job:
+    """As much of a job as the check of its outputs asks for."""
+
+    output: tuple[str, ...]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "nested"),
+    [
+        ([("a/b",), ("a/bc", "a/d/e")], False),
+        ([("a/b",), ("a/b/c",)], True),
+        ([("a/b/c/d",), ("x", "a/b")], True),
+        ([("a/b", "a/b/c")], False),
+    ],
+)
+def test_an_output_inside_of_another_jobs_output_is_refused(outputs, nested):
+    check_nesting_quickly()
+    check = importlib.import_module("snakemake.dag").DAG.check_directory_outputs
+    dag = SimpleNamespace(jobs=[Job(output) for output in outputs])
+    if nested:
+        with pytest.raises(ChildIOException):
+            check(dag)
+    else:
+        check(dag)
