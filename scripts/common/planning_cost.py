@@ -39,7 +39,7 @@ def remember_sources(workflow: Any) -> None:
 
 def collect_less() -> None:
     """Look for garbage seldom: planning makes a million objects, hardly any of them garbage; looking took a sixth."""
-    gc.set_threshold(200_000, 50, 50)
+    gc.set_threshold(1_000_000, 100, 100)
 
 
 def check_nesting_quickly() -> None:
