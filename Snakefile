@@ -27,6 +27,7 @@ retry.force(workflow, plan)
 include: "rules/common.smk"
 include: "rules/sources.smk"
 include: "rules/media.smk"
+include: "rules/exports.smk"
 include: "rules/faces.smk"
 include: "rules/datasets.smk"
 include: "rules/reports.smk"

@@ -26,6 +26,10 @@ SECTIONS = [
         for kind in kinds("datasets")
     ),
     *((f"models.{kind}", f"A model, {kind}: `models.<name>`", "models.<name>.") for kind in kinds("models")),
+    *(
+        (f"exports.{kind}", f"An export, {kind}: `rigs.<name>.exports.{kind}`", f"exports.{kind}.")
+        for kind in kinds("exports")
+    ),
     ("recordings", "The recordings sheet: `config/recordings.tsv`", ""),
     ("exclude", "The exclusions: `config/exclude.tsv`", ""),
     ("weights", "A weight file: `config/models.yaml`", "<file>."),
@@ -46,7 +50,7 @@ def rows(rules: dict[str, Any], prefix: str, required: list[str]) -> Iterator[tu
 
 def _named_properties(rule: dict[str, Any]) -> dict[str, Any]:
     extra = rule.get("additionalProperties")
-    choices = extra.get("oneOf", []) if isinstance(extra, dict) else []
+    choices = extra.get("oneOf", [extra]) if isinstance(extra, dict) else []
     return next((choice["properties"] for choice in choices if "properties" in choice), {})
 
 

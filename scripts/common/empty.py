@@ -17,6 +17,12 @@ def _frames(path: Path) -> None:
     FrameTable.empty().write(path)
 
 
+def _instants(path: Path) -> None:
+    from scripts.common.synchronised import Synchronised
+
+    Synchronised.empty().write(path)
+
+
 def _clock(path: Path) -> None:
     Clock.empty().write(path)
 
@@ -53,6 +59,7 @@ FOLDERS = {"out_windows", "out_folder"}
 # First match wins, so the longer endings come first.
 WRITERS: dict[str, Callable[[Path], None]] = {
     ".frames.parquet": _frames,
+    ".instants.parquet": _instants,
     ".clock.json": _clock,
     ".landmarks.npz": _landmarks,
     ".index.parquet": _index,

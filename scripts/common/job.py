@@ -168,9 +168,9 @@ def _map_paths(change: Callable[[Path], Path], value: Path | list[Path]) -> Path
 
 
 def _items(arguments: Mapping[str, Any]) -> list[str]:
-    """The items of a job, as the ledger names them: its streams, else its recording."""
+    """The items of a job, as the ledger names them: its product or streams, else its recording."""
     recording = str(arguments.get("recording", ""))
-    for name in ("camera", "microphone"):
+    for name in ("product", "camera", "microphone"):
         if name in arguments:
             return [str(arguments[name])]
     streams = [*arguments.get("cameras", {}), *arguments.get("microphones", {})]

@@ -12,6 +12,7 @@ import yaml
 from scripts.common.config import checked, load_config, schema
 from scripts.common.datasets import Dataset, make_dataset
 from scripts.common.errors import ConfigError
+from scripts.common.exports_plan import Exports
 from scripts.common.names import nearest
 from scripts.common.paths import Paths
 from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
@@ -29,7 +30,9 @@ LANDMARK_WEIGHTS = {
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
 STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models", "reports")
 # What is made besides windows: each room knows its own paths, targets and ledgers.
-ROOMS: dict[str, type[Room]] = {}
+ROOMS: dict[str, type[Room]] = {
+    "exports": Exports,
+}
 
 
 @dataclass(frozen=True)
@@ -208,15 +211,19 @@ def load(given: Mapping[str, Any]) -> Plan:
         only=only,
         site=read_site(SITE_FOLDER, os.environ),
     )
-    # A room may ask for the rooms before it.
-    for name, room in ROOMS.items():
-        plan.rooms[name] = room(plan)
-    return plan
+    return _with_rooms(plan)
 
 
 def _without_recordings(config: dict[str, Any], rigs: dict[str, Rig]) -> Plan:
     site = read_site(SITE_FOLDER, os.environ)
-    return Plan(config, Paths(_results_folder(config)), rigs, {}, {}, [], {}, {}, (), site)
+    return _with_rooms(Plan(config, Paths(_results_folder(config)), rigs, {}, {}, [], {}, {}, (), site))
+
+
+def _with_rooms(plan: Plan) -> Plan:
+    """The plan with its rooms; a room may ask for those before it."""
+    for name, room in ROOMS.items():
+        plan.rooms[name] = room(plan)
+    return plan
 
 
 def versioned(version: int, **settings: Any) -> dict[str, Any]:

@@ -7,8 +7,7 @@ the conformed frames.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
@@ -22,7 +21,7 @@ from scripts.common import manifest as manifests
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
-from scripts.common.resample import Line, nominal_ratio, resample
+from scripts.common.placed_sound import Span, place_segments, resampled, with_segment
 from scripts.common.sound_writer import SoundWriter
 from scripts.common.timeline import NS, Timeline
 
@@ -30,32 +29,6 @@ FULL_SCALE = 32768
 SILENCE_SAMPLES = 1 << 20
 
 log = logging.getLogger("rushes")
-
-
-@dataclass(frozen=True)
-class Span:
-    """Conformed samples [first, stop) that a segment of the source covers."""
-
-    first: int
-    stop: int
-    segment: Segment
-
-
-def place_segments(clock: Clock, start_ns: int, count: int, rate_hz: int) -> list[Span]:
-    """The conformed samples that each segment covers; where two overlap, the later one ends the earlier."""
-    ends = [segment.start_ns for segment in clock.segments[1:]] + [None]
-    spans = []
-    for segment, next_ns in zip(clock.segments, ends, strict=True):
-        end_ns = segment.start_ns + segment.samples * NS / Fraction(clock.rate_hz)
-        if next_ns is not None:
-            end_ns = min(end_ns, Fraction(next_ns))
-        first, stop = (
-            min(max(ceil((instant - start_ns) * Fraction(rate_hz, NS)), 0), count)
-            for instant in (Fraction(segment.start_ns), end_ns)
-        )
-        if first < stop:
-            spans.append(Span(first, stop, segment))
-    return spans
 
 
 def conformed_gaps(clock: Clock, spans: Sequence[Span], start_ns: int, count: int, rate_hz: int) -> list[Gap]:
@@ -139,11 +112,6 @@ def conform_audio(
     ledger.write(out_ledger, [ledger.Row("conform_audio", recording, microphone, "written", value=count)])
 
 
-def with_segment(clock: Clock) -> Clock:
-    """The clock with its one segment spelled out."""
-    return Clock(**{**vars(clock), "segments": [Segment(0, clock.start_ns, clock.samples)]})
-
-
 def chosen_channels(channels: str | list[int], count: int, where: str) -> list[int]:
     """Numbers of the channels to average. Raises InputError if one is not there."""
     if channels == "mix":
@@ -172,12 +140,14 @@ def write_spans(
 ) -> int:
     """Write `count` samples, silence outside `spans`. Returns how many were clipped."""
     writer = SoundWriter(out_sound)
+    weights = np.zeros(source.channels)
+    np.add.at(weights, channels, 1 / len(channels))
     done = clipped = 0
     try:
         for span in spans:
             _write_silence(writer, span.first - done)
             done = span.first
-            for chunk in _sounding(source, clock, span, start_ns, rate_hz, channels):
+            for chunk in resampled(source, clock, span, start_ns, rate_hz, weights):
                 scaled = np.rint(chunk * FULL_SCALE)
                 inside = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1)
                 clipped += int(np.count_nonzero(np.abs(scaled - inside) > 1))
@@ -189,28 +159,6 @@ def write_spans(
     finally:
         writer.discard()
     return clipped
-
-
-def _sounding(
-    source: soundfile.SoundFile, clock: Clock, span: Span, start_ns: int, rate_hz: int, channels: list[int]
-) -> Iterator[np.ndarray]:
-    """Conformed samples of a span, float64 chunks."""
-    segment = span.segment
-
-    def read(first: int, stop: int) -> np.ndarray:
-        source.seek(segment.start_sample + first)
-        block = source.read(stop - first, dtype="float64", always_2d=True)
-        mean: np.ndarray = block[:, channels].mean(axis=1)
-        return mean
-
-    rate = Fraction(clock.rate_hz)
-    line = Line(
-        origin=Fraction(start_ns - segment.start_ns, NS) * rate,
-        step=rate / rate_hz,
-        samples=segment.samples,
-        nominal=nominal_ratio(clock.nominal_rate_hz, rate_hz),
-    )
-    return resample(read, line, span.first, span.stop)
 
 
 def _write_silence(writer: SoundWriter, count: int) -> None:

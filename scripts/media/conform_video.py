@@ -15,17 +15,16 @@ import numpy as np
 
 from scripts.common import ledger
 from scripts.common import manifest as manifests
+from scripts.common.camera_pictures import microseconds, row_at
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.timeline import NS, Timeline
-from scripts.common.video import VideoReader, VideoWriter, instant_of, pixel_shape, upright
+from scripts.common.video import VideoReader, VideoWriter, pixel_shape, upright
 
 # Times are rounded to microseconds; a frame this close to the middle of an output frame counts as not yet
 # shown, so that a source of twice the rate gives every second frame, whatever the rounding.
 TIE_NS = 1000
-# The ticks of an original time base do not fall on microseconds.
-TIME_TOLERANCE_US = 2
 
 log = logging.getLogger("rushes")
 
@@ -188,17 +187,6 @@ def write_shown(
     if before is not None:
         _write_until(writer, shown, written, len(shown), before)
     return decoded, strangers
-
-
-def microseconds(picture: av.VideoFrame) -> int:
-    """When a picture is presented, rounded."""
-    return round((instant_of(picture) or Fraction(0)) * 1_000_000)
-
-
-def row_at(rows_us: np.ndarray, time_us: int) -> int | None:
-    """The row whose time is `time_us`, but for rounding; None if there is none."""
-    row = int(np.searchsorted(rows_us, time_us - TIME_TOLERANCE_US))
-    return row if row < len(rows_us) and rows_us[row] <= time_us + TIME_TOLERANCE_US else None
 
 
 def _write_until(writer: VideoWriter, shown: np.ndarray, first: int, stop: int, picture: av.VideoFrame | None) -> int:

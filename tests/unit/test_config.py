@@ -114,7 +114,7 @@ def test_every_key_of_every_schema_has_a_line_of_explanation():
         return found
 
     names = ["config", "rigs", "recordings", "exclude", "weights", *(f"datasets.{kind}" for kind in kinds("datasets"))]
-    names += [f"models.{kind}" for kind in kinds("models")]
+    names += [f"{section}.{kind}" for section in ("models", "exports") for kind in kinds(section)]
     assert [place for name in names for place in unexplained(schema(name), name)] == []
 
 

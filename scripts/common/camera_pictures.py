@@ -1,0 +1,73 @@
+"""The pictures of a camera by the rows of its frame table: matched by time, never by count."""
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+
+from scripts.common.frame_table import FrameTable
+from scripts.common.video import VideoReader, instant_of
+
+# The ticks of an original time base do not fall on microseconds.
+TIME_TOLERANCE_US = 2
+
+
+def microseconds(picture: av.VideoFrame) -> int:
+    """When a picture is presented, rounded."""
+    return round((instant_of(picture) or Fraction(0)) * 1_000_000)
+
+
+def row_at(rows_us: np.ndarray, time_us: int) -> int | None:
+    """The row whose time is `time_us`, but for rounding; None if there is none."""
+    row = int(np.searchsorted(rows_us, time_us - TIME_TOLERANCE_US))
+    return row if row < len(rows_us) and rows_us[row] <= time_us + TIME_TOLERANCE_US else None
+
+
+class CameraPictures:
+    """Decodes a camera once, and shows it row after row.
+
+    `strangers` counts pictures that belong to no row; `undecoded` the rows without a picture among those passed.
+    """
+
+    def __init__(self, video: Path, frames: FrameTable) -> None:
+        self._rows_us = frames.pts_us
+        self._reader = VideoReader(video)
+        self._pictures = iter(self._reader)
+        self._shown: tuple[int, av.VideoFrame] | None = None
+        self._next: tuple[int, av.VideoFrame] | None = None
+        self._passed = -1
+        self.strangers = 0
+        self.undecoded = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._reader.__exit__(kind, error, trace)
+
+    @property
+    def reader(self) -> VideoReader:
+        """What the pictures come from."""
+        return self._reader
+
+    def at(self, row: int) -> tuple[int, av.VideoFrame] | None:
+        """The last row up to `row` that decodes, and its picture as coded; None if none does. Rows must not fall."""
+        while True:
+            if self._next is None:
+                self._next = self._read()
+            if self._next is None or self._next[0] > row:
+                return self._shown
+            self.undecoded += self._next[0] - self._passed - 1
+            self._passed = self._next[0]
+            self._shown, self._next = self._next, None
+
+    def _read(self) -> tuple[int, av.VideoFrame] | None:
+        for picture in self._pictures:
+            row = row_at(self._rows_us, microseconds(picture))
+            if row is not None and row > self._passed:
+                return row, picture
+            self.strangers += 1
+        return None

@@ -1,0 +1,191 @@
+"""The room of exports: what is made to look at and to hand on, for every rig that asks for it.
+
+`separate`, and `audio` as WAV, are what the import makes under media/, so they cost no job and no second copy.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.common.config import checked, kinds, rational, schema
+from scripts.common.errors import ConfigError
+from scripts.common.names import is_stream_name, nearest
+from scripts.common.recordings import Recording
+from scripts.common.rigs import Rig
+from scripts.common.room import Room
+
+if TYPE_CHECKING:
+    from scripts.common.plan import Plan
+
+# Where a product says nothing, the section `exports` of the config does.
+SHARED = ("codec", "crf", "preset", "fps", "encoder", "missing")
+OWN_INSTANTS = "own"
+WHOLE_GROUP = "all"
+SOUND = ("left", "right", "sound_codec", "kbps", "rate_hz")
+AAC_LIMIT_HZ = 96_000
+
+Settings = dict[str, Any]
+
+
+class Exports(Room):
+    """The exports of every rig: settings by product, paths, targets."""
+
+    def __init__(self, plan: "Plan") -> None:
+        super().__init__(plan)
+        self.products = {rig.name: _products(rig, plan.config["exports"]) for rig in plan.rigs.values()}
+
+    def settings(self, rig: str, product: str) -> Settings:
+        """What a rig says of a product, whether it lists it or another one needs it."""
+        known = self.products[rig]
+        if product not in known:
+            known[product] = _product(self.plan.rigs[rig], product, {}, self.plan.config["exports"])
+        return known[product]
+
+    def path(self, name: str) -> str:
+        """A file or folder among a recording's exports."""
+        return f"{self.plan.path.results}/exports/{{rig}}/{{recording}}/{name}"
+
+    def ledger(self, product: str) -> str:
+        """The ledger of a product."""
+        return self.path(f"{product}.ledger.parquet")
+
+    def targets(self, stage: str) -> list[str]:
+        """One output of every job, all of them in stage media."""
+        return self.ledgers() if stage == "media" else []
+
+    def ledgers(self) -> list[str]:
+        """The ledger of every product of every chosen recording."""
+        return [
+            self.ledger(product).format(rig=recording.rig, recording=recording.name)
+            for recording in self.plan.chosen
+            for product in self.jobs(recording)
+        ]
+
+    def jobs(self, recording: Recording) -> list[str]:
+        """The products of a recording as their ledgers name them."""
+        made: list[str] = []
+        for product in self.products[recording.rig]:
+            made += _jobs(product, self.settings(recording.rig, product), recording)
+        return made
+
+
+def _jobs(product: str, settings: Settings, recording: Recording) -> list[str]:
+    if product == "mosaic":
+        return [f"mosaic.{group}" for group in settings["groups"]]
+    if product in ("separate", "audio"):
+        return []
+    return [product]
+
+
+def _products(rig: Rig, shared: Settings) -> dict[str, Settings]:
+    """The products that a rig lists, in its order. Raises ConfigError."""
+    wanted = rig.entry["exports"]
+    entries: Mapping[str, Any] = wanted if isinstance(wanted, dict) else {name: {} for name in wanted}
+    known = kinds("exports")
+    for name in entries:
+        if name not in known:
+            raise ConfigError(f"rigs.{rig.name}.exports: there is no export `{name}`{nearest(name, known)}")
+    return {name: _product(rig, name, entry or {}, shared) for name, entry in entries.items()}
+
+
+def _product(rig: Rig, product: str, entry: Any, shared: Settings) -> Settings:
+    place = f"rigs.{rig.name}.exports.{product}"
+    rules = schema(f"exports.{product}")
+    settings: Settings = checked(entry, rules, place)
+    for key in SHARED:
+        if key in rules["properties"] and key not in settings:
+            settings[key] = shared[key]
+    if "fps" in settings:
+        settings["fps"] = _fps(settings["fps"], f"{place}.fps")
+    if settings.get("layout"):
+        _check_layout(rig, settings["layout"], f"{place}.layout")
+    if "left" in settings:
+        _check_sound(rig, settings, place)
+    check = {"full": _check_full, "merge": _check_merge, "mosaic": _check_mosaic}.get(product)
+    if check:
+        check(rig, settings, place)
+    return settings
+
+
+def _fps(value: Any, place: str) -> str:
+    return OWN_INSTANTS if value == OWN_INSTANTS else rational(value, place)
+
+
+def _check_full(rig: Rig, settings: Settings, place: str) -> None:
+    _need_cameras(rig, place)
+
+
+def _check_merge(rig: Rig, settings: Settings, place: str) -> None:
+    _need_cameras(rig, place)
+    if not rig.microphones:
+        raise ConfigError(f"{place}: the rig has no microphone whose sound could be merged")
+    known = ["full", *rig.camera_settings]
+    if settings["picture"] not in known:
+        raise ConfigError(
+            f"{place}.picture: there is no picture `{settings['picture']}`{nearest(settings['picture'], known)}"
+        )
+
+
+def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
+    _need_cameras(rig, place)
+    settings["groups"] = settings["groups"] or {WHOLE_GROUP: {}}
+    folded: dict[str, str] = {}
+    for name, group in settings["groups"].items():
+        where = f"{place}.groups.{name}"
+        if not is_stream_name(name):
+            raise ConfigError(f"{where}: the name becomes a file name; use letters, digits and _+=@-")
+        if folded.setdefault(name.casefold(), name) != name:
+            raise ConfigError(f"{where}: `{folded[name.casefold()]}` would be the same file on some systems")
+        cameras = group.get("cameras", list(rig.camera_settings))
+        _check_layout(rig, group.get("layout") or [cameras], where)
+        if settings["sound"]:
+            _check_sound(rig, {**settings, **group}, where)
+
+
+def _need_cameras(rig: Rig, place: str) -> None:
+    if not rig.cameras:
+        raise ConfigError(f"{place}: the rig has no camera")
+
+
+def _check_layout(rig: Rig, rows: list[list[str]], place: str) -> None:
+    names = [name for row in rows for name in row if name]
+    for name in names:
+        if name not in rig.camera_settings:
+            raise ConfigError(f"{place}: the rig has no camera `{name}`{nearest(name, rig.camera_settings)}")
+    if len(set(names)) < len(names) or not names:
+        raise ConfigError(f"{place}: each camera stands in one cell, and at least one in all")
+
+
+def _check_sound(rig: Rig, settings: Settings, place: str) -> None:
+    if settings["right"] and not settings["left"]:
+        raise ConfigError(f"{place}: `right` without `left`; a mono sound is `left` alone")
+    if settings["sound_codec"] == "aac" and settings["rate_hz"] > AAC_LIMIT_HZ:
+        raise ConfigError(f"{place}.rate_hz: aac ends at {AAC_LIMIT_HZ}; set sound_codec: pcm, or a lower rate")
+    for part in [*settings["left"], *settings["right"]]:
+        name, colon, channel = part.partition(":")
+        if name not in rig.microphone_settings:
+            raise ConfigError(f"{place}: the rig has no microphone `{name}`{nearest(name, rig.microphone_settings)}")
+        if colon and not (channel.isascii() and channel.isdecimal()):
+            raise ConfigError(f"{place}: `{part}` is neither a microphone nor one with a channel, as `{name}:0`")
+
+
+def rows_of(settings: Settings, cameras: list[str]) -> list[list[str]]:
+    """The rows of a layout as the settings say it: explicit ones, or [] for a choice by the number of cameras."""
+    rows: list[list[str]] = settings.get("layout") or []
+    return rows or [cameras]
+
+
+def names_in(rows: list[list[str]]) -> list[str]:
+    """The cameras of a layout, in the order of its cells."""
+    return [name for row in rows for name in row if name]
+
+
+def sides_of(settings: Settings, microphones: list[str]) -> list[list[str]]:
+    """The parts of each side; without any, the mean of all microphones."""
+    left = settings["left"] or microphones
+    return [left, settings["right"]] if settings["right"] else [left]
+
+
+def table_of(settings: Settings) -> str:
+    """The file of a product's table."""
+    return str(Path(settings["table"]))

@@ -1,0 +1,106 @@
+"""What the rules of the exports ask of the plan: inputs and settings of a job, from its wildcards."""
+
+from collections.abc import Callable
+from typing import Any
+
+from scripts.common.exports_plan import Exports, Settings, names_in, rows_of, sides_of
+from scripts.common.plan import versioned
+from scripts.common.planning_cost import quick
+
+CODING = ("codec", "crf", "preset", "encoder")
+
+
+class ExportRules:
+    """Functions of wildcards, for the rules of rules/exports.smk."""
+
+    def __init__(self, exports: Exports) -> None:
+        self._exports = exports
+        self._plan = exports.plan
+
+    def filled(self, pattern: str, kind: str, names: "Callable[[Any], list[str]]") -> Any:
+        """An input: `pattern` with each of the names that a job wants in the place of `kind`."""
+
+        @quick
+        def fill(wildcards: Any) -> list[str]:
+            place = {"rig": wildcards.rig, "recording": wildcards.recording}
+            return [pattern.format(**place, **{kind: name}) for name in names(wildcards)]
+
+        return fill
+
+    def product(self, wildcards: Any) -> str:
+        """The product that a job makes: a group of the mosaic, or the full grid."""
+        return f"mosaic.{wildcards.group}" if hasattr(wildcards, "group") else "full"
+
+    def scene(self, wildcards: Any) -> Settings:
+        """How a grid looks: its rows, cells, instants and coding."""
+        settings = self._scene(wildcards)
+        rows = rows_of(settings, self._all_cameras(wildcards))
+        return {
+            "rows": rows,
+            "columns": 0 if settings.get("layout") else settings["columns"],
+            "explicit": bool(settings.get("layout")),
+            "cell": settings.get("cell", []),
+            "missing": settings["missing"],
+            "fps": settings["fps"],
+            **{name: settings[name] for name in CODING},
+        }
+
+    def cameras(self, wildcards: Any) -> list[str]:
+        """The cameras of a grid, in the order of its cells."""
+        return names_in(rows_of(self._scene(wildcards), self._all_cameras(wildcards)))
+
+    def sound(self, wildcards: Any) -> Settings:
+        """The sides of a product's sound and its coding; no sides, no sound."""
+        settings = self._scene(wildcards) if hasattr(wildcards, "group") else self._of(wildcards, "merge")
+        every = list(self._plan.rigs[wildcards.rig].microphone_settings)
+        sides = sides_of(settings, every) if every and settings.get("sound", True) else []
+        return {
+            "sides": sides,
+            "codec": settings["sound_codec"],
+            "kbps": settings["kbps"],
+            "rate_hz": settings["rate_hz"],
+        }
+
+    def microphones(self, wildcards: Any) -> list[str]:
+        """The microphones that a product's sound needs, each once."""
+        parts = [part for side in self.sound(wildcards)["sides"] for part in side]
+        return list(dict.fromkeys(part.partition(":")[0] for part in parts))
+
+    def grid_key(self, wildcards: Any) -> dict[str, Any]:
+        """The key of a grid's rule."""
+        sound = self.sound(wildcards) if hasattr(wildcards, "group") else {}
+        return versioned(1, cameras=self.cameras(wildcards), scene=self.scene(wildcards), sound=sound)
+
+    def gpus(self, wildcards: Any) -> int:
+        """One GPU for a hardware encoder."""
+        return int(self._scene(wildcards)["encoder"] == "nvenc")
+
+    def merge_picture(self, wildcards: Any) -> str:
+        """The video that is merged with sound."""
+        return self._merged(wildcards, self._exports.path("full.mp4"), self._plan.path.video("media"))
+
+    def merge_times(self, wildcards: Any) -> str:
+        """The table with the times of that video."""
+        return self._merged(wildcards, self._exports.path("full.instants.parquet"), self._plan.path.frames("media"))
+
+    def merge_key(self, wildcards: Any) -> dict[str, Any]:
+        """The key of the merge."""
+        return versioned(1, picture=self._of(wildcards, "merge")["picture"], sound=self.sound(wildcards))
+
+    def _merged(self, wildcards: Any, full: str, camera: str) -> str:
+        picture = self._of(wildcards, "merge")["picture"]
+        pattern = full if picture == "full" else camera
+        return pattern.format(rig=wildcards.rig, recording=wildcards.recording, camera=picture)
+
+    def _all_cameras(self, wildcards: Any) -> list[str]:
+        settings = self._scene(wildcards)
+        return settings.get("cameras") or list(self._plan.rigs[wildcards.rig].camera_settings)
+
+    def _scene(self, wildcards: Any) -> Settings:
+        if not hasattr(wildcards, "group"):
+            return self._of(wildcards, "full")
+        mosaic = self._of(wildcards, "mosaic")
+        return {**mosaic, **mosaic["groups"][wildcards.group]}
+
+    def _of(self, wildcards: Any, product: str) -> Settings:
+        return self._exports.settings(wildcards.rig, product)

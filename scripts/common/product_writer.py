@@ -1,0 +1,177 @@
+"""Encoded pictures, or copied ones, with mixed sound in one MP4; the same bytes on every run.
+
+Both begin at 0 and each picture stands at its own microsecond. Pictures are encoded by a thread of their own, while
+the next ones are composed.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import av
+import numpy as np
+
+from scripts.common.encoder import THREADS, Coding
+from scripts.common.packet_writer import MP4_OPTIONS, TIME_BASE, disk_errors
+
+# Pictures that wait for the encoder.
+QUEUE = 4
+# Sound is written so far ahead of the pictures.
+LEAD_S = Fraction(1, 2)
+SOUND_BLOCK = 1024
+SOUND_CODECS = {"aac": ("aac", "fltp"), "pcm": ("pcm_s24le", "s32")}
+LAYOUTS = {1: "mono", 2: "stereo"}
+TAGS = {"hevc": "hvc1"}
+# A keyframe stands at least so often.
+GOP_S = 2
+
+
+class Sound(Protocol):
+    """What sounds beside the pictures: see `placed_sound.Mix`."""
+
+    sides: int
+    samples: int
+    rate_hz: int
+
+    def read(self, count: int) -> np.ndarray:
+        """The next samples, float32 (sides, count)."""
+
+
+@dataclass(frozen=True)
+class SoundCoding:
+    """codec: aac or pcm (24 bit); kbps: of each side, for aac."""
+
+    codec: str
+    kbps: int = 96
+
+
+class SoundTrack:
+    """The sound stream of a container, written as far as it is asked for."""
+
+    def __init__(self, container: Any, sound: Sound, coding: SoundCoding) -> None:
+        name, self._form = SOUND_CODECS[coding.codec]
+        self._container, self._sound, self._done = container, sound, 0
+        self._stream = container.add_stream(name, rate=sound.rate_hz, layout=LAYOUTS[sound.sides])
+        context = self._stream.codec_context
+        context.flags |= av.codec.context.Flags.bitexact.value
+        context.thread_count = 1
+        context.time_base = self._stream.time_base = Fraction(1, sound.rate_hz)
+        if coding.codec == "aac":
+            context.bit_rate = coding.kbps * 1000 * sound.sides
+
+    def write_until(self, instant_s: Fraction) -> None:
+        """Write all sound before `instant_s`, and a little more."""
+        wanted = min(self._sound.samples, int((instant_s + LEAD_S) * self._sound.rate_hz))
+        while self._done < wanted:
+            count = min(SOUND_BLOCK, self._sound.samples - self._done)
+            self._mux(self._frame(self._sound.read(count)))
+            self._done += count
+
+    def finish(self) -> None:
+        """Write the rest."""
+        self.write_until(Fraction(self._sound.samples, self._sound.rate_hz))
+        self._mux(None)
+
+    def _frame(self, block: np.ndarray) -> av.AudioFrame:
+        if self._form == "s32":
+            # 24 bits stand in the upper bytes.
+            whole = np.clip(np.rint(block.astype(np.float64) * 2**23), -(2**23), 2**23 - 1).astype(np.int32) << 8
+            block = np.ascontiguousarray(whole.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(block), format=self._form, layout=LAYOUTS[self._sound.sides]
+        )
+        frame.sample_rate, frame.pts = self._sound.rate_hz, self._done
+        frame.time_base = Fraction(1, self._sound.rate_hz)
+        return frame
+
+    def _mux(self, frame: av.AudioFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+
+class ProductWriter:
+    """Encodes yuv420p pictures of one even size into `path`, with a sound beside them or without.
+
+    Use it in `with`; pictures are encoded in the background, and an error comes up at the next call or at the end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        coding: Coding,
+        *,
+        rate: Fraction,
+        sound: Sound | None = None,
+        sound_coding: SoundCoding | None = None,
+    ) -> None:
+        """rate: pictures a second, for the encoder's plans; each picture says its own time."""
+        self._path = path
+        with disk_errors(path):
+            self._container = av.open(f"file:{path}", "w", format="mp4", options=MP4_OPTIONS)
+        self._stream: Any = self._container.add_stream(coding.name, rate=rate, options=coding.options)
+        context: Any = self._stream.codec_context
+        context.thread_count = THREADS
+        context.width, context.height = size
+        context.pix_fmt = "yuv420p"
+        context.flags |= av.codec.context.Flags.bitexact.value
+        context.gop_size = max(1, round(GOP_S * rate))
+        context.time_base = self._stream.time_base = TIME_BASE
+        if coding.codec in TAGS:
+            context.codec_tag = TAGS[coding.codec]
+        self._sound = SoundTrack(self._container, sound, sound_coding or SoundCoding("aac")) if sound else None
+        self._queue: queue.Queue[tuple[av.VideoFrame, int] | None] = queue.Queue(QUEUE)
+        self._error: BaseException | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._encode_all)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        try:
+            with disk_errors(self._path):
+                self._container.close()
+        finally:
+            if self._error is not None and kind is None:
+                raise self._error
+
+    def write(self, picture: av.VideoFrame, pts_us: int) -> None:
+        """Take a picture that nobody else changes; `pts_us` must increase."""
+        if self._error is not None:
+            raise self._error
+        self._queue.put((picture, pts_us))
+
+    def _encode_all(self) -> None:
+        try:
+            with disk_errors(self._path):
+                for picture, pts_us in self._taken():
+                    picture.pts, picture.time_base = pts_us, TIME_BASE
+                    picture.pict_type = av.video.frame.PictureType.NONE
+                    self._mux(picture)
+                    if self._sound:
+                        self._sound.write_until(pts_us * TIME_BASE)
+                self._mux(None)
+                if self._sound:
+                    self._sound.finish()
+        except BaseException as error:
+            self._error = error
+            while not self._ended:
+                self._ended = self._queue.get() is None
+
+    def _taken(self) -> Iterator[tuple[av.VideoFrame, int]]:
+        while (item := self._queue.get()) is not None:
+            yield item
+        self._ended = True
+
+    def _mux(self, picture: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)

@@ -1,0 +1,74 @@
+"""One video, copied packet by packet, with sound at its place: sample 0 stands at the instant of the first picture."""
+
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pyarrow.parquet as pq
+
+from scripts.common import ledger
+from scripts.common.clock import Clock
+from scripts.common.errors import InputError
+from scripts.common.frame_table import frame_period_ns
+from scripts.common.job import run
+from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
+from scripts.common.product_writer import SoundCoding, SoundTrack
+from scripts.common.video import OPEN_OPTIONS, packets
+from scripts.media.product_sound import mix_of
+
+
+def merge_video_audio(
+    video: Path,
+    times: Path,
+    sounds: list[Path],
+    clocks: list[Path],
+    out_video: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    product: str,
+    microphones: list[str],
+    sound: dict[str, Any],
+) -> None:
+    """Copy `video`, whose pictures stand at the `time_ns` of `times`, and add the mix of microphones.
+
+    Raises InputError if the picture or every sound failed before, or a channel is not there.
+    """
+    time_ns = np.unique(pq.read_table(times, columns=["time_ns"], partitioning=None)["time_ns"].to_numpy())
+    if not len(time_ns):
+        raise InputError(ledger.UPSTREAM, f"{recording}: what {product} shows failed, see the ledger of that step")
+    known = {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)}
+    if not any(clock.samples for _, clock in known.values()):
+        raise InputError(ledger.UPSTREAM, f"{recording}: the import of every microphone of {product} failed")
+    start_ns, stop_ns = int(time_ns[0]), int(time_ns[-1]) + frame_period_ns(time_ns)
+    mix = mix_of(sound, known, start_ns=start_ns, stop_ns=stop_ns, where=f"{recording}, {product}")
+    assert mix is not None
+    with ExitStack() as stack:
+        source = stack.enter_context(av.open(f"file:{video}", **OPEN_OPTIONS))
+        stack.enter_context(disk_errors(out_video))
+        target = stack.enter_context(av.open(f"file:{out_video}", "w", format="mp4", options=MP4_OPTIONS))
+        stack.enter_context(mix)
+        picture = source.streams.video[0]
+        copy = target.add_stream_from_template(picture, opaque=True)
+        copy.time_base = TIME_BASE
+        if picture.codec_context.name in TAGS:
+            copy.codec_context.codec_tag = TAGS[picture.codec_context.name]
+        track = SoundTrack(target, mix, SoundCoding(sound["codec"], sound["kbps"]))
+        for packet in packets(source, [picture]):
+            if packet.dts is None:
+                continue
+            track.write_until(max(Fraction(0), packet.dts * picture.time_base))
+            packet.stream = copy
+            target.mux(packet)
+        track.finish()
+    ledger.write(
+        out_ledger,
+        [ledger.Row("merge_video_audio", recording, product, "written", start_ns=start_ns, stop_ns=stop_ns)],
+    )
+
+
+if __name__ == "__main__":
+    run(merge_video_audio)

@@ -1,0 +1,125 @@
+"""Several cameras in one video, synchronised by the times of their frames, with a mix of microphones or without.
+
+Every picture stands at its own instant, or at a constant rate; its table says which frame of each camera it shows.
+The sound is placed by its clock: sample 0 stands at the instant of the first picture.
+"""
+
+import logging
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from scripts.common import ledger
+from scripts.common.camera_pictures import CameraPictures
+from scripts.common.clock import Clock
+from scripts.common.encoder import Coding, usable
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.job import progress, run
+from scripts.common.mosaic import Layout, Mosaic, lay_out, rows_of
+from scripts.common.product_writer import ProductWriter, SoundCoding
+from scripts.common.synchronised import Synchronised, synchronise
+from scripts.common.timeline import NS
+from scripts.common.video import VideoReader
+from scripts.media.product_sound import mix_of
+
+log = logging.getLogger("rushes")
+
+
+def render_mosaic(
+    videos: list[Path],
+    frames: list[Path],
+    sounds: list[Path],
+    clocks: list[Path],
+    out_video: Path,
+    out_instants: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    product: str,
+    cameras: list[str],
+    microphones: list[str],
+    scene: dict[str, Any],
+    sound: dict[str, Any],
+) -> None:
+    """Render the grid `scene` of `cameras`, whose `videos` and `frames` stand in the same order.
+
+    scene: rows (of names, "" for an empty cell), columns (0: by the number of cameras), explicit (rows are as they
+    stand), cell ([] or [width, height]), missing, fps ("own" or a rational), codec, crf, preset, encoder.
+    sound: sides (lists of parts), codec, kbps, rate_hz; no sides, no sound.
+    Raises InputError if no camera could be imported, or a channel is not there.
+    """
+    tables = {name: FrameTable.read(path) for name, path in zip(cameras, frames, strict=True)}
+    files = dict(zip(cameras, videos, strict=True))
+    if not any(map(len, tables.values())):
+        raise InputError(ledger.UPSTREAM, f"{recording}: the import of every camera of {product} failed")
+    instants = synchronise(tables, None if scene["fps"] == "own" else Fraction(scene["fps"]))
+    with ExitStack() as stack:
+        pictures = {
+            name: stack.enter_context(CameraPictures(files[name], table))
+            for name, table in tables.items()
+            if len(table)
+        }
+        layout = layout_of(scene, {name: pictures[name].reader for name in pictures})
+        heard = mix_of(
+            sound,
+            {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)},
+            start_ns=int(instants.time_ns[0]),
+            stop_ns=instants.stop_ns,
+            where=f"{recording}, {product}",
+        )
+        mosaic = Mosaic(layout, pictures, instants, scene["missing"])
+        writer = ProductWriter(
+            out_video,
+            (layout.width, layout.height),
+            usable(Coding(scene["codec"], scene["crf"], scene["preset"], scene["encoder"])),
+            rate=rate_of(instants),
+            sound=stack.enter_context(heard) if heard else None,
+            sound_coding=SoundCoding(sound["codec"], sound["kbps"]) if heard else None,
+        )
+        with writer:
+            for picture, pts_us in zip(mosaic, instants.pts_us.tolist(), strict=True):
+                writer.write(picture, pts_us)
+                progress(pts_us // 1_000_000, int(instants.pts_us[-1]) // 1_000_000, "seconds")
+        damaged = {name: found.undecoded for name, found in pictures.items() if found.undecoded}
+    instants.write(out_instants)
+    ledger.write(out_ledger, [written(recording, product, instants, damaged)])
+
+
+def layout_of(scene: dict[str, Any], readers: dict[str, VideoReader]) -> Layout:
+    """The layout of a scene; without a cell's size it is that of the largest camera."""
+    sizes = [(reader.stream.width, reader.stream.height) for reader in readers.values()]
+    cell = tuple(scene["cell"]) or max(sizes, key=lambda size: size[0] * size[1])
+    rows = scene["rows"]
+    if not scene["explicit"]:
+        rows = rows_of([name for row in rows for name in row], scene["columns"])
+    return lay_out(rows, (cell[0], cell[1]))
+
+
+def rate_of(instants: Synchronised) -> Fraction:
+    """About how many pictures a second there are, for the encoder's plans."""
+    return Fraction(NS, instants.period_ns).limit_denominator(1001) if instants.period_ns else Fraction(25)
+
+
+def written(recording: str, product: str, instants: Synchronised, damaged: dict[str, int]) -> ledger.Row:
+    """The ledger's row of a grid, which says what its cells lack."""
+    lacking = {name: int((instants.of(name) < 0).sum()) for name in instants.cameras if (instants.of(name) < 0).any()}
+    notes = [f"{name} has no frame at {count} of {len(instants)} instants" for name, count in lacking.items()]
+    notes += [f"{name}: {count} frames do not decode" for name, count in damaged.items()]
+    if notes:
+        log.info("%s, %s: %s", recording, product, "; ".join(notes))
+    return ledger.Row(
+        "render_mosaic",
+        recording,
+        product,
+        "written",
+        value=len(instants),
+        message="; ".join(notes),
+        start_ns=int(instants.time_ns[0]),
+        stop_ns=instants.stop_ns,
+    )
+
+
+if __name__ == "__main__":
+    run(render_mosaic)
