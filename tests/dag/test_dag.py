@@ -91,6 +91,40 @@ def test_a_preview_makes_everything_in_a_folder_of_its_own(archive):
     assert shown.jobs["extract_windows"] == 2
 
 
+def exporting(archive, wanted, **changes):
+    archive.rigs["aviary"]["exports"] = wanted
+    return archive.dry_run("media", **changes)
+
+
+def test_every_export_is_a_job_and_what_it_needs_comes_by_the_dag(archive):
+    plain = archive.dry_run("media")
+    assert exporting(archive, ["separate", "audio"]).jobs == plain.jobs
+    shown = exporting(archive, ["merge"])
+    assert {name: count for name, count in shown.jobs.items() if name not in plain.jobs} == {
+        "render_full": 2,
+        "merge_video_audio": 2,
+    }
+    groups = {"top": {"cameras": ["left"], "left": ["array:0"]}, "bottom": {"cameras": ["right"]}}
+    shown = exporting(archive, {"mosaic": {"groups": groups}, "merge": {"picture": "left"}})
+    assert {name: count for name, count in shown.jobs.items() if name not in plain.jobs} == {
+        "render_mosaic": 4,
+        "merge_video_audio": 2,
+    }
+    for name in ("mosaic.top.mp4", "mosaic.bottom.instants.parquet", "merge.mp4"):
+        assert f"results/exports/aviary/c/{name}" in shown.text
+
+
+def test_exports_work_on_files_as_on_bags(archive):
+    archive.rigs["booth"]["exports"] = ["full", "merge"]
+    assert archive.dry_run("media").jobs["merge_video_audio"] == 3
+
+
+def test_only_a_hardware_encoder_asks_for_a_gpu(archive):
+    assert "gpu=1" not in exporting(archive, ["full"]).text
+    shown = exporting(archive, {"full": {}, "mosaic": {"encoder": "cpu"}}, exports={"encoder": "nvenc"})
+    assert shown.text.count("gpu=1") == shown.jobs["render_full"] == 2
+
+
 def test_landmarks_from_a_file_need_no_weights_and_no_gpu(archive):
     for row in archive.rows[:3]:
         row[4] = "raw/points #1.npy"

@@ -1,0 +1,114 @@
+"""What a rig may ask to be exported, and what a mistake is answered."""
+
+import pytest
+
+from scripts.common.errors import ConfigError
+from scripts.common.plan import load
+from scripts.common.retry import failed_outputs
+from tests.unit.examples import House
+
+COLUMNS = ["recording", "rig", "source"]
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """One bag of two cameras and an array."""
+    monkeypatch.chdir(tmp_path)
+    house = House(tmp_path)
+    house.files_of_sources("d.bag")
+    house.sheet(COLUMNS, [["d", "aviary", "d.bag"]])
+    return house
+
+
+def planned(house, wanted, **changes):
+    house.rigs["aviary"]["exports"] = wanted
+    return load(house.config(**changes))
+
+
+def settings(house, wanted, product, **changes):
+    return planned(house, wanted, **changes).rooms["exports"].settings("aviary", product)
+
+
+def test_the_default_is_what_the_import_makes_anyway(house):
+    plan = load(house.config())
+    assert plan.rigs["aviary"].entry["exports"] == ["separate", "audio"]
+    assert plan.rooms["exports"].ledgers() == []
+
+
+def test_a_product_says_otherwise_than_the_section(house):
+    found = settings(house, {"full": {"crf": 30}}, "full", exports={"crf": 25, "codec": "hevc", "fps": 25})
+    assert (found["crf"], found["codec"], found["fps"], found["preset"]) == (30, "hevc", "25", "veryfast")
+
+
+def test_a_list_is_a_mapping_without_settings(house):
+    assert settings(house, ["full"], "full") == settings(house, {"full": {}}, "full")
+    assert settings(house, {"full": None}, "full") == settings(house, ["full"], "full")
+
+
+@pytest.mark.parametrize(
+    ("exports", "message"),
+    [
+        (["mosiac"], ": there is no export `mosiac`; did you mean `mosaic`?"),
+        ({"full": {"crv": 3}}, ".full: unknown key `crv`; did you mean `crf`?"),
+        ({"full": {"codec": "h265"}}, ".full.codec: `h265` is not one of h264, hevc"),
+        ({"full": {"layout": [["lft"]]}}, ".full.layout: the rig has no camera `lft`; did you mean `left`?"),
+        (
+            {"full": {"layout": [["left", "left"]]}},
+            ".full.layout: each camera stands in one cell, and at least one in all",
+        ),
+        ({"full": {"fps": "fast"}}, ".full.fps: `fast` is no frame rate; write 25 or 30000/1001"),
+        ({"merge": {"picture": "fulll"}}, ".merge.picture: there is no picture `fulll`; did you mean `full`?"),
+        ({"merge": {"left": ["aray"]}}, ".merge: the rig has no microphone `aray`; did you mean `array`?"),
+        (
+            {"merge": {"left": ["array:x"]}},
+            ".merge: `array:x` is neither a microphone nor one with a channel, as `array:0`",
+        ),
+        (
+            {"merge": {"right": ["array"]}},
+            ".merge: `right` without `left`; a mono sound is `left` alone",
+        ),
+        (
+            {"merge": {"rate_hz": 192000}},
+            ".merge.rate_hz: aac ends at 96000; set sound_codec: pcm, or a lower rate",
+        ),
+        (
+            {"mosaic": {"groups": {"../top": {}}}},
+            ".mosaic.groups.../top: the name becomes a file name; use letters, digits and _+=@-",
+        ),
+        (
+            {"mosaic": {"groups": {"top": {"cameras": ["rigth"]}}}},
+            ".mosaic.groups.top: the rig has no camera `rigth`; did you mean `right`?",
+        ),
+        (
+            {"mosaic": {"groups": {"top": {}, "Top": {}}}},
+            ".mosaic.groups.Top: `top` would be the same file on some systems",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_its_place(house, exports, message):
+    with pytest.raises(ConfigError) as error:
+        planned(house, exports)
+    assert str(error.value) == f"rigs.aviary.exports{message}"
+
+
+def test_a_merge_needs_a_microphone_and_a_grid_a_camera(house):
+    house.rigs["aviary"]["microphones"] = {}
+    with pytest.raises(ConfigError, match="no microphone"):
+        planned(house, ["merge"])
+    house.rigs["aviary"].update(microphones={"array": "/audio"}, cameras={})
+    with pytest.raises(ConfigError, match="no camera"):
+        planned(house, ["mosaic"])
+
+
+def test_what_failed_is_made_again_where_that_is_asked(house):
+    plan = planned(house, {"full": {}, "mosaic": {"groups": {"top": {}}}})
+    assert len(plan.rooms["exports"].ledgers()) == 2
+    failed = house.root / "results" / "reports" / "failed.tsv"
+    failed.parent.mkdir(parents=True)
+    failed.write_text("step\trecording\titem\nrender_mosaic\td\tmosaic.top\n")
+    assert failed_outputs(plan) == ["results/exports/aviary/d/mosaic.top.ledger.parquet"]
+
+
+def test_a_scan_works_without_a_sheet(house):
+    house.rigs["aviary"]["exports"] = ["full"]
+    assert load(house.config(folder="somewhere")).rooms["exports"].ledgers() == []
