@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,13 @@ class Seen(NamedTuple):
 
 def watch(video: Path, width: int, height: int) -> Seen:
     """Decode every picture of `video`, which shows `width` x `height` pixels."""
+    return watch_cells(video, width, height, {"": (0, 0, width, height)})[""]
+
+
+def watch_cells(
+    video: Path, width: int, height: int, boxes: Mapping[str, tuple[int, int, int, int]]
+) -> dict[str, Seen]:
+    """Decode every picture of `video`, and look at parts of it. boxes: left, top, width, height of each, in pixels."""
     with tempfile.TemporaryDirectory() as folder:
         times = Path(folder) / "times"
         once = ["-map", "0:v:0", "-fps_mode", "passthrough"]
@@ -39,6 +47,13 @@ def watch(video: Path, width: int, height: int) -> Seen:
         pixels = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
         pts_ns = _presentation_times(times.read_text())
     pictures = np.frombuffer(pixels, np.uint8).reshape(-1, height, width)
+    return {
+        name: _seen(pictures[:, top : top + high, left : left + wide], pts_ns)
+        for name, (left, top, wide, high) in boxes.items()
+    }
+
+
+def _seen(pictures: np.ndarray, pts_ns: np.ndarray) -> Seen:
     found = [read_number(picture) for picture in pictures]
     return Seen(
         numbers=np.array([-1 if number is None else number for number in found], np.int64),
@@ -52,14 +67,22 @@ def hear(sound: Path) -> tuple[np.ndarray, int]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", f"file:{sound}"]
     command += ["-af", "pan=mono|c0=c0", "-f", "f32le", "-"]
     decoded = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
-    about = subprocess.run(
-        [*command[:1], "-hide_banner", "-i", f"file:{sound}"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    ).stderr
+    return np.frombuffer(decoded, "<f4"), _rate_hz(sound)
+
+
+def hear_sides(sound: Path) -> tuple[np.ndarray, int]:
+    """Both sides of a stereo sound, float32 (2, N), and its sample rate in Hz."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", f"file:{sound}"]
+    command += ["-map", "0:a:0", "-ac", "2", "-f", "f32le", "-"]
+    decoded = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+    return np.frombuffer(decoded, "<f4").reshape(-1, 2).T, _rate_hz(sound)
+
+
+def _rate_hz(sound: Path) -> int:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", f"file:{sound}"]
+    about = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True).stderr
     words = about[about.index("Audio:") :].replace(",", " ").split()
-    return np.frombuffer(decoded, "<f4"), int(words[words.index("Hz") - 1])
+    return int(words[words.index("Hz") - 1])
 
 
 def hear_beeps(sound: Path) -> np.ndarray:

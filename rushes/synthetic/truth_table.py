@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rushes.synthetic.expected import expected_outcomes
+from rushes.synthetic.exports_truth import check_exports
 from rushes.synthetic.measured import Results, Row, columns
 from rushes.synthetic.player import Seen, hear_beeps, nearest_offset_ns, watch
 
@@ -17,7 +18,7 @@ DATASET = "visemes"
 FPS = Fraction(25)
 RATE_HZ = 16_000
 # The rows of each further room, from its results and the whole truth.
-CHECKS: list[Callable[[Results, dict[str, Any]], list[Row]]] = []
+CHECKS: list[Callable[[Results, dict[str, Any]], list[Row]]] = [check_exports]
 
 
 def measure(truth: dict[str, Any], results: Path) -> list[Row]:

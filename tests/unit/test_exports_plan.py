@@ -105,7 +105,7 @@ def test_what_failed_is_made_again_where_that_is_asked(house):
     assert len(plan.rooms["exports"].ledgers()) == 2
     failed = house.root / "results" / "reports" / "failed.tsv"
     failed.parent.mkdir(parents=True)
-    failed.write_text("step\trecording\titem\nrender_mosaic\td\tmosaic.top\n")
+    failed.write_text("ledger\nresults/exports/aviary/d/mosaic.top.ledger.parquet\n")
     assert failed_outputs(plan) == ["results/exports/aviary/d/mosaic.top.ledger.parquet"]
 
 

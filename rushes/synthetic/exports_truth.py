@@ -1,0 +1,78 @@
+"""The truth about exports: each file is decoded by the ffmpeg program, and what it shows and plays is measured."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rushes.synthetic.measured import Results, Row, columns
+from rushes.synthetic.player import Seen, hear_sides, nearest_offset_ns, watch_cells
+from rushes.synthetic.sounds import find_beeps
+
+RECORDING = "aviary"
+# Cells of the demo's grids, in pixels, and what of them a camera of 4:3 fills.
+CELL = (320, 180)
+NARROW = (240, 180)
+GRIDS = {"full": ("cam0", "cam1", "cam2"), "mosaic.top": ("cam0", "cam1")}
+NS = 10**9
+
+
+def check_exports(found: Results, truth: dict[str, Any]) -> list[Row]:
+    """The rows of the exports, from the results and the whole truth."""
+    known = truth[RECORDING]
+    folder = found.root / "exports" / "aviary" / RECORDING
+    rows: list[Row] = []
+    for product, cameras in GRIDS.items():
+        instants = columns(folder / f"{product}.instants.parquet")
+        seen = _watch(folder / f"{product}.mp4", cameras)
+        for camera in cameras:
+            rows += check_cell(
+                f"exports.{RECORDING}.{product}.{camera}", known["cameras"][camera], instants, camera, seen
+            )
+        if product != "full":
+            rows.append(check_sound(f"exports.{RECORDING}.{product}", folder / f"{product}.mp4", seen[cameras[0]]))
+    merged = _watch(folder / "merge.mp4", GRIDS["full"])
+    rows.append(check_sound(f"exports.{RECORDING}.merge", folder / "merge.mp4", merged["cam0"]))
+    return rows
+
+
+def check_cell(
+    name: str, facts: dict[str, Any], instants: dict[str, np.ndarray], camera: str, seen: dict[str, Seen]
+) -> list[Row]:
+    """The frames of one camera in a grid: which are shown, and when."""
+    of_camera = instants["camera"] == camera
+    frame, time_ns = instants["source_frame"][of_camera], instants["time_ns"][of_camera]
+    numbers, stamps = np.array(facts["numbers"]), np.array(facts["stamps_ns"])
+    shown = np.where(frame >= 0, numbers[frame], -1)
+    # A damaged picture need not show its number.
+    sound = ~np.isin(shown, facts["tainted"])
+    if len(seen[camera].numbers) != len(shown):
+        return [Row(f"{name}.frames_wrong", abs(len(seen[camera].numbers) - len(shown)), "frames", 0)]
+    period_ns = float(np.median(np.diff(stamps)))
+    offset = np.abs(stamps[frame] - time_ns)[frame >= 0].max()
+    placed = np.abs(seen[camera].pts_ns - (time_ns - time_ns[0])).max()
+    return [
+        Row(f"{name}.frames_wrong", int(((seen[camera].numbers != shown) & sound).sum()), "frames", 0),
+        Row(f"{name}.frames_unseen", len(set(numbers) - set(shown) - set(facts["tainted"])), "frames", 0),
+        Row(f"{name}.from_instant", float(offset / period_ns), "periods", 0.51),
+        Row(f"{name}.pts_error", float(placed / 1e3), "us", 1.0),
+    ]
+
+
+def check_sound(name: str, video: Path, seen: Seen) -> Row:
+    """From each flash in the picture to the beep of the same file, on the worse side."""
+    sides, rate_hz = hear_sides(video)
+    flashes = seen.pts_ns[seen.flash_onsets()]
+    worst = []
+    for side in sides:
+        beeps = np.rint(find_beeps(side, rate_hz) * (NS / rate_hz)).astype(np.int64)
+        worst.append(np.abs(nearest_offset_ns(flashes, beeps)).max() if len(flashes) == len(beeps) > 0 else np.inf)
+    return Row(f"{name}.flash_to_beep", float(max(worst) / 1e6), "ms", 1.0)
+
+
+def _watch(video: Path, cameras: tuple[str, ...]) -> dict[str, Seen]:
+    boxes = {}
+    for index, camera in enumerate(cameras):
+        width, height = CELL if camera == "cam0" else NARROW
+        boxes[camera] = (index * CELL[0] + (CELL[0] - width) // 2, 0, width, height)
+    return watch_cells(video, len(cameras) * CELL[0], CELL[1], boxes)
