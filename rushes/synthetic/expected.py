@@ -8,7 +8,17 @@ Outcomes = Counter[tuple[str, str, str]]
 
 WINDOW, HOP = 64, 32
 # Written exports of the demo, by recording and step.
-EXPORTS = {"aviary": {"render_mosaic": 2, "merge_video_audio": 1}}
+EXPORTS = {
+    "aviary": {
+        "render_mosaic": 2,
+        "merge_video_audio": 1,
+        "extract_raw_audio": 1,
+        "compress_audio": 2,
+        "extract_stills": 3 * 6,
+        "cut_clips": 3,
+        "link_aviary_names": 1,
+    }
+}
 # Frames without picture at the start that a window may have.
 START_LIMIT = 2
 

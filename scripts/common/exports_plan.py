@@ -3,9 +3,10 @@
 `separate`, and `audio` as WAV, are what the import makes under media/, so they cost no job and no second copy.
 """
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 SHARED = ("codec", "crf", "preset", "fps", "encoder", "missing")
 OWN_INSTANTS = "own"
 WHOLE_GROUP = "all"
-SOUND = ("left", "right", "sound_codec", "kbps", "rate_hz")
+# The product of `naming: aviary`.
+AVIARY = "aviary"
 AAC_LIMIT_HZ = 96_000
 
 Settings = dict[str, Any]
@@ -37,9 +39,9 @@ class Exports(Room):
     def settings(self, rig: str, product: str) -> Settings:
         """What a rig says of a product, whether it lists it or another one needs it."""
         known = self.products[rig]
-        if product not in known:
-            known[product] = _product(self.plan.rigs[rig], product, {}, self.plan.config["exports"])
-        return known[product]
+        if product in known:
+            return known[product]
+        return _product(self.plan.rigs[rig], product, {}, self.plan.config["exports"])
 
     def path(self, name: str) -> str:
         """A file or folder among a recording's exports."""
@@ -62,19 +64,28 @@ class Exports(Room):
         ]
 
     def jobs(self, recording: Recording) -> list[str]:
-        """The products of a recording as their ledgers name them."""
+        """The products of a recording as their ledgers name them, with those that another one needs."""
+        listed = self.products[recording.rig]
         made: list[str] = []
-        for product in self.products[recording.rig]:
-            made += _jobs(product, self.settings(recording.rig, product), recording)
-        return made
+        for product in list(listed):
+            settings = self.settings(recording.rig, product)
+            made += ["full"] if product == "merge" and settings["picture"] == "full" else []
+            made += _jobs(product, settings, recording)
+        if self.plan.rigs[recording.rig].entry["naming"] == AVIARY:
+            raw = [f"audio/{microphone}.raw" for microphone in recording.microphones if "audio" in listed]
+            made += [*raw, AVIARY]
+        return list(dict.fromkeys(made))
 
 
 def _jobs(product: str, settings: Settings, recording: Recording) -> list[str]:
     if product == "mosaic":
         return [f"mosaic.{group}" for group in settings["groups"]]
-    if product in ("separate", "audio"):
-        return []
-    return [product]
+    if product == "audio":
+        forms = [form for form in settings["formats"] if form != "wav"]
+        return [f"audio/{microphone}.{form}" for form in forms for microphone in recording.microphones]
+    if product == "frame":
+        return [f"frame/{camera}" for camera in recording.cameras]
+    return [] if product == "separate" else [product]
 
 
 def _products(rig: Rig, shared: Settings) -> dict[str, Settings]:
@@ -101,7 +112,14 @@ def _product(rig: Rig, product: str, entry: Any, shared: Settings) -> Settings:
         _check_layout(rig, settings["layout"], f"{place}.layout")
     if "left" in settings:
         _check_sound(rig, settings, place)
-    check = {"full": _check_full, "merge": _check_merge, "mosaic": _check_mosaic}.get(product)
+    check = {
+        "full": _need_cameras,
+        "merge": _check_merge,
+        "mosaic": _check_mosaic,
+        "frame": _need_cameras,
+        "allframes": _check_all_frames,
+        "clips": _check_clips,
+    }.get(product)
     if check:
         check(rig, settings, place)
     return settings
@@ -111,12 +129,8 @@ def _fps(value: Any, place: str) -> str:
     return OWN_INSTANTS if value == OWN_INSTANTS else rational(value, place)
 
 
-def _check_full(rig: Rig, settings: Settings, place: str) -> None:
-    _need_cameras(rig, place)
-
-
 def _check_merge(rig: Rig, settings: Settings, place: str) -> None:
-    _need_cameras(rig, place)
+    _need_cameras(rig, settings, place)
     if not rig.microphones:
         raise ConfigError(f"{place}: the rig has no microphone whose sound could be merged")
     known = ["full", *rig.camera_settings]
@@ -127,7 +141,7 @@ def _check_merge(rig: Rig, settings: Settings, place: str) -> None:
 
 
 def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
-    _need_cameras(rig, place)
+    _need_cameras(rig, settings, place)
     settings["groups"] = settings["groups"] or {WHOLE_GROUP: {}}
     folded: dict[str, str] = {}
     for name, group in settings["groups"].items():
@@ -142,7 +156,27 @@ def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
             _check_sound(rig, {**settings, **group}, where)
 
 
-def _need_cameras(rig: Rig, place: str) -> None:
+def _check_all_frames(rig: Rig, settings: Settings, place: str) -> None:
+    _need_cameras(rig, settings, place)
+    if len(settings["views"]) > 1 and "grid" in rig.camera_settings:
+        raise ConfigError(f"{place}.views: a camera is called `grid`; ask for cameras or grid alone")
+
+
+def _check_clips(rig: Rig, settings: Settings, place: str) -> None:
+    table = settings.get("table")
+    if table is None:
+        raise ConfigError(f"{place}: the key `table` is missing, the csv of the clips")
+    if not os.path.isfile(table) or "{" in table or "}" in table:
+        raise ConfigError(f"{place}.table: {table!r} is no file, or its name holds a brace")
+    try:
+        ZoneInfo(settings["zone"])
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = nearest(settings["zone"], available_timezones())
+        hint = near if "did you mean" in near else "; write one like Europe/Vienna"
+        raise ConfigError(f"{place}.zone: there is no time zone `{settings['zone']}`{hint}") from None
+
+
+def _need_cameras(rig: Rig, settings: Settings, place: str) -> None:
     if not rig.cameras:
         raise ConfigError(f"{place}: the rig has no camera")
 
@@ -184,8 +218,3 @@ def sides_of(settings: Settings, microphones: list[str]) -> list[list[str]]:
     """The parts of each side; without any, the mean of all microphones."""
     left = settings["left"] or microphones
     return [left, settings["right"]] if settings["right"] else [left]
-
-
-def table_of(settings: Settings) -> str:
-    """The file of a product's table."""
-    return str(Path(settings["table"]))

@@ -27,32 +27,40 @@ class ExportRules:
 
         return fill
 
-    def product(self, wildcards: Any) -> str:
-        """The product that a job makes: a group of the mosaic, or the full grid."""
-        return f"mosaic.{wildcards.group}" if hasattr(wildcards, "group") else "full"
-
     def scene(self, wildcards: Any) -> Settings:
         """How a grid looks: its rows, cells, instants and coding."""
-        settings = self._scene(wildcards)
-        rows = rows_of(settings, self._all_cameras(wildcards))
+        return {**self._grid(self._scene(wildcards), wildcards.rig), **self._coding(self._scene(wildcards))}
+
+    def frames_scene(self, wildcards: Any) -> Settings:
+        """How the grid of all frames looks."""
+        return self._grid(self._of(wildcards, "allframes"), wildcards.rig)
+
+    def _grid(self, settings: Settings, rig: str) -> Settings:
         return {
-            "rows": rows,
+            "rows": rows_of(settings, self._every_camera(settings, rig)),
             "columns": 0 if settings.get("layout") else settings["columns"],
             "explicit": bool(settings.get("layout")),
             "cell": settings.get("cell", []),
             "missing": settings["missing"],
             "fps": settings["fps"],
-            **{name: settings[name] for name in CODING},
         }
+
+    @staticmethod
+    def _coding(settings: Settings) -> Settings:
+        return {name: settings[name] for name in CODING}
 
     def cameras(self, wildcards: Any) -> list[str]:
         """The cameras of a grid, in the order of its cells."""
-        return names_in(rows_of(self._scene(wildcards), self._all_cameras(wildcards)))
+        return names_in(self._grid(self._scene(wildcards), wildcards.rig)["rows"])
+
+    def frames_cameras(self, wildcards: Any) -> list[str]:
+        """The cameras of the grid of all frames."""
+        return names_in(self.frames_scene(wildcards)["rows"])
 
     def sound(self, wildcards: Any) -> Settings:
         """The sides of a product's sound and its coding; no sides, no sound."""
         settings = self._scene(wildcards) if hasattr(wildcards, "group") else self._of(wildcards, "merge")
-        every = list(self._plan.rigs[wildcards.rig].microphone_settings)
+        every = self.all_microphones(wildcards)
         sides = sides_of(settings, every) if every and settings.get("sound", True) else []
         return {
             "sides": sides,
@@ -87,14 +95,56 @@ class ExportRules:
         """The key of the merge."""
         return versioned(1, picture=self._of(wildcards, "merge")["picture"], sound=self.sound(wildcards))
 
+    def setting(self, product: str, name: str) -> Any:
+        """A param: what a rig says of a product."""
+        return quick(lambda wildcards: self._of(wildcards, product)[name])
+
+    def key(self, product: str, *names: str) -> Any:
+        """The key of a rule: the named settings of its product."""
+
+        @quick
+        def key(wildcards: Any) -> dict[str, Any]:
+            settings = self._of(wildcards, product)
+            return versioned(1, **{name: settings[name] for name in names})
+
+        return key
+
+    def frames_key(self, wildcards: Any) -> dict[str, Any]:
+        """The key of all frames."""
+        settings = self._of(wildcards, "allframes")
+        told = {name: settings[name] for name in ("views", "form", "shard_mb", "quality")}
+        return versioned(1, scene=self.frames_scene(wildcards), **told)
+
+    def all_cameras(self, wildcards: Any) -> list[str]:
+        """Every camera of the rig."""
+        return list(self._plan.rigs[wildcards.rig].camera_settings)
+
+    def all_microphones(self, wildcards: Any) -> list[str]:
+        """Every microphone of the rig."""
+        return list(self._plan.rigs[wildcards.rig].microphone_settings)
+
+    def clip_coding(self, wildcards: Any) -> Settings:
+        """How exact clips are encoded; nothing where they are copied."""
+        settings = self._of(wildcards, "clips")
+        return self._coding(settings) if settings["mode"] == "exact" else {}
+
+    def clip_gpus(self, wildcards: Any) -> int:
+        """One GPU for exact clips by a hardware encoder."""
+        return int(self.clip_coding(wildcards).get("encoder") == "nvenc")
+
+    def clip_key(self, wildcards: Any) -> dict[str, Any]:
+        """The key of the clips."""
+        settings = self._of(wildcards, "clips")
+        told = {name: settings[name] for name in ("time", "zone", "mode")}
+        return versioned(1, coding=self.clip_coding(wildcards), **told)
+
     def _merged(self, wildcards: Any, full: str, camera: str) -> str:
         picture = self._of(wildcards, "merge")["picture"]
         pattern = full if picture == "full" else camera
         return pattern.format(rig=wildcards.rig, recording=wildcards.recording, camera=picture)
 
-    def _all_cameras(self, wildcards: Any) -> list[str]:
-        settings = self._scene(wildcards)
-        return settings.get("cameras") or list(self._plan.rigs[wildcards.rig].camera_settings)
+    def _every_camera(self, settings: Settings, rig: str) -> list[str]:
+        return settings.get("cameras") or list(self._plan.rigs[rig].camera_settings)
 
     def _scene(self, wildcards: Any) -> Settings:
         if not hasattr(wildcards, "group"):

@@ -68,6 +68,10 @@ class VideoReader:
     def __exit__(self, *error: object) -> None:
         self._container.close()
 
+    def seek(self, pts_us: int) -> None:
+        """Go to the keyframe at `pts_us`, or the last before it; then iterate anew."""
+        self._container.seek(pts_us, backward=True)
+
     def __iter__(self) -> Iterator[av.VideoFrame]:
         """Pictures as they are coded; see `upright`."""
         for packet in packets(self._container, [self.stream]):

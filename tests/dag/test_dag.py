@@ -114,6 +114,47 @@ def test_every_export_is_a_job_and_what_it_needs_comes_by_the_dag(archive):
         assert f"results/exports/aviary/c/{name}" in shown.text
 
 
+def test_the_ledger_of_what_is_made_for_another_export_counts_too(archive):
+    shown = exporting(archive, ["merge"])
+    archive.rigs["aviary"]["exports"] = ["merge"]
+    assert "results/exports/aviary/c/full.ledger.parquet" in archive.dry_run("reports").text
+    assert shown.status == 0
+
+
+def test_sounds_stills_frames_and_clips_are_jobs_of_their_own(archive):
+    plain = archive.dry_run("media").jobs
+    archive.files_of_sources("clips #1.csv")
+    exports = {
+        "audio": {"formats": ["wav", "raw", "flac", "wavpack"]},
+        "frame": {"every_s": 600},
+        "allframes": {"form": "shards"},
+        "clips": {"table": "clips #1.csv", "zone": "Europe/Vienna"},
+    }
+    shown = exporting(archive, exports)
+    assert {name: count for name, count in shown.jobs.items() if name not in plain} == {
+        "extract_raw_audio": 2,
+        "compress_audio": 4,
+        "extract_stills": 4,
+        "extract_all_frames": 2,
+        "cut_clips": 2,
+    }
+    assert "clips #1.csv" in shown.text
+
+
+def test_old_names_need_what_they_name_and_the_raw_sound(archive):
+    plain = archive.dry_run("media").jobs
+    archive.rigs["aviary"]["naming"] = "aviary"
+    shown = exporting(archive, ["separate", "audio", "full", "merge", "mosaic", "frame"])
+    assert {name: count for name, count in shown.jobs.items() if name not in plain} == {
+        "extract_raw_audio": 2,
+        "render_full": 2,
+        "render_mosaic": 2,
+        "merge_video_audio": 2,
+        "extract_stills": 4,
+        "link_aviary_names": 2,
+    }
+
+
 def test_exports_work_on_files_as_on_bags(archive):
     archive.rigs["booth"]["exports"] = ["full", "merge"]
     assert archive.dry_run("media").jobs["merge_video_audio"] == 3

@@ -59,6 +59,17 @@ def test_a_list_is_a_mapping_without_settings(house):
         ({"full": {"fps": "fast"}}, ".full.fps: `fast` is no frame rate; write 25 or 30000/1001"),
         ({"merge": {"picture": "fulll"}}, ".merge.picture: there is no picture `fulll`; did you mean `full`?"),
         ({"merge": {"left": ["aray"]}}, ".merge: the rig has no microphone `aray`; did you mean `array`?"),
+        ({"clips": {}}, ".clips: the key `table` is missing, the csv of the clips"),
+        ({"clips": {"table": "no.csv"}}, ".clips.table: 'no.csv' is no file, or its name holds a brace"),
+        (
+            {"clips": {"table": "d.bag", "zone": "Europe/Wien"}},
+            ".clips.zone: there is no time zone `Europe/Wien`; did you mean `Europe/Vienna`?",
+        ),
+        (
+            {"clips": {"table": "d.bag", "zone": "../../etc/passwd"}},
+            ".clips.zone: there is no time zone `../../etc/passwd`; write one like Europe/Vienna",
+        ),
+        ({"audio": {"formats": ["wave"]}}, ".audio.formats.0: `wave` is not one of wav, raw, flac, wavpack"),
         (
             {"merge": {"left": ["array:x"]}},
             ".merge: `array:x` is neither a microphone nor one with a channel, as `array:0`",

@@ -1,0 +1,129 @@
+"""The times of a table of clips: seconds after the recording's start, ROS seconds, UTC, or local time of day."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import time as time_of_day
+from fractions import Fraction
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from scripts.common.errors import InputError
+from scripts.common.timeline import NS, Timeline
+
+# Plain numbers from here on are ROS seconds, below they count from the recording's start: three years.
+EPOCH_SECONDS = 10**8
+LARGEST_TABLE = 10**8
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?|[+-]?\.\d+")
+CLOCK = re.compile(
+    r"(?:(\d{4}-\d\d-\d\d)[T ])?(\d{1,2}):(\d\d)(?::(\d\d)([.,]\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE
+)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """A row of the table, as text. number: from 1; recording: "" for any; name: "" for none."""
+
+    number: int
+    recording: str
+    name: str
+    start: str
+    end: str
+
+
+def read_table(path: Path) -> Iterator[ClipRow]:
+    """The rows of a csv with the columns start, end, and optionally recording, clip. Raises InputError."""
+    if path.stat().st_size > LARGEST_TABLE:
+        raise InputError("table", f"{path.name}: {path.stat().st_size} bytes are more than a table of clips has")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("table", f"{path.name}: it is no UTF-8 text; save it as csv") from None
+    lines = text.splitlines()
+    head = lines[0] if lines else ""
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.DictReader(lines, delimiter=delimiter)
+    columns = {(name or "").strip().casefold(): name for name in reader.fieldnames or []}
+    missing = [name for name in ("start", "end") if name not in columns]
+    if missing:
+        raise InputError("table", f"{path.name}: the column `{missing[0]}` is missing; it has {', '.join(columns)}")
+    try:
+        for number, row in enumerate(reader, start=1):
+            cells = {name: (row.get(column) or "").strip() for name, column in columns.items()}
+            if any(cells.values()):
+                yield ClipRow(number, cells.get("recording", ""), cells.get("clip", ""), cells["start"], cells["end"])
+    except csv.Error as error:
+        raise InputError("table", f"{path.name}: row {reader.line_num}: {error}") from None
+
+
+def instant_of(text: str, kind: str, zone: ZoneInfo, timeline: Timeline) -> int:
+    """The instant that `text` names, ns on the recording's clock. Raises ValueError, which says what is wrong.
+
+    kind: auto, relative, ros, utc or local. A time of day is looked for inside of the recording.
+    """
+    if not text:
+        raise ValueError("a time is missing")
+    if NUMBER.fullmatch(text):
+        if kind in ("utc", "local"):
+            raise ValueError(f"`{text}` is no time of day; write 14:05:30.5 or 2024-05-01T14:05:30.5")
+        seconds = Fraction(text)
+        if abs(seconds) >= 10**11:
+            raise ValueError(f"`{text}` is not in seconds")
+        if kind == "relative" or (kind == "auto" and seconds < EPOCH_SECONDS):
+            return timeline.start_ns + round(seconds * NS)
+        return round(seconds * NS)
+    match = CLOCK.fullmatch(text)
+    if match is None or kind in ("relative", "ros"):
+        wanted = "seconds" if kind in ("relative", "ros") else "seconds, a date and time, or a time of day"
+        raise ValueError(f"`{text}` is no time; write {wanted}")
+    day, hour, minute, second, part, offset = match.groups()
+    try:
+        clock = time_of_day(int(hour), int(minute), int(second or 0))
+        days = [date.fromisoformat(day)] if day else _days_of(timeline)
+        place = _offset(offset) if offset else UTC if kind == "utc" else zone
+        found = {ns for d in days for ns in _instants(datetime.combine(d, clock), place)}
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"`{text}`: {error}") from None
+    if not found:
+        raise ValueError(f"`{text}` does not exist in {zone.key}: the clock was put forward")
+    return _inside({ns + _nanoseconds(part) for ns in found}, text, timeline)
+
+
+def _days_of(timeline: Timeline) -> list[date]:
+    """The days that a recording may touch in any zone."""
+    first, last = (EPOCH + timedelta(seconds=ns // NS) for ns in (timeline.start_ns, timeline.stop_ns))
+    return [first.date() + DAY * k for k in range(-1, (last.date() - first.date()).days + 2)]
+
+
+def _offset(text: str) -> timezone:
+    if text in "Zz":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[-2:])
+    delta = timedelta(hours=hours, minutes=minutes)
+    return timezone(-delta if text[0] == "-" else delta)
+
+
+def _instants(local: datetime, place: timezone | ZoneInfo) -> Iterator[int]:
+    """The instants, ns, that a local time names: none in the hour that spring leaves out, two that autumn repeats."""
+    for fold in (0, 1):
+        instant = local.replace(tzinfo=place, fold=fold).astimezone(UTC)
+        if instant.astimezone(place).replace(tzinfo=None) == local:
+            since = instant - EPOCH
+            yield (since.days * 86_400 + since.seconds) * NS
+
+
+def _nanoseconds(part: str | None) -> int:
+    return round(Fraction("0." + part[1:]) * NS) if part else 0
+
+
+def _inside(found: set[int], text: str, timeline: Timeline) -> int:
+    inside = [ns for ns in found if timeline.start_ns <= ns <= timeline.stop_ns]
+    if len(inside) > 1:
+        raise ValueError(f"`{text}` comes {len(inside)} times in the recording; write the date, or an offset as +02:00")
+    if inside:
+        return inside[0]
+    return min(found, key=lambda ns: (max(timeline.start_ns - ns, ns - timeline.stop_ns), ns))

@@ -1,0 +1,153 @@
+"""Time ranges from a table, cut out of every camera and microphone: each clip a folder like that of a recording."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from scripts.common import ledger
+from scripts.common import manifest as manifests
+from scripts.common.clock import Clock
+from scripts.common.encoder import Coding, usable
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.job import progress, run
+from scripts.common.names import is_recording_name
+from scripts.common.timeline import NS, Timeline
+from scripts.media.clip_times import ClipRow, instant_of, read_table
+from scripts.media.cut_sound import cut_clock, cut_sound
+from scripts.media.cut_video import copy_packets, cut_table, encode_frames
+
+STEP = "cut_clips"
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera's video and its frames."""
+
+    name: str
+    video: Path
+    frames: FrameTable
+
+
+@dataclass(frozen=True)
+class Microphone:
+    """A microphone's sound and its clock."""
+
+    name: str
+    sound: Path
+    clock: Clock
+
+
+def cut_clips(
+    videos: list[Path],
+    frames: list[Path],
+    sounds: list[Path],
+    clocks: list[Path],
+    manifest: Path,
+    table: Path,
+    out_folder: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    product: str,
+    cameras: list[str],
+    microphones: list[str],
+    time: str,
+    zone: str,
+    mode: str,
+    coding: dict[str, Any],
+) -> None:
+    """Cut the clips of `table` that name this recording, or none: start <= time of a frame < end.
+
+    time: auto, relative, ros, utc or local; mode: copy or exact, with `coding` (codec, crf, preset, encoder).
+    A row that cannot be cut is a `failed` row of the ledger. Raises InputError if the table cannot be read, or every
+    stream of the recording failed.
+    """
+    seen = [Camera(n, v, FrameTable.read(f)) for n, v, f in zip(cameras, videos, frames, strict=True)]
+    heard = [Microphone(n, s, Clock.read(c)) for n, s, c in zip(microphones, sounds, clocks, strict=True)]
+    seen = [camera for camera in seen if len(camera.frames)]
+    heard = [microphone for microphone in heard if microphone.clock.samples]
+    if not seen and not heard:
+        raise InputError(ledger.UPSTREAM, f"{recording}: its import failed, see the ledger of that step")
+    timeline = Timeline.of(manifests.read(manifest))
+    wanted = [row for row in read_table(table) if row.recording in ("", recording)]
+    encoding = usable(Coding(**coding)) if mode == "exact" else None
+    out_folder.mkdir()
+    rows: list[ledger.Row] = []
+    names: set[str] = set()
+    for number, row in enumerate(wanted):
+        name = row.name or f"clip_{row.number:04d}"
+        try:
+            if not is_recording_name(name):
+                raise ValueError(f"{name!r} cannot name a folder; use letters, digits and ._+=@-")
+            if name.casefold() in names:
+                raise ValueError(f"there is another clip `{name}`")
+            start_ns, stop_ns = bounds(row, time, ZoneInfo(zone), timeline)
+            message = cut(out_folder / name, seen, heard, start_ns, stop_ns, encoding)
+        except ValueError as error:
+            text = f"{table.name}, row {row.number}: {error}"
+            rows.append(ledger.Row(STEP, recording, f"{product}/row {row.number}", "failed", "bad_clip", message=text))
+            continue
+        names.add(name.casefold())
+        rows.append(
+            ledger.Row(
+                STEP, recording, f"{product}/{name}", "written", message=message, start_ns=start_ns, stop_ns=stop_ns
+            )
+        )
+        progress(number, len(wanted), "clips")
+    ledger.write(out_ledger, rows)
+
+
+def bounds(row: ClipRow, kind: str, zone: ZoneInfo, timeline: Timeline) -> tuple[int, int]:
+    """Start and end of a clip, ns. Raises ValueError."""
+    start_ns, stop_ns = (instant_of(text, kind, zone, timeline) for text in (row.start, row.end))
+    if stop_ns <= start_ns:
+        raise ValueError(f"the end {row.end} is not after the start {row.start}")
+    if stop_ns <= timeline.start_ns or start_ns >= timeline.stop_ns:
+        length_s, begins_s = (timeline.stop_ns - timeline.start_ns) / NS, (start_ns - timeline.start_ns) / NS
+        raise ValueError(f"it lies outside of the recording: it would begin at {begins_s:.3f} s of {length_s:.3f} s")
+    return start_ns, stop_ns
+
+
+def cut(
+    folder: Path,
+    cameras: list[Camera],
+    microphones: list[Microphone],
+    start_ns: int,
+    stop_ns: int,
+    encoding: Coding | None,
+) -> str:
+    """Cut one clip into `folder`. Returns what it lacks. Raises ValueError if there is nothing in it."""
+    parts = []
+    for camera in cameras:
+        first, stop = np.searchsorted(camera.frames.time_ns, [start_ns, stop_ns]).tolist()
+        parts.append((camera, first, stop))
+    cut_clocks = [(microphone, *cut_clock(microphone.clock, start_ns, stop_ns)) for microphone in microphones]
+    if not any(first < stop for _, first, stop in parts) and not any(ranges for _, _, ranges in cut_clocks):
+        raise ValueError("no camera has a frame in it, and no microphone a sample")
+    folder.mkdir()
+    notes = []
+    for camera, first, stop in parts:
+        if first == stop:
+            notes.append(f"{camera.name} has no frame in it")
+            continue
+        video = folder / f"{camera.name}.mp4"
+        if encoding is None:
+            copy_packets(camera.video, camera.frames, first, stop, video)
+        elif lost := encode_frames(camera.video, camera.frames, first, stop, video, encoding):
+            notes.append(f"{camera.name}: {lost} frames do not decode")
+        cut_table(camera.frames, first, stop).write(folder / f"{camera.name}.frames.parquet")
+    for microphone, clock, ranges in cut_clocks:
+        if not ranges:
+            notes.append(f"{microphone.name} has no sample in it")
+            continue
+        cut_sound(microphone.sound, clock, ranges, folder / f"{microphone.name}.wav")
+        clock.write(folder / f"{microphone.name}.clock.json")
+    return "; ".join(notes)
+
+
+if __name__ == "__main__":
+    run(cut_clips)
