@@ -1,12 +1,15 @@
 """The truth about exports: each file is decoded by the ffmpeg program, and what it shows and plays is measured."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
+from rushes.synthetic.bars import read_number
 from rushes.synthetic.measured import Results, Row, columns
-from rushes.synthetic.player import Seen, hear_sides, nearest_offset_ns, watch_cells
+from rushes.synthetic.player import Seen, hear_all, hear_sides, nearest_offset_ns, watch, watch_cells
 from rushes.synthetic.sounds import find_beeps
 
 RECORDING = "aviary"
@@ -15,6 +18,13 @@ CELL = (320, 180)
 NARROW = (240, 180)
 GRIDS = {"full": ("cam0", "cam1", "cam2"), "mosaic.top": ("cam0", "cam1")}
 NS = 10**9
+# The ranges of config/demo_clips.csv on the recording's clock; the first counts from its start, which is the sound's.
+SOUND_START_NS = 1_700_000_000_113_000_000
+CLIPS = {
+    "relative": (SOUND_START_NS + 2_500_000_000, SOUND_START_NS + 4_000_000_000),
+    "by_the_clock": (1_700_000_006_100_000_000, 1_700_000_006_900_000_000),
+    "in_utc": (1_700_000_008_000_000_000, 1_700_000_008_400_000_000),
+}
 
 
 def check_exports(found: Results, truth: dict[str, Any]) -> list[Row]:
@@ -33,6 +43,46 @@ def check_exports(found: Results, truth: dict[str, Any]) -> list[Row]:
             rows.append(check_sound(f"exports.{RECORDING}.{product}", folder / f"{product}.mp4", seen[cameras[0]]))
     merged = _watch(folder / "merge.mp4", GRIDS["full"])
     rows.append(check_sound(f"exports.{RECORDING}.merge", folder / "merge.mp4", merged["cam0"]))
+    rows += check_stills(folder / "frame", known["cameras"])
+    rows += check_clips(folder / "clips", known["cameras"])
+    return rows + check_packed(folder / "audio", found.folder("media", RECORDING) / "array.wav")
+
+
+def check_stills(folder: Path, cameras: dict[str, Any]) -> list[Row]:
+    """Single pictures: the numbers that they show, and how far from their instants they were taken."""
+    rows = []
+    for camera, facts in cameras.items():
+        table = columns(folder / camera / "frames.parquet")
+        wanted = np.array(facts["numbers"])[table["source_frame"]]
+        shown = [read_number(np.asarray(cv2.imread(str(folder / camera / name)))) for name in table["file"]]
+        name = f"exports.{RECORDING}.frame.{camera}"
+        late = np.abs(table["time_ns"] - table["instant_ns"]).max() * float(Fraction(facts["fps"])) / NS
+        rows.append(Row(f"{name}.frames_wrong", int((np.array(shown) != wanted).sum()), "frames", 0))
+        rows.append(Row(f"{name}.from_instant", float(late), "periods", 0.51))
+    return rows
+
+
+def check_clips(folder: Path, cameras: dict[str, Any]) -> list[Row]:
+    """Clips, as a player shows them: exactly the frames whose stamps lie in the range."""
+    rows = []
+    for clip, (start_ns, stop_ns) in CLIPS.items():
+        wrong = 0
+        for camera, facts in cameras.items():
+            inside = [start_ns <= stamp < stop_ns for stamp in facts["stamps_ns"]]
+            wanted = np.array(facts["numbers"])[inside]
+            seen = watch(folder / clip / f"{camera}.mp4", facts["width"], facts["height"])
+            wrong += len(seen.numbers) != len(wanted) or int((seen.numbers != wanted).sum())
+        rows.append(Row(f"exports.{RECORDING}.clips.{clip}.frames_wrong", wrong, "frames", 0))
+    return rows
+
+
+def check_packed(folder: Path, sound: Path) -> list[Row]:
+    """Compressed sound, as ffmpeg decodes it, against the WAV."""
+    rows = []
+    for coding, name in (("flac", "array.flac"), ("wavpack", "array.wv")):
+        packed, whole = hear_all(folder / f"array.{coding}" / name), hear_all(sound)
+        wrong = int((packed != whole).sum()) if packed.shape == whole.shape else max(len(whole), 1)
+        rows.append(Row(f"exports.{RECORDING}.audio.{coding}.samples_wrong", wrong, "samples", 0))
     return rows
 
 

@@ -78,6 +78,13 @@ def hear_sides(sound: Path) -> tuple[np.ndarray, int]:
     return np.frombuffer(decoded, "<f4").reshape(-1, 2).T, _rate_hz(sound)
 
 
+def hear_all(sound: Path) -> np.ndarray:
+    """Every sample of every channel, interleaved, int32 (N,), full scale at the top bit."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", f"file:{sound}", "-map", "0:a:0"]
+    command += ["-c:a", "pcm_s32le", "-f", "s32le", "-"]
+    return np.frombuffer(subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).stdout, "<i4")
+
+
 def _rate_hz(sound: Path) -> int:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", f"file:{sound}"]
     about = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True).stderr

@@ -74,7 +74,9 @@ def copy_packets(video: Path, source: FrameTable, first: int, stop: int, target:
             later.clear()
         writer.close()
     if beyond:
-        set_edit_length(target, end_us - zero_us + (source.period_ns + 500) // 1000)
+        # Stamps scatter: the next frame may begin less than a period after the last one.
+        later_us = source.pts_us[stop : stop + 1].tolist()
+        set_edit_length(target, min([end_us + (source.period_ns + 500) // 1000, *later_us]) - zero_us)
 
 
 def set_edit_length(path: Path, length_us: int) -> None:

@@ -1,10 +1,11 @@
-"""One picture of a camera every so many seconds, from the recording's beginning; all cameras at the same instants.
+"""One picture of a camera every so many seconds, from the first picture on; all cameras at the same instants.
 
 Only the pictures from the keyframe before each are decoded.
 """
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -46,8 +47,7 @@ def extract_stills(
     table = FrameTable.read(frames)
     if not len(table):
         raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
-    timeline = Timeline.of(manifests.read(manifest))
-    instants = regular(timeline, every_s)
+    instants = regular(of_pictures(manifests.read(manifest)), every_s)
     shown = nearest(table.time_ns, instants, table.period_ns)
     out_folder.mkdir()
     rows, lost = [], []
@@ -74,6 +74,12 @@ def extract_stills(
     ]
     written = [ledger.Row(step, recording, product, "written", start_ns=row[1]) for row in rows]
     ledger.write(out_ledger, [*written, *filtered])
+
+
+def of_pictures(facts: dict[str, Any]) -> Timeline:
+    """From the first picture of any camera to the end of the last."""
+    pictures = [entry for entry in facts["streams"].values() if entry["kind"] == "video" and "start_ns" in entry]
+    return Timeline(min(entry["start_ns"] for entry in pictures), max(entry["stop_ns"] for entry in pictures))
 
 
 def regular(timeline: Timeline, every_s: float) -> np.ndarray:
