@@ -7,15 +7,16 @@ from typing import Any
 Outcomes = Counter[tuple[str, str, str]]
 
 WINDOW, HOP = 64, 32
-# Exports of the demo by recording: of the stills, one every 4 s, two cameras have not begun at the first.
+# Exports of the demo by recording. Of the stills, one every 4 s, six each: at the first cam1 and cam2 have not begun, at
+# the last cam0 has ended.
 EXPORTS = {
     "aviary": {
         ("render_mosaic", "written", ""): 2,
         ("merge_video_audio", "written", ""): 1,
         ("extract_raw_audio", "written", ""): 1,
         ("compress_audio", "written", ""): 2,
-        ("extract_stills", "written", ""): 3 * 5 - 2,
-        ("extract_stills", "filtered", "no_frame"): 2,
+        ("extract_stills", "written", ""): 3 * 6 - 3,
+        ("extract_stills", "filtered", "no_frame"): 3,
         ("cut_clips", "written", ""): 3,
         ("link_aviary_names", "written", ""): 1,
     }

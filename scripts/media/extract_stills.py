@@ -42,7 +42,7 @@ def extract_stills(
 ) -> None:
     """Write the frame nearest to each instant, if there is one within half a period, and a table of them.
 
-    An instant without a frame is a `filtered` row of the ledger. Raises InputError if the import of the camera failed.
+    Each instant is a row of the ledger, `filtered` if it has none. Raises InputError if the camera's import failed.
     """
     table = FrameTable.read(frames)
     if not len(table):
@@ -65,14 +65,14 @@ def extract_stills(
             progress(len(rows), len(instants), "pictures")
     columns = [pa.array([row[k] for row in rows], field.type) for k, field in enumerate(SCHEMA)]
     write_table(out_folder / "frames.parquet", pa.Table.from_arrays(columns, schema=SCHEMA))
-    step = "extract_stills"
-    filtered = [
-        ledger.Row(
-            step, recording, product, "filtered", "no_frame", start_ns=instant_ns, message=f"{camera} has no frame here"
-        )
-        for instant_ns in lost
+    written = [
+        ledger.Row("extract_stills", recording, f"{product}/{row[1]}", "written", start_ns=row[1]) for row in rows
     ]
-    written = [ledger.Row(step, recording, product, "written", start_ns=row[1]) for row in rows]
+    message = f"{camera} has no frame here"
+    filtered = [
+        ledger.Row("extract_stills", recording, f"{product}/{at}", "filtered", "no_frame", message=message, start_ns=at)
+        for at in lost
+    ]
     ledger.write(out_ledger, [*written, *filtered])
 
 

@@ -57,6 +57,7 @@ def test_the_nearest_frame_to_every_instant_is_written(tmp_path, b_frames):
         assert number_in(tmp_path / "left.stills" / row["file"]) == row["source_frame"]
         assert abs(row["time_ns"] - row["instant_ns"]) <= 20_000_000
     assert [row.outcome for row in rows] == ["written"] * 7
+    assert len({row.item for row in rows}) == 7
 
 
 def test_only_what_is_needed_is_decoded(tmp_path, monkeypatch):
