@@ -7,8 +7,8 @@ from typing import Any
 Outcomes = Counter[tuple[str, str, str]]
 
 WINDOW, HOP = 64, 32
-# Exports of the demo by recording. Of the stills, one every 4 s, six each: at the first cam1 and cam2 have not begun, at
-# the last cam0 has ended.
+# Exports of the demo by recording. Of the stills, one every 4 s, six each: at the first one cam1 and cam2 have not
+# begun, at the last one cam0 has ended.
 EXPORTS = {
     "aviary": {
         ("render_mosaic", "written", ""): 2,
