@@ -14,6 +14,7 @@ from scripts.common.names import is_stream_name, nearest
 from scripts.common.recordings import Recording
 from scripts.common.rigs import Rig
 from scripts.common.room import Room
+from scripts.common.spectrogram_checks import check_latency, check_spectrogram
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
@@ -70,6 +71,10 @@ class Exports(Room):
         for product in list(listed):
             settings = self.settings(recording.rig, product)
             made += ["full"] if product == "merge" and settings["picture"] == "full" else []
+            if product == "spectrogram":
+                made += [f"spectrogram.{group}" for group in self.settings(recording.rig, "mosaic")["groups"]]
+                made += ["location"] if settings.get("location") else []
+                continue
             made += _jobs(product, settings, recording)
         if self.plan.rigs[recording.rig].entry["naming"] == AVIARY:
             raw = [f"audio/{microphone}.raw" for microphone in recording.microphones if "audio" in listed]
@@ -112,14 +117,7 @@ def _product(rig: Rig, product: str, entry: Any, shared: Settings) -> Settings:
         _check_layout(rig, settings["layout"], f"{place}.layout")
     if "left" in settings:
         _check_sound(rig, settings, place)
-    check = {
-        "full": _need_cameras,
-        "merge": _check_merge,
-        "mosaic": _check_mosaic,
-        "frame": _need_cameras,
-        "allframes": _check_all_frames,
-        "clips": _check_clips,
-    }.get(product)
+    check = CHECKS.get(product)
     if check:
         check(rig, settings, place)
     return settings
@@ -218,3 +216,15 @@ def sides_of(settings: Settings, microphones: list[str]) -> list[list[str]]:
     """The parts of each side; without any, the mean of all microphones."""
     left = settings["left"] or microphones
     return [left, settings["right"]] if settings["right"] else [left]
+
+
+CHECKS = {
+    "full": _need_cameras,
+    "merge": _check_merge,
+    "mosaic": _check_mosaic,
+    "frame": _need_cameras,
+    "allframes": _check_all_frames,
+    "clips": _check_clips,
+    "spectrogram": check_spectrogram,
+    "latency": check_latency,
+}

@@ -5,10 +5,13 @@ The sound is placed by its clock: sample 0 stands at the instant of the first pi
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import av
 
 from scripts.common import ledger
 from scripts.common.camera_pictures import CameraPictures
@@ -50,41 +53,69 @@ def render_mosaic(
     sound: sides (lists of parts), codec, kbps, rate_hz; no sides, no sound.
     Raises InputError if no camera could be imported, or a channel is not there.
     """
-    tables = {name: FrameTable.read(path) for name, path in zip(cameras, frames, strict=True)}
-    files = dict(zip(cameras, videos, strict=True))
+    known = {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)}
+    instants, damaged = render_grid(
+        dict(zip(cameras, videos, strict=True)),
+        dict(zip(cameras, frames, strict=True)),
+        known,
+        out_video,
+        where=f"{recording}, {product}",
+        scene=scene,
+        sound=sound,
+    )
+    instants.write(out_instants)
+    ledger.write(out_ledger, [written("render_mosaic", recording, product, instants, damaged)])
+
+
+class Decoration(Protocol):
+    """Adds to a picture what is not a camera's; `size` is that of the pictures it answers with."""
+
+    size: tuple[int, int]
+
+    def __call__(self, picture: av.VideoFrame, instant: int) -> av.VideoFrame:
+        """The picture to be shown at an instant; `picture` may be written to."""
+
+
+def render_grid(
+    videos: dict[str, Path],
+    frames: dict[str, Path],
+    sounds: dict[str, tuple[Path, Clock]],
+    out_video: Path,
+    *,
+    where: str,
+    scene: dict[str, Any],
+    sound: dict[str, Any],
+    decorate: Callable[[Layout, Synchronised], Decoration] | None = None,
+) -> tuple[Synchronised, dict[str, int]]:
+    """Encode a grid, decorated or not: its instants, and the frames of each camera that do not decode."""
+    tables = {name: FrameTable.read(path) for name, path in frames.items()}
     if not any(map(len, tables.values())):
-        raise InputError(ledger.UPSTREAM, f"{recording}: the import of every camera of {product} failed")
+        raise InputError(ledger.UPSTREAM, f"{where}: the import of every camera failed")
     instants = synchronise(tables, None if scene["fps"] == "own" else Fraction(scene["fps"]))
     with ExitStack() as stack:
         pictures = {
-            name: stack.enter_context(CameraPictures(files[name], table))
+            name: stack.enter_context(CameraPictures(videos[name], table))
             for name, table in tables.items()
             if len(table)
         }
         layout = layout_of(scene, {name: pictures[name].reader for name in pictures})
-        heard = mix_of(
-            sound,
-            {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)},
-            start_ns=int(instants.time_ns[0]),
-            stop_ns=instants.stop_ns,
-            where=f"{recording}, {product}",
-        )
+        start_ns = int(instants.time_ns[0])
+        heard = mix_of(sound, sounds, start_ns=start_ns, stop_ns=instants.stop_ns, where=where)
         mosaic = Mosaic(layout, pictures, instants, scene["missing"])
+        decoration = decorate(layout, instants) if decorate else None
         writer = ProductWriter(
             out_video,
-            (layout.width, layout.height),
+            decoration.size if decoration else (layout.width, layout.height),
             usable(Coding(scene["codec"], scene["crf"], scene["preset"], scene["encoder"])),
             rate=rate_of(instants),
             sound=stack.enter_context(heard) if heard else None,
             sound_coding=SoundCoding(sound["codec"], sound["kbps"]) if heard else None,
         )
         with writer:
-            for picture, pts_us in zip(mosaic, instants.pts_us.tolist(), strict=True):
-                writer.write(picture, pts_us)
+            for instant, (picture, pts_us) in enumerate(zip(mosaic, instants.pts_us.tolist(), strict=True)):
+                writer.write(decoration(picture, instant) if decoration else picture, pts_us)
                 progress(pts_us // 1_000_000, int(instants.pts_us[-1]) // 1_000_000, "seconds")
-        damaged = {name: found.undecoded for name, found in pictures.items() if found.undecoded}
-    instants.write(out_instants)
-    ledger.write(out_ledger, [written(recording, product, instants, damaged)])
+        return instants, {name: found.undecoded for name, found in pictures.items() if found.undecoded}
 
 
 def layout_of(scene: dict[str, Any], readers: dict[str, VideoReader]) -> Layout:
@@ -102,7 +133,7 @@ def rate_of(instants: Synchronised) -> Fraction:
     return Fraction(NS, instants.period_ns).limit_denominator(1001) if instants.period_ns else Fraction(25)
 
 
-def written(recording: str, product: str, instants: Synchronised, damaged: dict[str, int]) -> ledger.Row:
+def written(step: str, recording: str, product: str, instants: Synchronised, damaged: dict[str, int]) -> ledger.Row:
     """The ledger's row of a grid, which says what its cells lack."""
     lacking = {name: int((instants.of(name) < 0).sum()) for name in instants.cameras if (instants.of(name) < 0).any()}
     notes = [f"{name} has no frame at {count} of {len(instants)} instants" for name, count in lacking.items()]
@@ -110,7 +141,7 @@ def written(recording: str, product: str, instants: Synchronised, damaged: dict[
     if notes:
         log.info("%s, %s: %s", recording, product, "; ".join(notes))
     return ledger.Row(
-        "render_mosaic",
+        step,
         recording,
         product,
         "written",

@@ -1,0 +1,54 @@
+"""What the settings of the exports `spectrogram` and `latency` must be."""
+
+import os
+from typing import Any
+
+from scripts.common.errors import ConfigError
+from scripts.common.names import nearest
+from scripts.common.rigs import Rig
+
+Settings = dict[str, Any]
+
+
+def check_spectrogram(rig: Rig, settings: Settings, place: str) -> None:
+    """Raise ConfigError for a spectrogram that cannot be made."""
+    if not rig.cameras or not rig.microphones:
+        raise ConfigError(f"{place}: the rig needs a camera and a microphone")
+    for part in settings["listen"]:
+        _check_microphone(rig, part.partition(":")[0], f"{place}.listen")
+    for key in ("band_hz", "range_db"):
+        _check_rising(settings[key], f"{place}.{key}")
+    location = settings.get("location")
+    if not location:
+        return
+    where = f"{place}.location"
+    location.setdefault("microphone", next(iter(rig.microphone_settings)))
+    _check_microphone(rig, location["microphone"], f"{where}.microphone")
+    _check_rising(location["band_hz"], f"{where}.band_hz")
+    if location["volume_m"] and not all(a < b for a, b in zip(*location["volume_m"], strict=True)):
+        raise ConfigError(f"{where}.volume_m: the first corner must be the lower one in x, y and z")
+    calibration = rig.entry.get("calibration")
+    if calibration and not os.path.isfile(calibration):
+        raise ConfigError(f"rigs.{rig.name}.calibration: there is no file {calibration!r}")
+
+
+def check_latency(rig: Rig, settings: Settings, place: str) -> None:
+    """Raise ConfigError for a latency that cannot be measured; the first camera and microphone are the default."""
+    if not rig.cameras or not rig.microphones:
+        raise ConfigError(f"{place}: the rig needs a camera and a microphone")
+    settings.setdefault("camera", next(iter(rig.camera_settings)))
+    settings.setdefault("microphone", next(iter(rig.microphone_settings)))
+    if settings["camera"] not in rig.camera_settings:
+        hint = nearest(settings["camera"], rig.camera_settings)
+        raise ConfigError(f"{place}.camera: the rig has no camera `{settings['camera']}`{hint}")
+    _check_microphone(rig, settings["microphone"], f"{place}.microphone")
+
+
+def _check_microphone(rig: Rig, name: str, place: str) -> None:
+    if name not in rig.microphone_settings:
+        raise ConfigError(f"{place}: the rig has no microphone `{name}`{nearest(name, rig.microphone_settings)}")
+
+
+def _check_rising(pair: list[float], place: str) -> None:
+    if pair[0] >= pair[1]:
+        raise ConfigError(f"{place}: {pair[0]:g} is not below {pair[1]:g}")
