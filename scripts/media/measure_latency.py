@@ -61,12 +61,12 @@ def bounds_ms(
 def common_interval(bounds: np.ndarray) -> Latency:
     """The interval that most bounds, float64 (K, 2), share; K must not be 0."""
     edges = np.unique(bounds)
-    if len(edges) == 1:
-        return Latency(float(edges[0]), 0.0, len(bounds))
-    middles = (edges[1:] + edges[:-1]) / 2
-    shared = ((bounds[:, :1] <= middles) & (middles <= bounds[:, 1:])).sum(axis=0)
+    # Between two edges the number of bounds does not change; at an edge two of them may touch.
+    points = np.sort(np.concatenate([edges, (edges[1:] + edges[:-1]) / 2]))
+    shared = ((bounds[:, :1] <= points) & (points <= bounds[:, 1:])).sum(axis=0)
     best = np.flatnonzero(shared == shared.max())
-    low, high = edges[best[0]], edges[best[0] + 1]
+    apart = np.flatnonzero(np.diff(best) > 1)
+    low, high = points[best[0]], points[best[apart[0] if len(apart) else -1]]
     return Latency(float((low + high) / 2), float((high - low) / 2), int(shared.max()))
 
 

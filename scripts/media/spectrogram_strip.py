@@ -88,8 +88,8 @@ class SpectrogramStrip:
         first = round(instant_s * self._per_second)
         missing = first + self.width - self._first - self._kept.shape[1]
         if missing > 0:
-            self._kept = np.concatenate([self._kept[:, max(0, first - self._first) :], *self._take(missing)], axis=1)
-            self._first = max(first, self._first)
+            whole = np.concatenate([self._kept, *self._take(missing)], axis=1)
+            self._kept, self._first = whole[:, first - self._first :], first
         at = first - self._first
         return self._kept[:, at : at + self.width]
 
