@@ -19,6 +19,8 @@ EXPORTS = {
         ("extract_stills", "filtered", "no_frame"): 3,
         ("cut_clips", "written", ""): 3,
         ("link_aviary_names", "written", ""): 1,
+        ("render_spectrogram", "written", ""): 1,
+        ("measure_latency", "written", ""): 1,
     }
 }
 # Frames without picture at the start that a window may have.

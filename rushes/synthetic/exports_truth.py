@@ -1,5 +1,6 @@
 """The truth about exports: each file is decoded by the ffmpeg program, and what it shows and plays is measured."""
 
+import csv
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ RECORDING = "aviary"
 CELL = (320, 180)
 NARROW = (240, 180)
 GRIDS = {"full": ("cam0", "cam1", "cam2"), "mosaic.top": ("cam0", "cam1")}
+# Height of the strip below the spectrogram's cells.
+STRIP = 120
 NS = 10**9
 # The ranges of config/demo_clips.csv on the recording's clock; the first counts from its start, which is the sound's.
 SOUND_START_NS = 1_700_000_000_113_000_000
@@ -43,9 +46,35 @@ def check_exports(found: Results, truth: dict[str, Any]) -> list[Row]:
             rows.append(check_sound(f"exports.{RECORDING}.{product}", folder / f"{product}.mp4", seen[cameras[0]]))
     merged = _watch(folder / "merge.mp4", GRIDS["full"])
     rows.append(check_sound(f"exports.{RECORDING}.merge", folder / "merge.mp4", merged["cam0"]))
+    rows += check_spectrogram(folder)
+    rows.append(check_latency(folder / "latency.tsv"))
     rows += check_stills(folder / "frame", known["cameras"])
     rows += check_clips(folder / "clips", known["cameras"])
     return rows + check_packed(folder / "audio", found.folder("media", RECORDING) / "array.wav")
+
+
+def check_spectrogram(folder: Path) -> list[Row]:
+    """The mosaic with its sound's strip: the same pictures and sound as the mosaic, and a beep at the playhead."""
+    name = f"exports.{RECORDING}.spectrogram.top"
+    cameras = GRIDS["mosaic.top"]
+    seen = _watch(folder / "spectrogram.top.mp4", cameras, STRIP)
+    mosaic = _watch(folder / "mosaic.top.mp4", cameras)
+    wrong = len(seen["cam0"].numbers) != len(mosaic["cam0"].numbers) or max(
+        int((seen[camera].numbers != mosaic[camera].numbers).sum()) for camera in cameras
+    )
+    return [
+        Row(f"{name}.frames_wrong", int(wrong), "frames", 0),
+        check_sound(name, folder / "spectrogram.top.mp4", seen["cam0"]),
+    ]
+
+
+def check_latency(table: Path) -> Row:
+    """The latency of the array, which has none: how far 0 lies outside of what most events say."""
+    with table.open(newline="") as file:
+        events = [(float(row["least_ms"]), float(row["most_ms"])) for row in csv.DictReader(file, delimiter="\t")]
+    outside = [max(least, -most, 0.0) for least, most in events]
+    # The beep of an event on the border of a frame may lie on either side, but for the accuracy of the sound.
+    return Row(f"exports.{RECORDING}.latency.outside", max(outside, default=np.inf), "ms", 1.0)
 
 
 def check_stills(folder: Path, cameras: dict[str, Any]) -> list[Row]:
@@ -120,9 +149,9 @@ def check_sound(name: str, video: Path, seen: Seen) -> Row:
     return Row(f"{name}.flash_to_beep", float(max(worst) / 1e6), "ms", 1.0)
 
 
-def _watch(video: Path, cameras: tuple[str, ...]) -> dict[str, Seen]:
+def _watch(video: Path, cameras: tuple[str, ...], below: int = 0) -> dict[str, Seen]:
     boxes = {}
     for index, camera in enumerate(cameras):
         width, height = CELL if camera == "cam0" else NARROW
         boxes[camera] = (index * CELL[0] + (CELL[0] - width) // 2, 0, width, height)
-    return watch_cells(video, len(cameras) * CELL[0], CELL[1], boxes)
+    return watch_cells(video, len(cameras) * CELL[0], CELL[1] + below, boxes)

@@ -25,6 +25,8 @@ from scripts.media.sound_onsets import onset_samples
 # A sound further from its picture than this belongs to something else.
 FARTHEST_NS = NS // 2
 MS = 1_000_000
+# How well the beginning of a sound is found.
+ACCURACY_MS = 0.5
 COLUMNS = ["event", "frame", "picture_ns", "sound_ns", "least_ms", "most_ms"]
 
 
@@ -70,6 +72,13 @@ def common_interval(bounds: np.ndarray) -> Latency:
     return Latency(float((low + high) / 2), float((high - low) / 2), int(shared.max()))
 
 
+def advice(found: Latency, corrected_ms: float, microphone: str) -> str:
+    """What to do about a latency, of which the clock has taken off `corrected_ms` already."""
+    if abs(found.value_ms) <= found.half_width_ms + ACCURACY_MS:
+        return "that may be none at all: keep latency_ms as it is, or record more events at odd times"
+    return f"set latency_ms: {corrected_ms + found.value_ms:.3f} of {microphone}"
+
+
 def measure_latency(
     video: Path,
     frames: Path,
@@ -112,11 +121,9 @@ def measure_latency(
         for event, (least, most), sound_ns in zip(events.tolist(), bounds.tolist(), sounds.tolist(), strict=True):
             frame = int(seen[event])
             writer.writerow([event, frame, int(table.time_ns[frame]), sound_ns, f"{least:.4f}", f"{most:.4f}"])
-    # What the clock was already corrected by is part of the whole.
-    whole = times.latency_ms + found.value_ms
     message = (
         f"{microphone} against {camera}: {found.value_ms:.3f} ms ± {found.half_width_ms:.3f} by {found.agreeing} of "
-        f"{len(events)} events; set latency_ms: {whole:.3f} of {microphone}"
+        f"{len(events)} events; {advice(found, times.latency_ms, microphone)}"
     )
     row = ledger.Row("measure_latency", recording, product, "written", value=found.value_ms, message=message)
     ledger.write(out_ledger, [row])

@@ -155,6 +155,20 @@ def test_old_names_need_what_they_name_and_the_raw_sound(archive):
     }
 
 
+def test_a_sound_is_located_before_it_is_drawn(archive):
+    (archive.root / "cameras.toml").touch()
+    archive.rigs["aviary"]["calibration"] = "cameras.toml"
+    positions = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    plain = archive.dry_run("media")
+    shown = exporting(archive, {"spectrogram": {"location": {"positions_m": positions}}, "latency": {}})
+    assert {name: count for name, count in shown.jobs.items() if name not in plain.jobs} == {
+        "locate_sound": 2,
+        "render_spectrogram": 2,
+        "measure_latency": 2,
+    }
+    assert "results/exports/aviary/c/location.parquet, cameras.toml" in shown.text
+
+
 def test_exports_work_on_files_as_on_bags(archive):
     archive.rigs["booth"]["exports"] = ["full", "merge"]
     assert archive.dry_run("media").jobs["merge_video_audio"] == 3

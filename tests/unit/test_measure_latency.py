@@ -58,9 +58,16 @@ def test_the_latency_of_flashes_and_beeps_is_found_far_within_a_frame(tmp_path, 
 
 
 def test_the_line_for_the_config_holds_what_was_corrected_before(tmp_path):
-    take(tmp_path, 3.0, corrected_ms=20.0)
+    take(tmp_path, 30.0, corrected_ms=20.0)
     row, _ = measure(tmp_path)
     assert f"set latency_ms: {20 + row.value:.3f} of voice" in row.message
+
+
+def test_a_latency_that_may_be_none_is_no_reason_to_change_the_config(tmp_path):
+    take(tmp_path, 0.0)
+    row, _ = measure(tmp_path)
+    assert "keep latency_ms as it is" in row.message
+    assert "set latency_ms" not in row.message
 
 
 def test_claps_are_given_as_frames(tmp_path):

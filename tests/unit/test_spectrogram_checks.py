@@ -1,0 +1,82 @@
+"""What a rig may say of its spectrogram and its latency, and what a mistake is answered."""
+
+import pytest
+
+from scripts.common.errors import ConfigError
+from scripts.common.plan import load
+from tests.unit.examples import House
+
+POSITIONS = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """One bag of two cameras and an array."""
+    monkeypatch.chdir(tmp_path)
+    house = House(tmp_path)
+    house.files_of_sources("d.bag", "cameras.toml")
+    house.sheet(["recording", "rig", "source"], [["d", "aviary", "d.bag"]])
+    return house
+
+
+def planned(house, exports, **rig):
+    house.rigs["aviary"] = {**house.rigs["aviary"], "exports": exports, **rig}
+    return load(house.config())
+
+
+def test_a_spectrogram_is_made_of_each_group_of_the_mosaic(house):
+    groups = {"top": {"cameras": ["left"]}, "bottom": {"cameras": ["right"]}}
+    names = planned(house, {"mosaic": {"groups": groups}, "spectrogram": {}}).rooms["exports"].ledgers()
+    assert [name.rsplit("/", 1)[1].removesuffix(".ledger.parquet") for name in names] == [
+        "mosaic.top", "mosaic.bottom", "spectrogram.top", "spectrogram.bottom",
+    ]  # fmt: skip
+
+
+def test_a_spectrogram_needs_no_mosaic_and_locates_where_positions_are_given(house):
+    wanted = {"spectrogram": {"location": {"positions_m": POSITIONS}}, "latency": {}}
+    plan = planned(house, wanted, calibration="cameras.toml")
+    names = [name.rsplit("/", 1)[1].removesuffix(".ledger.parquet") for name in plan.rooms["exports"].ledgers()]
+    assert names == ["spectrogram.all", "location", "latency"]
+    assert plan.rooms["exports"].settings("aviary", "spectrogram")["location"]["microphone"] == "array"
+    assert plan.rooms["exports"].settings("aviary", "latency")["camera"] == "left"
+
+
+@pytest.mark.parametrize(
+    ("exports", "message"),
+    [
+        ({"spectrogram": {"colours": "viridi"}}, ".spectrogram.colours: `viridi` is not one of viridis, magma"),
+        ({"spectrogram": {"band_hz": [9, 3]}}, ".spectrogram.band_hz: 9 is not below 3"),
+        (
+            {"spectrogram": {"listen": ["aray:0"]}},
+            ".spectrogram.listen: the rig has no microphone `aray`; did you mean",
+        ),
+        ({"spectrogram": {"location": {}}}, ".spectrogram.location: the key `positions_m` is missing"),
+        (
+            {"spectrogram": {"location": {"positions_m": POSITIONS, "microphone": "x"}}},
+            ".spectrogram.location.microphone: the rig has no microphone `x`; known: array",
+        ),
+        (
+            {"spectrogram": {"location": {"positions_m": POSITIONS, "volume_m": [[0, 0, 0], [1, 0, 1]]}}},
+            ".spectrogram.location.volume_m: the first corner must be the lower one",
+        ),
+        ({"latency": {"camera": "lft"}}, ".latency.camera: the rig has no camera `lft`; did you mean `left`?"),
+        ({"latency": {"microphone": "voice"}}, ".latency.microphone: the rig has no microphone `voice`"),
+        ({"latency": {"events": "clap"}}, ".latency.events"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(house, exports, message):
+    with pytest.raises(ConfigError) as error:
+        planned(house, exports)
+    assert f"rigs.aviary.exports{message}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_calibration_that_is_not_there_is_named(house):
+    with pytest.raises(ConfigError, match=r"rigs.aviary.calibration: there is no file 'gone.toml'"):
+        planned(house, {"spectrogram": {"location": {"positions_m": POSITIONS}}}, calibration="gone.toml")
+
+
+def test_a_rig_without_sound_has_no_spectrogram(house):
+    for name in ("spectrogram", "latency"):
+        with pytest.raises(ConfigError, match="the rig needs a camera and a microphone"):
+            planned(house, [name], microphones={})
