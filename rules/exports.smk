@@ -38,7 +38,7 @@ rule render_full:
         "../envs/media.yaml"
     threads: 2
     resources:
-        mem_mb=work.memory(base_mb=4000),
+        mem_mb=of_exports.grid_memory,
         runtime=work.runtime(seconds_per_mb=4),
         gpu=of_exports.gpus,
     params:
@@ -72,7 +72,7 @@ rule render_mosaic:
         "../envs/media.yaml"
     threads: 2
     resources:
-        mem_mb=work.memory(base_mb=4000),
+        mem_mb=of_exports.grid_memory,
         runtime=work.runtime(seconds_per_mb=4),
         gpu=of_exports.gpus,
     params:

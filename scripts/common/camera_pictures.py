@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import VideoReader, instant_of
+from scripts.common.video import VideoReader, instant_of, turn_of
 
 # The ticks of an original time base do not fall on microseconds.
 TIME_TOLERANCE_US = 2
@@ -49,9 +49,14 @@ class CameraPictures:
         self._reader.__exit__(kind, error, trace)
 
     @property
-    def reader(self) -> VideoReader:
-        """What the pictures come from."""
-        return self._reader
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the first picture, upright; None if nothing decodes. To be asked before `at`."""
+        if self._next is None:
+            self._next = self._read()
+        if self._next is None:
+            return None
+        picture = self._next[1]
+        return (picture.height, picture.width) if turn_of(picture)[0] else (picture.width, picture.height)
 
     def at(self, row: int) -> tuple[int, av.VideoFrame] | None:
         """The last row up to `row` that decodes, and its picture as coded; None if none does. Rows must not fall."""

@@ -79,6 +79,10 @@ class ExportRules:
         sound = self.sound(wildcards) if hasattr(wildcards, "group") else {}
         return versioned(1, cameras=self.cameras(wildcards), scene=self.scene(wildcards), sound=sound)
 
+    def grid_memory(self, wildcards: Any, attempt: int) -> int:
+        """Megabytes: pictures that wait in decoders and the encoder, of full size and hevc in the worst case."""
+        return round((1000 + 400 * len(self.cameras(wildcards))) * (1 + 0.5 * (attempt - 1)))
+
     def gpus(self, wildcards: Any) -> int:
         """One GPU for a hardware encoder."""
         return int(self._scene(wildcards)["encoder"] == "nvenc")

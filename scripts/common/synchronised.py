@@ -81,11 +81,13 @@ class Synchronised:
     def write(self, path: Path) -> None:
         """Write one row an instant and camera, in that order; the same bytes on every run."""
         count, width = self.shown.shape
+        numbers = np.tile(np.arange(width, dtype=np.int32), count)
+        names = pa.DictionaryArray.from_arrays(numbers, pa.array(self.cameras, pa.string()))
         columns = [
             pa.array(np.repeat(np.arange(count, dtype=np.int32), width)),
             pa.array(np.repeat(self.pts_us, width)),
             pa.array(np.repeat(self.time_ns, width)),
-            pa.array(list(self.cameras) * count, pa.string()),
+            names.cast(pa.string()),
             pa.array(self.shown.ravel().astype(np.int32)),
             pa.array(self.offset_ns.ravel()),
         ]

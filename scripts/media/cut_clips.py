@@ -63,8 +63,8 @@ def cut_clips(
     """Cut the clips of `table` that name this recording, or none: start <= time of a frame < end.
 
     time: auto, relative, ros, utc or local; mode: copy or exact, with `coding` (codec, crf, preset, encoder).
-    A row that cannot be cut is a `failed` row of the ledger. Raises InputError if the table cannot be read, or every
-    stream of the recording failed.
+    A row that cannot be cut is a `failed` row of the ledger; one that names no recording and lies outside of this one
+    is a `filtered` row. Raises InputError if the table cannot be read, or every stream of the recording failed.
     """
     seen = [Camera(n, v, FrameTable.read(f)) for n, v, f in zip(cameras, videos, frames, strict=True)]
     heard = [Microphone(n, s, Clock.read(c)) for n, s, c in zip(microphones, sounds, clocks, strict=True)]
@@ -86,6 +86,15 @@ def cut_clips(
             if name.casefold() in names:
                 raise ValueError(f"there is another clip `{name}`")
             start_ns, stop_ns = bounds(row, time, ZoneInfo(zone), timeline)
+            outside = outside_by(start_ns, stop_ns, timeline)
+            if outside and not row.recording:
+                # A table of a whole season holds the clips of other recordings, too.
+                rows.append(
+                    ledger.Row(STEP, recording, f"{product}/row {row.number}", "filtered", "outside", message=outside)
+                )
+                continue
+            if outside:
+                raise ValueError(outside)
             message = cut(out_folder / name, seen, heard, start_ns, stop_ns, encoding)
         except ValueError as error:
             text = f"{table.name}, row {row.number}: {error}"
@@ -106,10 +115,15 @@ def bounds(row: ClipRow, kind: str, zone: ZoneInfo, timeline: Timeline) -> tuple
     start_ns, stop_ns = (instant_of(text, kind, zone, timeline) for text in (row.start, row.end))
     if stop_ns <= start_ns:
         raise ValueError(f"the end {row.end} is not after the start {row.start}")
-    if stop_ns <= timeline.start_ns or start_ns >= timeline.stop_ns:
-        length_s, begins_s = (timeline.stop_ns - timeline.start_ns) / NS, (start_ns - timeline.start_ns) / NS
-        raise ValueError(f"it lies outside of the recording: it would begin at {begins_s:.3f} s of {length_s:.3f} s")
     return start_ns, stop_ns
+
+
+def outside_by(start_ns: int, stop_ns: int, timeline: Timeline) -> str:
+    """Where a clip lies that has nothing of the recording; "" if it has."""
+    if stop_ns > timeline.start_ns and start_ns < timeline.stop_ns:
+        return ""
+    length_s, begins_s = (timeline.stop_ns - timeline.start_ns) / NS, (start_ns - timeline.start_ns) / NS
+    return f"it lies outside of the recording: it would begin at {begins_s:.3f} s of {length_s:.3f} s"
 
 
 def cut(

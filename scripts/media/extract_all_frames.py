@@ -122,7 +122,7 @@ def extract_all_frames(
         seen = {name: CameraPictures(files[name], table) for name, table in tables.items() if len(table)}
         pictures = {name: stack.enter_context(found) for name, found in seen.items()}
         stack.callback(store.close)
-        layout = layout_of(scene, {name: found.reader for name, found in pictures.items()})
+        layout = layout_of(scene, [found.size for found in pictures.values()])
         grid = iter(Mosaic(layout, pictures, instants, scene["missing"])) if GRID in views else None
         kept: dict[str, tuple[int, tuple[str, str]]] = {}
         for frame, time_ns in enumerate(instants.time_ns.tolist()):

@@ -13,6 +13,7 @@ from pathlib import Path
 from scripts.common import ledger
 from scripts.common import manifest as manifests
 from scripts.common.clock import Clock
+from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.synchronised import Synchronised
@@ -40,9 +41,13 @@ def link_aviary_names(
     """Link `files` as `names` ("{base}" is filled in), and write the text files that went with them.
 
     A folder's files are linked under its name. frames: of the views in their order; clocks and raws: of `microphones`;
-    instants: of the full grid, or nothing. What failed is left out and named in the ledger.
+    instants: of the full grid, or nothing. What failed is left out and named in the ledger. Raises
+    InputError if the import of the whole recording failed.
     """
-    base = base_name(source, Timeline.of(manifests.read(manifest)))
+    facts = manifests.read(manifest)
+    if "timeline" not in facts:
+        raise InputError(ledger.UPSTREAM, f"{recording}: its import failed, see the ledger of that step")
+    base = base_name(source, Timeline.of(facts))
     folder = out_folder / f"{base}_files"
     folder.mkdir(parents=True)
     missing = []

@@ -24,8 +24,10 @@ from scripts.common.mosaic import Layout, Mosaic, lay_out, rows_of
 from scripts.common.product_writer import ProductWriter, SoundCoding
 from scripts.common.synchronised import Synchronised, synchronise
 from scripts.common.timeline import NS
-from scripts.common.video import VideoReader
 from scripts.media.product_sound import mix_of
+
+# The cells of cameras of which nothing decodes.
+NO_PICTURE = (640, 360)
 
 log = logging.getLogger("rushes")
 
@@ -98,7 +100,7 @@ def render_grid(
             for name, table in tables.items()
             if len(table)
         }
-        layout = layout_of(scene, {name: pictures[name].reader for name in pictures})
+        layout = layout_of(scene, [found.size for found in pictures.values()])
         start_ns = int(instants.time_ns[0])
         heard = mix_of(sound, sounds, start_ns=start_ns, stop_ns=instants.stop_ns, where=where)
         mosaic = Mosaic(layout, pictures, instants, scene["missing"])
@@ -118,10 +120,10 @@ def render_grid(
         return instants, {name: found.undecoded for name, found in pictures.items() if found.undecoded}
 
 
-def layout_of(scene: dict[str, Any], readers: dict[str, VideoReader]) -> Layout:
-    """The layout of a scene; without a cell's size it is that of the largest camera."""
-    sizes = [(reader.stream.width, reader.stream.height) for reader in readers.values()]
-    cell = tuple(scene["cell"]) or max(sizes, key=lambda size: size[0] * size[1])
+def layout_of(scene: dict[str, Any], sizes: list[tuple[int, int] | None]) -> Layout:
+    """The layout of a scene; without a cell's size it is the largest of the cameras' `sizes`."""
+    known = [size for size in sizes if size] or [NO_PICTURE]
+    cell = tuple(scene["cell"]) or max(known, key=lambda size: size[0] * size[1])
     rows = scene["rows"]
     if not scene["explicit"]:
         rows = rows_of([name for row in rows for name in row], scene["columns"])

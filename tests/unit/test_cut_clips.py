@@ -160,13 +160,16 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         "other,else,1,2\n"
         ",for all,1,2\n"
         ",for_all,1,2\n"
+        ",elsewhere,100,200\n"
     )
     rows = clips(recording, text, tmp_path)
     assert [(row.item, row.outcome) for row in rows] == [
         ("clips/good", "written"),
         *((f"clips/row {number}", "failed") for number in (2, 3, 4, 5, 6, 7, 9)),
         ("clips/for_all", "written"),
+        ("clips/row 11", "filtered"),
     ]
+    assert rows[-1].reason == "outside"
     messages = [row.message for row in rows if row.outcome == "failed"]
     assert messages[1] == "clips.csv, row 3: there is another clip `GOOD`"
     assert messages[2] == "clips.csv, row 4: the end 2 is not after the start 3"

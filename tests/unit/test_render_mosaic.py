@@ -20,7 +20,7 @@ from scripts.common.mosaic import lay_out, rows_of
 from scripts.common.synchronised import Synchronised
 from scripts.media.merge_video_audio import merge_video_audio
 from scripts.media.render_mosaic import render_mosaic
-from tests.unit.made_media import NS
+from tests.unit.made_media import NS, Pictures, numbers_in, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, decoded, samples_of, stamps, write_camera, write_microphone
 
 SCENE = {
@@ -309,6 +309,49 @@ def test_a_merge_without_picture_or_sound_fails_in_one_line(tmp_path, trigger):
         with pytest.raises(InputError) as error:
             merge(tmp_path, tmp_path / video, times)
         assert error.value.reason == ledger.UPSTREAM
+
+
+def test_a_turned_camera_stands_upright_in_a_cell_of_its_own_shape(tmp_path):
+    times_s = [k / 25 for k in range(10)]
+    made = run_import(tmp_path, write_media(tmp_path / "phone.mp4", Pictures(times_s, rotation=90)), microphones={})
+    assert made.outcomes["front"][0] == "written"
+    video, _, _ = render(tmp_path, ["front"])
+    assert numbers(decoded(video, 120, 160)) == numbers_in(made.video())
+    assert numbers_in(made.video()) == numbers_in(tmp_path / "phone.mp4")
+
+
+@pytest.mark.parametrize("codec", ["libx265", "mjpeg"])
+def test_any_codec_that_mp4_holds_is_merged_as_it_is(tmp_path, codec):
+    form = {"libx265": ({"preset": "ultrafast", "x265-params": "log-level=none:bframes=2"}, "yuv420p")}
+    options, pix_fmt = form.get(codec, ({"q:v": "3"}, "yuvj420p"))
+    times_s = [k / 25 for k in range(40)]
+    pictures = Pictures(times_s, codec=codec, options=options, pix_fmt=pix_fmt)
+    run_import(tmp_path, write_media(tmp_path / "take.mp4", pictures), microphones={})
+    table = FrameTable.read(tmp_path / "front.frames.parquet")
+    write_microphone(tmp_path, "array", 1.6, start_ns=int(table.time_ns[0]), channels=1, beeps_ns=[NS])
+    merged = merge(tmp_path, tmp_path / "front.mp4", tmp_path / "front.frames.parquet")
+    assert numbers_in(merged) == list(range(40))
+    assert abs(find_beeps(samples_of(merged, 1)[:, 0], 48_000)[0] - 48_000) <= 48
+
+
+def test_a_real_file_whose_picture_begins_late_keeps_its_sound(data, tmp_path):
+    """short_hamilton_clip.mp4: the picture starts at 0.852 s, the sound at 0.008 s."""
+    source = data / "faces" / "misc" / "short_hamilton_clip.mp4"
+    made = run_import(tmp_path, source)
+    heard = {"microphones": ["voice"], "sides": [["voice:0"]], "codec": "pcm"}
+    merged = merge(tmp_path, made.video(), tmp_path / "front.frames.parquet", **heard)
+    began_s = made.frames().start_ns / NS
+    assert 0.8 < began_s < 0.9
+    # -copyts: from the container's zero, not from the first packet.
+    command = [FFMPEG, "-v", "error", "-copyts", "-i", str(source), "-map", "0:a:0"]
+    command += ["-af", "aresample=48000:async=1:first_pts=0"]
+    whole = subprocess.run([*command, "-ac", "2", "-f", "f32le", "-"], capture_output=True, check=True).stdout
+    whole = np.frombuffer(whole, "<f4").reshape(-1, 2)[:, 0]
+    part = samples_of(merged, 1)[48_000:144_000, 0]
+    # Where the merged sound stands in the original: the place at which both agree best.
+    place = round(began_s * 48_000) + 48_000
+    scores = [float(np.dot(part, whole[place + shift : place + shift + len(part)])) for shift in range(-480, 481)]
+    assert abs(int(np.argmax(scores)) - 480) <= 48
 
 
 def test_is_flash_and_clock_are_what_the_fixture_says(trigger):
