@@ -99,6 +99,16 @@ class AviaryRules:
             for name in groups
         ]
 
+    def _of_spectrogram(self, wildcards: Any) -> list[tuple[str, str]]:
+        groups = self._exports.settings(wildcards.rig, "mosaic")["groups"]
+        return [
+            (
+                self._fill(self._exports.path(f"spectrogram.{name}.mp4"), wildcards),
+                f"{{base}}_{GROUPS.get(name, name)}_locspec.mp4",
+            )
+            for name in groups
+        ]
+
     def _of_frame(self, wildcards: Any) -> list[tuple[str, str]]:
         pattern = self._exports.path("frame/{camera}")
         return [(self._fill(pattern, wildcards, camera=name), "frames") for name in self._cameras(wildcards)]

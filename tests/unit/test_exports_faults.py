@@ -1,15 +1,21 @@
 """What goes wrong with exports: sources that failed, jobs that break half way, and what the old system lost."""
 
+import errno
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from rushes.synthetic.bars import read_number
 from scripts.common import ledger, manifest
 from scripts.common.empty import write_empty
+from scripts.common.encoder import Coding
+from scripts.common.ffmpeg_program import SoundEncoder
 from scripts.common.job import execute
 from scripts.common.plan import load
+from scripts.common.product_writer import ProductWriter
 from scripts.common.synchronised import Synchronised
 from scripts.media import compress_audio as compress_module
 from scripts.media import render_mosaic as mosaic_module
@@ -155,6 +161,40 @@ def breaking_at(count):
             raise KeyboardInterrupt
 
     return progress
+
+
+def noise():
+    pixels = np.random.default_rng(1).integers(0, 256, (720, 640), dtype=np.uint8)
+    return av.VideoFrame.from_ndarray(pixels, format="yuv420p")
+
+
+def write_pictures(path, count):
+    with ProductWriter(path, (640, 480), Coding("h264", 5, "ultrafast"), rate=Fraction(25)) as writer:
+        for number in range(count):
+            writer.write(noise(), number * 40_000)
+
+
+def write_sound(path):
+    sound = SoundEncoder(path, sample_format="s16le", rate_hz=48_000, channels=2, options=["-f", "wv"])
+    for seed in range(20):
+        sound.write(np.random.default_rng(seed).bytes(1_000_000))
+    sound.close()
+
+
+@pytest.mark.parametrize("write", [lambda path: write_pictures(path, 200), write_sound], ids=["pictures", "sound"])
+def test_a_full_disk_is_said_as_one(write):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    with pytest.raises(OSError, match="No space left") as error:
+        write(full)
+    assert error.value.errno == errno.ENOSPC
+
+
+def test_an_encoder_that_breaks_ends_the_job_and_does_not_hang(tmp_path, monkeypatch):
+    monkeypatch.setattr(ProductWriter, "_mux", lambda self, picture: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_pictures(tmp_path / "x.mp4", 50)
 
 
 def test_ten_cameras_lose_none(tmp_path):

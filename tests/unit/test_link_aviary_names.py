@@ -39,7 +39,7 @@ def house(tmp_path, monkeypatch):
         "naming": "aviary",
         "exports": {
             "separate": {}, "audio": {"formats": ["wav", "wavpack"]}, "full": {}, "merge": {},
-            "mosaic": {"groups": groups}, "frame": {}, "allframes": {},
+            "mosaic": {"groups": groups}, "frame": {}, "allframes": {}, "spectrogram": {},
         },
     }  # fmt: skip
     return house
@@ -107,6 +107,7 @@ def test_every_file_has_the_name_that_the_old_system_gave_it(linked):
         f"{BASE}_view0.mp4", f"{BASE}_view0_ts.txt", f"{BASE}_view1.mp4", f"{BASE}_view1_ts.txt",
         f"{BASE}_audio.wav", f"{BASE}_audio.raw", f"{BASE}_audio.aux", f"{BASE}_audio.ch00-07.wv",
         "video_full.mp4", "video_full.aux", f"{BASE}_all.mp4", f"{BASE}_top.mp4", f"{BASE}_bot.mp4",
+        f"{BASE}_top_locspec.mp4", f"{BASE}_bot_locspec.mp4",
         "frames/frame_1.5_left.jpg", "frames/frame_1.5_right.jpg", "frames/frame_1.5.jpg",
     }  # fmt: skip
     original = root / "results" / "media" / "aviary" / "d" / "right.mp4"

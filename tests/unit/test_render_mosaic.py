@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.mosaic import lay_out, rows_of
 from scripts.common.synchronised import Synchronised
-from scripts.media.merge_video_audio import merge_video_audio
 from scripts.media.render_mosaic import render_mosaic
 from tests.unit.made_media import NS, Pictures, numbers_in, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, decoded, samples_of, stamps, write_camera, write_microphone
@@ -256,61 +254,6 @@ def test_nvenc_has_its_own_arguments_and_falls_back_to_the_cpu(trigger, caplog):
     assert numbers(decoded(video, *SIZE)) == instants.of("cam0").tolist()
 
 
-def merge(folder, video, times, *, sides=(("array:0",),), microphones=("array",), codec="aac", name="merge"):
-    merge_video_audio(
-        video,
-        times,
-        [folder / f"{microphone}.wav" for microphone in microphones],
-        [folder / f"{microphone}.clock.json" for microphone in microphones],
-        folder / f"{name}.mp4",
-        folder / f"{name}.ledger.parquet",
-        recording="take",
-        product="merge",
-        microphones=list(microphones),
-        sound={**SOUND, "codec": codec, "sides": [list(side) for side in sides]},
-    )
-    return folder / f"{name}.mp4"
-
-
-@pytest.mark.parametrize("camera", ["cam0", "cam1"])
-@pytest.mark.parametrize("codec", ["aac", "pcm"])
-def test_a_merged_camera_keeps_its_packets_and_sounds_with_its_flashes(trigger, camera, codec):
-    folder, flashes = trigger
-    source = folder / f"{camera}.mp4"
-    merged = merge(folder, source, folder / f"{camera}.frames.parquet", codec=codec, name=f"{camera}.{codec}")
-    before, after = watch(source, *SIZE), watch(merged, *SIZE)
-    assert (before.numbers == after.numbers).all()
-    assert (before.pts_ns == after.pts_ns).all()
-    seen_ns = after.pts_ns[after.flash_onsets()]
-    beeps_ns = find_beeps(samples_of(merged, 1)[:, 0], 48_000) * NS / 48_000
-    assert len(beeps_ns) == 3
-    assert np.abs(beeps_ns - seen_ns).max() <= 1_000_000
-    # The flash is on the trigger's grid, so the clock can be read off the file.
-    assert np.abs(seen_ns + START_NS - flashes).max() <= 1_000
-
-
-def test_the_grid_is_merged_without_encoding_it_again(trigger):
-    folder, _ = trigger
-    video, _, _ = render(folder, ["cam0", "cam1"], name="grid")
-    merged = merge(folder, video, folder / "grid.instants.parquet", name="grid.merge")
-
-    def packets(path: Path) -> str:
-        command = [FFMPEG, "-v", "error", "-i", str(path), "-map", "0:v", "-c", "copy", "-f", "framemd5", "-"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    assert packets(video) == packets(merged)
-
-
-def test_a_merge_without_picture_or_sound_fails_in_one_line(tmp_path, trigger):
-    folder, _ = trigger
-    for name in ("gone.frames.parquet", "gone.mp4", "array.wav", "array.clock.json"):
-        write_empty(tmp_path / name, name)
-    for video, times in [("gone.mp4", tmp_path / "gone.frames.parquet"), ("x", folder / "cam0.frames.parquet")]:
-        with pytest.raises(InputError) as error:
-            merge(tmp_path, tmp_path / video, times)
-        assert error.value.reason == ledger.UPSTREAM
-
-
 def test_a_turned_camera_stands_upright_in_a_cell_of_its_own_shape(tmp_path):
     times_s = [k / 25 for k in range(10)]
     made = run_import(tmp_path, write_media(tmp_path / "phone.mp4", Pictures(times_s, rotation=90)), microphones={})
@@ -318,40 +261,6 @@ def test_a_turned_camera_stands_upright_in_a_cell_of_its_own_shape(tmp_path):
     video, _, _ = render(tmp_path, ["front"])
     assert numbers(decoded(video, 120, 160)) == numbers_in(made.video())
     assert numbers_in(made.video()) == numbers_in(tmp_path / "phone.mp4")
-
-
-@pytest.mark.parametrize("codec", ["libx265", "mjpeg"])
-def test_any_codec_that_mp4_holds_is_merged_as_it_is(tmp_path, codec):
-    form = {"libx265": ({"preset": "ultrafast", "x265-params": "log-level=none:bframes=2"}, "yuv420p")}
-    options, pix_fmt = form.get(codec, ({"q:v": "3"}, "yuvj420p"))
-    times_s = [k / 25 for k in range(40)]
-    pictures = Pictures(times_s, codec=codec, options=options, pix_fmt=pix_fmt)
-    run_import(tmp_path, write_media(tmp_path / "take.mp4", pictures), microphones={})
-    table = FrameTable.read(tmp_path / "front.frames.parquet")
-    write_microphone(tmp_path, "array", 1.6, start_ns=int(table.time_ns[0]), channels=1, beeps_ns=[NS])
-    merged = merge(tmp_path, tmp_path / "front.mp4", tmp_path / "front.frames.parquet")
-    assert numbers_in(merged) == list(range(40))
-    assert abs(find_beeps(samples_of(merged, 1)[:, 0], 48_000)[0] - 48_000) <= 48
-
-
-def test_a_real_file_whose_picture_begins_late_keeps_its_sound(data, tmp_path):
-    """short_hamilton_clip.mp4: the picture starts at 0.852 s, the sound at 0.008 s."""
-    source = data / "faces" / "misc" / "short_hamilton_clip.mp4"
-    made = run_import(tmp_path, source)
-    heard = {"microphones": ["voice"], "sides": [["voice:0"]], "codec": "pcm"}
-    merged = merge(tmp_path, made.video(), tmp_path / "front.frames.parquet", **heard)
-    began_s = made.frames().start_ns / NS
-    assert 0.8 < began_s < 0.9
-    # -copyts: from the container's zero, not from the first packet.
-    command = [FFMPEG, "-v", "error", "-copyts", "-i", str(source), "-map", "0:a:0"]
-    command += ["-af", "aresample=48000:async=1:first_pts=0"]
-    whole = subprocess.run([*command, "-ac", "2", "-f", "f32le", "-"], capture_output=True, check=True).stdout
-    whole = np.frombuffer(whole, "<f4").reshape(-1, 2)[:, 0]
-    part = samples_of(merged, 1)[48_000:144_000, 0]
-    # Where the merged sound stands in the original: the place at which both agree best.
-    place = round(began_s * 48_000) + 48_000
-    scores = [float(np.dot(part, whole[place + shift : place + shift + len(part)])) for shift in range(-480, 481)]
-    assert abs(int(np.argmax(scores)) - 480) <= 48
 
 
 def test_is_flash_and_clock_are_what_the_fixture_says(trigger):
