@@ -12,8 +12,10 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.sources.bag_reader import Topic
 from scripts.sources.carriers import SOUND_INFO, Carrier
+from scripts.sources.image_stream import ImageCoding
 from scripts.sources.message_layout import CorruptMessageError, Read
 from scripts.sources.picture_stream import PictureStream
+from scripts.sources.pixel_formats import FloatRange
 from scripts.sources.sound_stream import SoundStream
 
 STEP = "export_bag"
@@ -63,10 +65,15 @@ class Declared:
         self.type = topic.type
         if self.kind == "video":
             time = str(self.setting.get("time", "auto"))
-            self.writer = PictureStream(self.media, time=time, crf=crf, start_ns=start_ns)
+            self.writer = PictureStream(self.media, time=time, coding=self._coding(crf), start_ns=start_ns)
         else:
             settings = {key: self.setting[key] for key in SOUND_SETTINGS if key in self.setting}
             self.writer = SoundStream(self.media, start_ns=start_ns, **settings)
+
+    def _coding(self, crf: int) -> ImageCoding:
+        low, high = self.setting.get("float_range") or (FloatRange.low, FloatRange.high)
+        span = FloatRange(float(low), float(high), str(self.setting.get("float_unit", FloatRange.unit)))
+        return ImageCoding(crf, str(self.setting.get("raw", "h264")), span)
 
     def finish(self, start_ns: int, stop_ns: int | None) -> None:
         """Finish its files, or give it up. start_ns, stop_ns: the part that was wanted."""
@@ -123,6 +130,7 @@ class Declared:
             lost_packets=video.lost,
             dropped=dict(video.dropped),
             stamps=video.stamps,
+            **({"pixels": video.pixels} if video.pixels else {}),
             start_ns=max(video.frames.start_ns, start_ns),
             stop_ns=last_ns if stop_ns is None else min(last_ns, stop_ns),
         )

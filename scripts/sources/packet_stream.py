@@ -1,6 +1,5 @@
 """Encoded video of a topic into MP4, packet by packet, as it is."""
 
-import io
 from array import array
 from collections import Counter
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from scripts.common.errors import InputError
 from scripts.common.packet_writer import PacketWriter
-from scripts.sources import annex_b
+from scripts.sources import frame_codecs
 from scripts.sources.packet_loss import find_loss
 from scripts.sources.picture_table import PictureTable, Video
 
@@ -24,7 +23,7 @@ Packet = tuple[int, int, bool, int, memoryview]
 
 
 class PacketStream:
-    """One camera that sends h264 or h265; `codec` as in annex_b.
+    """One camera that sends h264, h265, av1 or vp9; `codec` as in frame_codecs.
 
     start_ns: log time from which pictures are wanted; the video begins with the keyframe before it.
     """
@@ -50,8 +49,8 @@ class PacketStream:
     def take(self, stamp_ns: int, log_ns: int, data: memoryview, counter: int, keyframe: bool | None) -> None:
         """Write a packet. counter: the encoder's pts, -1 without; keyframe: None to look into the packet."""
         number = self._table.messages - 1
-        if not annex_b.is_annex_b(data):
-            self._dropped["not Annex B"] += 1
+        if not frame_codecs.is_packet(data, self._codec):
+            self._dropped[frame_codecs.what_is_missing(self._codec)] += 1
             return
         last_stamp_ns, last_counter, last_data = self._last
         self._last = (stamp_ns, counter, data)
@@ -60,7 +59,7 @@ class PacketStream:
             return
         key = self._is_key(data, keyframe)
         if self._writer is None:
-            entry = key and bool(annex_b.parameter_sets(data, self._codec))
+            entry = key and bool(frame_codecs.beginning(data, self._codec))
             if entry and log_ns < self._start_ns:
                 self._head.clear()
             if not self._head and not entry:
@@ -82,7 +81,7 @@ class PacketStream:
             return True
         if flag is not None and self._flags_right >= HEAD_PACKETS:
             return False
-        key = annex_b.is_keyframe(data, self._codec)
+        key = frame_codecs.is_keyframe(data, self._codec)
         self._flags_right = self._flags_right + 1 if self._flagged and not key else 0
         return key
 
@@ -126,9 +125,9 @@ class PacketStream:
             self._write(packet)
 
     def _open_at(self, data: memoryview) -> bool:
-        self._sets = annex_b.parameter_sets(data, self._codec)
+        self._sets = frame_codecs.beginning(data, self._codec)
         try:
-            with av.open(io.BytesIO(data), format=self._codec) as probe:
+            with frame_codecs.probe(data, self._codec) as probe:
                 template = probe.streams.video[0]
                 self._size = (template.codec_context.width, template.codec_context.height)
                 if not self._sets or not all(self._size):
@@ -148,7 +147,7 @@ class PacketStream:
             self._dropped["before the first keyframe"] += 1
             return
         if keyframe:
-            sets = annex_b.parameter_sets(data, self._codec)
+            sets = frame_codecs.beginning(data, self._codec)
             if sets and sets != self._sets:
                 self._changed += 1
                 self._sets = sets

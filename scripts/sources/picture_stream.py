@@ -6,28 +6,31 @@ from pathlib import Path
 from typing import Any
 
 from scripts.common.errors import InputError
-from scripts.sources import annex_b
+from scripts.sources import frame_codecs
 from scripts.sources.carriers import COMPRESSED, IMAGE, PACKET, Carrier
+from scripts.sources.image_stream import PNG, ImageCoding, ImageStream
 from scripts.sources.message_layout import text
 from scripts.sources.packet_stream import PacketStream
 from scripts.sources.picture_table import PictureTable, Video
-from scripts.sources.still_streams import JPEG, PNG, ImageStream, JpegStream
+from scripts.sources.still_streams import JPEG, JpegStream
 
 # The encoder's pts travels as uint64; the highest bit means nothing to it.
 COUNTER_BITS = 2**63 - 1
 # Formats of stills that are known here.
 STILL = re.compile("jpe?g|png", re.IGNORECASE)
+# How image_transport calls depth images in a png.
+DEPTH = "compresseddepth"
 
 
 class PictureStream:
     """Takes the messages of a camera and writes its video to `path`.
 
-    time: see PictureTimes; crf: of libx264, where pictures are encoded; start_ns: log time from which they are wanted.
+    time: see PictureTimes; coding: of pictures that are encoded; start_ns: log time from which they are wanted.
     """
 
-    def __init__(self, path: Path, *, time: str, crf: int, start_ns: int = 0) -> None:
+    def __init__(self, path: Path, *, time: str, coding: ImageCoding, start_ns: int = 0) -> None:
         self._path = path
-        self._crf = crf
+        self._coding = coding
         self._start_ns = start_ns
         self._table = PictureTable(time)
         self._writer: PacketStream | JpegStream | ImageStream | None = None
@@ -51,7 +54,8 @@ class PictureStream:
         elif carrier.kind == IMAGE:
             if isinstance(writer := self._write_as("raw"), ImageStream):
                 size = (value["height"], value["width"])
-                writer.take_raw(stamp_ns, log_ns, data, *size, text(value["encoding"]), value["step"])
+                encoding, big = text(value["encoding"]), bool(value.get("big_endian", 0))
+                writer.take_raw(stamp_ns, log_ns, data, *size, encoding, value["step"], big_endian=big)
         else:
             self._take_compressed(stamp_ns, log_ns, data, text(value["format"]))
 
@@ -67,6 +71,8 @@ class PictureStream:
         if self._writer is None:
             raise InputError("undecodable", f"its {self._table.messages} messages: {counted(self._dropped)}")
         video = self._writer.finish()
+        if video is None:
+            raise InputError("undecodable", f"none of its {self._table.messages} messages holds a whole picture")
         video.dropped += self._dropped
         video.stamps = dict(self._table.times.counts)
         return video
@@ -79,7 +85,7 @@ class PictureStream:
     def _is_video(carrier: Carrier, value: dict[str, Any]) -> bool:
         """Whether pictures lean on those before them."""
         if carrier.kind == COMPRESSED:
-            return annex_b.codec_of(text(value["format"])) is not None
+            return frame_codecs.codec_of(text(value["format"])) is not None
         return carrier.kind == PACKET
 
     def _take_packet(
@@ -96,12 +102,17 @@ class PictureStream:
         elif data[:8] == PNG:
             if isinstance(images := self._write_as("png"), ImageStream):
                 images.take_png(stamp_ns, log_ns, data)
-        elif annex_b.codec_of(form):
+        elif DEPTH in form.lower():
+            if isinstance(images := self._write_as("depth"), ImageStream):
+                images.take_depth(stamp_ns, log_ns, data, form)
+        elif frame_codecs.codec_of(form):
             self._take_packet(_known_codec(form), stamp_ns, log_ns, data, -1, None)
-        elif self._writer is not None or (STILL.search(form) and "depth" not in form.lower()):
+        elif self._writer is not None or STILL.search(form):
             self._dropped["not what its format says"] += 1
         else:
-            raise InputError("unsupported", f"its format `{form}` cannot be exported yet; known: h264, h265, jpeg, png")
+            raise InputError(
+                "unsupported", f"its format `{form}` cannot be exported; known: {frame_codecs.KNOWN}, jpeg, png"
+            )
 
     def _write_as(self, codec: str) -> PacketStream | JpegStream | ImageStream | None:
         """The writer for this codec; None if the camera has begun with another one."""
@@ -109,8 +120,8 @@ class PictureStream:
             self._codec = codec
             if codec == "jpeg":
                 self._writer = JpegStream(self._path, self._table)
-            elif codec in ("png", "raw"):
-                self._writer = ImageStream(self._path, self._table, self._crf)
+            elif codec in ("png", "raw", "depth"):
+                self._writer = ImageStream(self._path, self._table, self._coding)
             else:
                 self._writer = PacketStream(self._path, self._table, codec, self._start_ns)
         if codec == self._codec:
@@ -125,7 +136,7 @@ def counted(dropped: Counter[str]) -> str:
 
 
 def _known_codec(encoding: str) -> str:
-    codec = annex_b.codec_of(encoding)
+    codec = frame_codecs.codec_of(encoding)
     if codec is None:
-        raise InputError("unsupported", f"its encoding `{encoding}` cannot be exported yet; known: h264, h265")
+        raise InputError("unsupported", f"its encoding `{encoding}` cannot be exported; known: {frame_codecs.KNOWN}")
     return codec

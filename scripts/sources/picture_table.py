@@ -16,7 +16,8 @@ class Video:
     """What has become of a camera.
 
     copied: whether the packets are those of the bag; dropped: messages that gave no frame, by reason; lost: packets
-    missing in the bag; stamps: what was wrong with them; notes: what a person should know, one line each.
+    missing in the bag; stamps: what was wrong with them; notes: what a person should know, one line each; pixels: of
+    pictures that were encoded, what they were, and the scale of float ones.
     """
 
     frames: FrameTable
@@ -28,6 +29,7 @@ class Video:
     lost: int = 0
     stamps: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    pixels: dict[str, object] = field(default_factory=dict)
 
 
 class PictureTable:

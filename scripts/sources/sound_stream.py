@@ -15,9 +15,13 @@ from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
 from scripts.sources.audio_clock import Fit, fit_clock
 from scripts.sources.carriers import CODED_SOUND, MULTI_FORMATS, MULTI_PCM, Carrier
 from scripts.sources.message_layout import text
+from scripts.sources.picture_times import BELIEVED_NS, CLOCK_SET
+from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
 from scripts.sources.sound_form import Form, format_named, format_of_depth, is_mp3, stored_as, to_stored
 
 DEFAULT_FORMAT = "s16le"
+# What decoders are asked for.
+DECODED_FORMAT = "s16le"
 # So many blocks in a row that look like mp3 are mp3.
 MP3_BLOCKS = 4
 # What AudioInfo calls samples that are not compressed.
@@ -71,7 +75,10 @@ class SoundStream:
         self._info = Form()
         self._stamp_ns = array("q")
         self._bytes = array("q")
-        self._mp3 = 0
+        self._decoder: SoundDecoder | None = None
+        self._held: list[tuple[dict[str, Any], int]] = []
+        self._delay_ns: int | None = None
+        self._unbelieved = 0
         self._dropped: Counter[str] = Counter()
         self._stamps: Counter[str] = Counter()
 
@@ -83,8 +90,11 @@ class SoundStream:
         if self._stamp == "auto":
             self._stamp = carrier.stamp
         if carrier.kind == CODED_SOUND:
-            form = text(value["format"])
-            raise InputError("unsupported", f"its sound is compressed ({form}), which cannot be exported yet")
+            self._take_coded(codec_named(text(value["format"])), text(value["format"]), value, log_ns)
+            return
+        if self._decoder is not None:
+            self._decode(value, log_ns)
+            return
         if carrier.kind == MULTI_PCM:
             kind, data = max(((k, value[k]) for k in MULTI_FORMATS), key=lambda pair: len(pair[1]))
             said = [MULTI_FORMATS[kind], value.get("rate", 0), value.get("channels", 0)]
@@ -100,8 +110,8 @@ class SoundStream:
         elif said != self._said:
             self._dropped["of another format"] += 1
             return
-        if not self._form.rate_hz:
-            self._sniff(data)
+        if not self._form.rate_hz and self._looks_like_mp3(value, log_ns):
+            return
         self._append(self._stamp_of(value, log_ns), data)
 
     def take_info(self, carrier: Carrier, values: tuple[Any, ...]) -> None:
@@ -109,7 +119,12 @@ class SoundStream:
         value = dict(zip(carrier.fields, values, strict=True))
         coding = text(value["coding"]).lower() if "coding" in value else ""
         if coding not in UNCODED:
-            raise InputError("unsupported", f"its sound is compressed ({coding}), which cannot be exported yet")
+            codec = codec_named(coding)
+            if codec is None:
+                raise InputError("unsupported", f"its sound is `{coding}`; known: opus, mp4a.40.2, mp3")
+            if self._decoder is None and not self._bytes:
+                self._begin_decoding(codec)
+            return
         form = format_named(text(value["format"])) if "format" in value else None
         self._info = Form(int(value["rate"]), int(value["channels"]), form or "").or_else(self._info)
 
@@ -119,9 +134,19 @@ class SoundStream:
 
     def finish(self) -> Sound:
         """Fit the clock, fill the holes, close the file. Raises InputError where there is no sample."""
+        if len(self._held) * 2 > MP3_BLOCKS and self._decoder is None:
+            self._begin_decoding(MP3)
+        self._let_go()
+        if self._decoder is not None and not self._bytes:
+            what = f"{self._decoder.codec}, and none of its packets can be decoded"
+            raise InputError("undecodable", f"its sound looks like {what}; if it is not, set sample_format in the rig")
         if not self._bytes or self._form is None:
             raise InputError("no_samples", "its topic has no sample in this part of the bag")
         notes = []
+        if self._decoder is not None:
+            notes.append(f"its sound is {self._decoder.codec}, decoded")
+            if self._decoder.broken:
+                self._dropped["undecodable"] += self._decoder.broken
         form = self._form.or_else(self._info).or_else(self._told)
         if not form.sample_format:
             form = form.or_else(Form(sample_format=DEFAULT_FORMAT))
@@ -178,13 +203,69 @@ class SoundStream:
         if stamp_ns == 0:
             self._stamps["zero_stamps"] += 1
             return log_ns
+        return self._believed(stamp_ns, log_ns)
+
+    def _believed(self, stamp_ns: int, log_ns: int) -> int:
+        """A stamp, or the log time less the usual delay where a stamp lies far off: else one flipped bit makes hours
+        of silence. So many far ones in a row are a clock that was set."""
+        delay_ns = log_ns - stamp_ns
+        if self._delay_ns is None:
+            self._delay_ns = delay_ns
+        if abs(delay_ns - self._delay_ns) > BELIEVED_NS:
+            self._unbelieved += 1
+            if self._unbelieved < CLOCK_SET:
+                self._stamps["unbelievable_stamps"] += 1
+                return log_ns - self._delay_ns
+            self._stamps["clock_set"] += 1
+            self._delay_ns = delay_ns
+        self._unbelieved = 0
         return stamp_ns
 
-    def _sniff(self, data: memoryview) -> None:
-        """Drivers send mp3 in the same messages as PCM, and nothing says so."""
-        self._mp3 = self._mp3 + 1 if is_mp3(data) else 0
-        if self._mp3 == MP3_BLOCKS and len(self._bytes) < MP3_BLOCKS:
-            raise InputError("unsupported", "its sound is mp3, which cannot be exported yet")
+    def _looks_like_mp3(self, value: dict[str, Any], log_ns: int) -> bool:
+        """Drivers send mp3 in the same messages as PCM, and nothing says so: blocks are held until that is plain."""
+        if self._bytes or self._info.rate_hz or self._told.sample_format:
+            return False
+        if is_mp3(value["data"]):
+            # The reader's memory goes with the message.
+            self._held.append(({**value, "data": memoryview(bytes(value["data"]))}, log_ns))
+            if len(self._held) >= MP3_BLOCKS:
+                self._begin_decoding(MP3)
+            return True
+        self._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        """What was held is PCM after all."""
+        held, self._held = self._held, []
+        for value, log_ns in held:
+            self._append(self._stamp_of(value, log_ns), value["data"])
+
+    def _begin_decoding(self, codec: str) -> None:
+        self._decoder = SoundDecoder(codec)
+        self._form = Form(0, 0, DECODED_FORMAT)
+        held, self._held = self._held, []
+        for value, log_ns in held:
+            self._decode(value, log_ns)
+
+    def _take_coded(self, codec: str | None, form: str, value: dict[str, Any], log_ns: int) -> None:
+        if codec is None:
+            raise InputError("unsupported", f"its sound is `{form}`; known: opus, mp4a.40.2, mp3")
+        if self._decoder is None:
+            self._begin_decoding(codec)
+        if self._decoder is not None and codec != self._decoder.codec:
+            self._dropped["of another format"] += 1
+        else:
+            self._decode(value, log_ns)
+
+    def _decode(self, value: dict[str, Any], log_ns: int) -> None:
+        assert self._decoder is not None
+        if len(value["data"]) == 0:
+            self._dropped["empty"] += 1
+            return
+        samples = self._decoder.decode(value["data"])
+        self._form = Form(self._decoder.rate_hz, self._decoder.channels, DECODED_FORMAT)
+        if samples:
+            self._append(self._stamp_of(value, log_ns), memoryview(samples))
 
     def _close(self, form: Form, fit: Fit) -> None:
         stored = stored_as(form.sample_format)

@@ -24,6 +24,7 @@ START_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
 
 PERIOD_NS = 40 * MS
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}
 PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 IMAGE = "sensor_msgs/msg/Image"
@@ -194,12 +195,18 @@ def encode(
     codec: str, count: int, *, gop: int = 10, b_frames: int = 0, size: tuple[int, int] = (64, 48)
 ) -> list[tuple[bytes, int, bool]]:
     """Packets of a moving picture: (Annex B, number in display order, keyframe), in the order of decoding."""
-    context: Any = av.CodecContext.create({"h264": "libx264", "hevc": "libx265"}[codec], "w")
+    context: Any = av.CodecContext.create(ENCODERS[codec], "w")
     context.width, context.height = size
     context.pix_fmt, context.time_base, context.framerate = "yuv420p", Fraction(1, 25), Fraction(25)
     fixed = f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes={b_frames}:repeat-headers=1:log-level=none"
     params = "x264-params" if codec == "h264" else "x265-params"
-    context.options = {"preset": "ultrafast", params: fixed + (":open-gop=0" if codec == "hevc" else ":b-adapt=0")}
+    context.options = {
+        "h264": {"preset": "ultrafast", params: fixed + ":b-adapt=0"},
+        "hevc": {"preset": "ultrafast", params: fixed + ":open-gop=0"},
+        "av1": {"preset": "12", "svtav1-params": f"keyint={gop}:pred-struct=1:lp=1"},
+        "vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"},
+    }[codec]
+    context.gop_size = gop
     packets = []
     for number in range(count):
         image = np.full((size[1], size[0], 3), 40, np.uint8)
@@ -249,7 +256,7 @@ def send_packet(ros: Ros, log_ns: int, stamp_ns: int, data: bytes, pts: int, key
 def camera_of(codec: str, count: int, *, lost: tuple[int, ...] = (), step: int = 1, ros: Ros | None = None) -> Ros:
     """A camera at 25 fps, keyframe every 10; `lost` packets are missing, `step` is that of the counter."""
     ros = ros or Ros(1, {PACKET: PACKET1})
-    encoding = {"h264": "h264_nvenc", "hevc": "libx265"}[codec]
+    encoding = {"h264": "h264_nvenc", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9"}[codec]
     for data, number, key in encode(codec, count):
         if number not in lost:
             stamp_ns = START_NS + number * PERIOD_NS
