@@ -60,12 +60,13 @@ def is_whole(wildcards):
 def import_key(wildcards):
     """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
     return versioned(
-        1,
+        2,
         cameras=cameras(wildcards),
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),
         stop_s=stop_s(wildcards),
         megabytes=plan.recordings[wildcards.recording].megabytes,
+        salvage=plan.rigs[wildcards.rig].entry["salvage"] if "rig" in wildcards.keys() else False,
     )
 
 

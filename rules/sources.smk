@@ -34,6 +34,8 @@ for rig in plan.rigs.values():
                 crf=plan.config["media"]["crf"],
                 start_s=start_s,
                 stop_s=stop_s,
+                salvage=rig.entry["salvage"],
+                max_message_mb=rig.entry["max_message_mb"],
                 key=import_key,
             script:
                 "../scripts/sources/export_bag.py"

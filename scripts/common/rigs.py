@@ -87,6 +87,10 @@ def _stream(name: str, entry: Any, source: str, place: str, defaults: dict[str, 
     setting = dict(entry) if isinstance(entry, dict) else {key: entry}
     if other in setting:
         raise ConfigError(f"{place}: `{other}` is for another kind of source; this rig's is `{source}`, with `{key}`")
+    if source == "bag" and "type" in setting:
+        setting.setdefault(key, "*")
+    if source != "bag" and "type" in setting:
+        raise ConfigError(f"{place}: `type` is for bags; this rig's source is `{source}`")
     if key not in setting:
         raise ConfigError(f"{place}: the key `{key}` is missing")
     where = setting[key]

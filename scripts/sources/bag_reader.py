@@ -5,12 +5,12 @@ Whatever is wrong with the bag leaves this module as an InputError of one line, 
 
 import errno
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from heapq import merge
 from itertools import chain
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,9 +24,12 @@ from rosbags.typesys import TypesysError, get_types_from_idl, get_types_from_msg
 from rosbags.typesys.msg import normalize_msgtype
 
 from scripts.common.errors import InputError
+from scripts.sources.channels import Channel
 from scripts.sources.known_types import known_types
-from scripts.sources.message_layout import Leaf, list_leaves
+from scripts.sources.mcap_file import McapFile, profile_of
+from scripts.sources.message_layout import Leaf, Read, compile_reader, list_leaves
 from scripts.sources.ros1_messages import CORRUPT, read_messages
+from scripts.sources.ros1_salvage import Ros1Salvage
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -51,12 +54,14 @@ MACHINE_FAULTS = (
 )
 # What a reader says: what a person makes of it.
 HINTS = {
-    "not indexed": "; `rosbag reindex` mends it",
-    "index looks damaged": "; was the recording cut off?",
-    "end magic": "; was the recording cut off?",
-    "Profile": "; of mcap, only files with the profile ros2 are read",
+    "not indexed": "; `rosbag reindex` mends it, `salvage: true` in the rig reads it",
+    "index looks damaged": "; was the recording cut off? `salvage: true` in the rig reads what is good",
+    "end magic": "; was the recording cut off? `salvage: true` in the rig reads what is good",
     "File magic": "; it is no such bag",
 }
+
+# rosbags reads what is whole and ROS's; the others are this project's own.
+Reader = Reader1 | Reader2 | McapFile | Ros1Salvage
 
 # Key of the connection, log time, bytes.
 Message = tuple[int, int, bytes | memoryview]
@@ -73,25 +78,27 @@ class Topic:
 
 
 class Bag:
-    """An open bag. topics: by name. cdr: whether its messages are serialised as in ROS2."""
+    """An open bag. topics: by name.  notes: what a person should know of it.
 
-    def __init__(self, paths: list[Path]) -> None:
+    salvage: read what is good of a bag that is cut off or has no index.
+    """
+
+    def __init__(self, paths: list[Path], *, salvage: bool = False) -> None:
         if not paths:
             raise InputError("unreadable", "the recording names no bag file")
         self._stack = ExitStack()
-        self.cdr = any(path.suffix != ".bag" for path in paths)
         self.topics: dict[str, Topic] = {}
+        self.notes: list[str] = []
+        self._salvage = salvage
         self._paths = paths
         self._name = paths[0].name if len(paths) == 1 else f"{paths[0].parent.name} ({len(paths)} files)"
-        self._readers: list[Reader1 | Reader2] = []
-        self._connections: dict[int, Connection] = {}
+        self._readers: list[Reader] = []
+        self._connections: dict[int, Connection | Channel] = {}
         self._leaves: dict[tuple[str, str], list[Leaf]] = {}
 
     def __enter__(self) -> Self:
         try:
-            self._readers = self._make_readers()
-            for reader in self._readers:
-                self._stack.enter_context(reader)
+            self._readers = [self._open(*makers) for makers in self._make_readers()]
             for reader in self._readers:
                 self._connections |= {id(connection): connection for connection in reader.connections}
             self.topics = {topic.name: topic for topic in self._list_topics()}
@@ -118,52 +125,118 @@ class Bag:
             wanted = [connection for connection in reader.connections if id(connection) in keys]
             if wanted:
                 parts.append(self._read(reader, wanted, start, stop))
-        yield from parts[0] if len(parts) == 1 else merge(*parts, key=itemgetter(1))
+        yield from parts[0] if len(parts) == 1 else self._joined(parts)
+
+    def _joined(self, parts: list[Iterator[Message]]) -> Iterator[Message]:
+        """Messages of several files by log time. Slices may overlap: what two of them hold comes once."""
+        instant, twice = -1, 0
+        now: list[tuple[int, str, bytes | memoryview]] = []
+        numbered = [_numbered(number, part) for number, part in enumerate(parts)]
+        for number, (key, log_ns, raw) in merge(*numbered, key=lambda pair: pair[1][1]):
+            topic = self._connections[key].topic
+            if log_ns != instant:
+                instant, now = log_ns, []
+            elif any(other != number and name == topic and held == raw for other, name, held in now):
+                twice += 1
+                continue
+            now.append((number, topic, raw))
+            yield key, log_ns, raw
+        if twice:
+            self.notes.append(f"messages that two of the bag's files hold, taken once: {twice}")
+
+    def reader(self, key: int, wanted: tuple[str, ...]) -> Read:
+        """Reads the `wanted` fields out of the messages of a connection."""
+        connection = self._connections[key]
+        if isinstance(connection, Channel):
+            return connection.reader(wanted)
+        return compile_reader(self.leaves(key), wanted, cdr=self._is_cdr(key))
 
     def leaves(self, key: int) -> list[Leaf]:
         """The plain fields of a connection's messages, by the definition that the bag embeds."""
         connection = self._connections[key]
+        if isinstance(connection, Channel):
+            return connection.leaves
         definition = (connection.msgtype, connection.msgdef.data)
         if definition not in self._leaves:
             self._leaves[definition] = _list_fields(connection)
         return self._leaves[definition]
 
-    def _make_readers(self) -> list[Reader1 | Reader2]:
+    def _make_readers(self) -> list[tuple[Callable[[], Reader], Callable[[], Reader] | None]]:
+        """What opens each part of the bag, and what salvages it, where that is known."""
         folders = {path.parent for path in self._paths if path.name == METADATA}
         folders |= {path for path in self._paths if path.is_dir()}
         if folders:
-            return [Reader2(folder) for folder in sorted(folders)]
+            return [(partial(Reader2, folder), None) for folder in sorted(folders)]
         for path in self._paths:
-            if path.suffix not in (".bag", ".mcap", ".db3"):
+            if path.suffix.lower() not in (".bag", ".mcap", ".db3"):
                 raise InputError("unreadable", f"{path.name} is no bag: its name ends in none of .bag, .mcap, .db3")
             if path.stat().st_size == 0:
                 raise InputError("unreadable", f"{path.name} is empty (0 bytes)")
-        return [Reader1(path) if path.suffix == ".bag" else Reader2(path) for path in self._paths]
+        return [self._makers(path) for path in self._paths]
+
+    def _makers(self, path: Path) -> tuple[Callable[[], Reader], Callable[[], Reader] | None]:
+        kind = path.suffix.lower()
+        if kind == ".bag":
+            return partial(Reader1, path), partial(Ros1Salvage, path)
+        if kind == ".mcap":
+            plain = path.suffix == kind and profile_of(path) in ("ros2", None)
+            return partial(Reader2 if plain else McapFile, path), partial(McapFile, path, salvage=True)
+        if path.suffix != kind:
+            raise InputError(
+                "unreadable", f"{path.name}: a database of ROS2 is only read by the ending .db3; rename it"
+            )
+        return partial(Reader2, path), None
+
+    def _open(self, make: Callable[[], Reader], salvage: Callable[[], Reader] | None) -> Reader:
+        try:
+            opened: Reader = make()
+            self._stack.enter_context(opened)
+            return opened
+        except Exception as error:
+            if not self._salvage or salvage is None:
+                raise
+            reader = salvage()
+            assert isinstance(reader, McapFile | Ros1Salvage)
+            self._stack.enter_context(reader)
+            cause = self._unreadable(error)
+            why = cause.message if isinstance(cause, InputError) else str(cause)
+            self.notes.append(f"salvaged: {reader.salvaged} messages up to the damage ({why.partition('; ')[0]})")
+            return reader
+
+    def _is_cdr(self, key: int) -> bool:
+        """Whether the messages of a connection of rosbags are serialised as in ROS2."""
+        return any(
+            isinstance(reader, Reader2) and any(id(connection) == key for connection in reader.connections)
+            for reader in self._readers
+        )
 
     def _list_topics(self) -> Iterator[Topic]:
-        by_name: dict[str, dict[int, Connection]] = {}
+        by_name: dict[str, dict[int, Connection | Channel]] = {}
         for key, connection in self._connections.items():
             by_name.setdefault(connection.topic, {})[key] = connection
         for name, connections in sorted(by_name.items()):
             kind = next(iter(connections.values())).msgtype.replace("/msg/", "/")
             yield Topic(name, kind, sum(c.msgcount for c in connections.values()), tuple(connections))
 
-    def _read(
-        self, reader: Reader1 | Reader2, connections: list[Connection], start: int | None, stop: int | None
-    ) -> Iterator[Message]:
+    def _read(self, reader: Reader, connections: list[Any], start: int | None, stop: int | None) -> Iterator[Message]:
         """Messages of one reader; errors of this generator are the bag's, those of its consumer do not come here."""
         count = 0
         try:
-            messages: Iterator[tuple[Connection, int, bytes | memoryview]]
+            messages: Iterator[tuple[Connection | Channel, int, bytes | memoryview]]
             if isinstance(reader, Reader1):
                 messages = read_messages(reader, connections, start, stop)
+            elif isinstance(reader, McapFile | Ros1Salvage):
+                messages = reader.messages(connections, start, stop)
             else:
                 messages = _unpacked(reader.messages(connections, start, stop))
             for connection, log_ns, raw in messages:
                 count += 1
                 yield id(connection), log_ns, raw
         except Exception as error:
-            raise self._unreadable(error, f" after {count} messages") from error
+            broken = self._unreadable(error, f" after {count} messages")
+            if not self._salvage or not isinstance(broken, InputError):
+                raise broken from error
+            self.notes.append(f"salvaged: {broken.message}")
 
     def _unreadable(self, error: Exception, where: str = "") -> Exception:
         """What to raise for an error of a library: the machine's faults stay what they are."""
@@ -176,6 +249,11 @@ class Bag:
             cause = f"it is damaged ({type(error).__name__}: {cause})" if cause else "it is damaged"
         hint = next((hint for words, hint in HINTS.items() if words in cause), "")
         return InputError("unreadable", f"{self._name} cannot be read{where}: {cause}{hint}")
+
+
+def _numbered(number: int, part: Iterator[Message]) -> Iterator[tuple[int, Message]]:
+    for message in part:
+        yield number, message
 
 
 def _list_fields(connection: Connection) -> list[Leaf]:

@@ -19,8 +19,6 @@ from scripts.sources.pixel_formats import FloatRange
 from scripts.sources.sound_stream import SoundStream
 
 STEP = "export_bag"
-# A larger message is left out: no picture and no block of sound is so large.
-MAX_MESSAGE_BYTES = 256 * 2**20
 SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
 
 # What may be wrong with stamps, for a person.
@@ -163,11 +161,12 @@ class Declared:
 
 @dataclass(frozen=True)
 class Taker:
-    """Gives the messages of one connection to one stream."""
+    """Gives the messages of one connection to one stream. max_bytes: larger ones are left out."""
 
     stream: Declared
     carrier: Carrier
     read: Read
+    max_bytes: int
 
     def take(self, log_ns: int, raw: bytes | memoryview) -> None:
         """Take a message; what cannot be read is counted by the stream."""
@@ -175,8 +174,8 @@ class Taker:
         if writer is None:
             return
         try:
-            if len(raw) > MAX_MESSAGE_BYTES:
-                writer.skip(f"larger than {MAX_MESSAGE_BYTES // 2**20} MB")
+            if len(raw) > self.max_bytes:
+                writer.skip(f"larger than {round(self.max_bytes / 2**20, 3):g} MB (max_message_mb)")
             elif self.carrier.kind != SOUND_INFO:
                 writer.take(self.carrier, log_ns, self.read(raw))
             elif isinstance(writer, SoundStream):

@@ -1,6 +1,7 @@
 """Exports every stream of a bag in one pass: packets as they are, with true times; sounds with their clocks."""
 
 import logging
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from scripts.common.names import nearest
 from scripts.sources.bag_reader import Bag, Topic
 from scripts.sources.bag_streams import Declared, Taker
 from scripts.sources.carriers import PICTURES, SOUND_INFO, SOUNDS, Carrier, recognise
-from scripts.sources.message_layout import compile_reader
 
 # A recording that begins later than its bag is read from so much before: encoded video begins with a keyframe.
 PRE_ROLL_S = 10.0
@@ -34,11 +34,14 @@ def export_bag(
     crf: int,
     start_s: float = 0.0,
     stop_s: float = 0.0,
+    salvage: bool = False,
+    max_message_mb: float = 256,
 ) -> None:
     """Read `bag` (one file, or all of a folder) once and write every declared stream.
 
     crf: of h264, for pictures that must be encoded; start_s, stop_s: the part that is wanted, seconds after the bag's
-    first message, 0: all. A stream that cannot be had is a `failed` row and has whole, empty outputs. Raises
+    first message, 0: all; salvage: take what is good of a damaged bag; max_message_mb: larger messages are left out.
+    A stream that cannot be had is a `failed` row and has whole, empty outputs. Raises
     InputError if the bag itself cannot be read.
     """
     streams = [
@@ -50,19 +53,23 @@ def export_bag(
         for (name, setting), media, table in zip(settings.items(), all_media, tables, strict=True)
     ]
     try:
-        with Bag(bag) as source:
+        with Bag(bag, salvage=salvage) as source:
             start_ns = source.start_ns + round(start_s * 1e9) if start_s else 0
             stop_ns = source.start_ns + round(stop_s * 1e9) if stop_s else None
-            takers = _find_takers(streams, source, crf, start_ns)
+            takers = _find_takers(streams, source, crf, start_ns, round(max_message_mb * 2**20))
             _read(source, takers, start_ns, stop_ns)
             topics = _list_topics(source, takers)
+            bag_notes = source.notes
     except BaseException:
         for stream in streams:
             stream.discard()
         raise
     for stream in streams:
         stream.finish(start_ns, stop_ns)
-    warnings = [f"{stream.name}: {note}" for stream in streams for note in stream.notes]
+        if stream.error is None:
+            stream.notes += bag_notes
+    warnings = [f"{stream.name}: {note}" for stream in streams for note in stream.notes if note not in bag_notes]
+    warnings += bag_notes
     manifest.write(
         out_manifest,
         recording=recording,
@@ -77,54 +84,69 @@ def export_bag(
         log.warning("%s: %s", recording, line)
 
 
-def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int) -> dict[int, list[Taker]]:
+def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int, max_bytes: int) -> dict[int, list[Taker]]:
     """Who takes the messages of which connection. A stream without a fitting topic fails here."""
     takers: dict[int, list[Taker]] = {}
     for stream in streams:
         try:
             topic = _find_topic(stream, bag)
             stream.open(topic, crf, start_ns)
-            _add_takers(stream, bag, topic, PICTURES if stream.kind == "video" else SOUNDS, takers)
+            _add_takers(stream, bag, topic, PICTURES if stream.kind == "video" else SOUNDS, takers, max_bytes)
             if stream.kind == "sound":
-                for info in _find_infos(stream, bag):
-                    _add_takers(stream, bag, info, (SOUND_INFO,), takers)
+                for info in _find_infos(stream, bag, topic):
+                    _add_takers(stream, bag, info, (SOUND_INFO,), takers, max_bytes)
         except InputError as error:
             stream.fail(error)
     return takers
 
 
 def _find_topic(stream: Declared, bag: Bag) -> Topic:
-    """The stream's topic. Raises InputError that names what the bag has instead."""
+    """The stream's topic, by its name, or by the pattern and type that it alone fits. Raises InputError that names
+    what the bag has instead."""
     kinds, what = (PICTURES, "pictures") if stream.kind == "video" else (SOUNDS, "sound")
-    topic = bag.topics.get(stream.topic)
-    if topic is not None and any(_carrier(bag, key, kinds) for key in topic.connections):
-        return topic
-    others = [name for name, other in bag.topics.items() if any(_carrier(bag, k, kinds) for k in other.connections)]
+    carrying = [t for t in bag.topics.values() if any(_carrier(bag, key, kinds) for key in t.connections)]
+    kind = str(stream.setting.get("type", "")).replace("/msg/", "/")
+    fitting = [
+        topic
+        for topic in carrying
+        if (topic.name == stream.topic or fnmatchcase(topic.name, stream.topic)) and kind in ("", topic.type)
+    ]
+    exact = [topic for topic in fitting if topic.name == stream.topic]
+    if len(exact or fitting) == 1:
+        return (exact or fitting)[0]
+    wanted = f"`{stream.topic}`" + (f" of type {kind}" if kind else "")
+    if fitting:
+        names = ", ".join(topic.name for topic in fitting)
+        raise InputError("ambiguous", f"{len(fitting)} topics fit {wanted}: {names}; narrow it, or name one")
+    others = [topic.name for topic in carrying]
     hint = nearest(stream.topic, others) or f"; none of the bag's {len(bag.topics)} topics carries {what}"
+    topic = bag.topics.get(stream.topic)
     if topic is None:
-        raise InputError("no_topic", f"the bag has no topic `{stream.topic}`{hint}")
+        raise InputError("no_topic", f"the bag has no topic {wanted}{hint}")
+    if topic in carrying:
+        raise InputError("no_topic", f"its topic `{topic.name}` has the type {topic.type}, not {kind}")
     raise InputError("unsupported", f"its topic `{topic.name}` carries {topic.type}, no known {what}{hint}")
 
 
-def _find_infos(stream: Declared, bag: Bag) -> list[Topic]:
+def _find_infos(stream: Declared, bag: Bag, topic: Topic) -> list[Topic]:
     """Topics that say what the sound is: the one in the rig, else those beside the sound's own."""
     named = stream.setting.get("info_topic")
     if named:
         if named not in bag.topics:
             raise InputError("no_topic", f"the bag has no topic `{named}`{nearest(named, bag.topics)}")
         return [bag.topics[named]]
-    folder = stream.topic.rpartition("/")[0]
+    folder = topic.name.rpartition("/")[0]
     return [t for t in bag.topics.values() if t.name.rpartition("/")[0] == folder and t.type.endswith("Info")]
 
 
 def _add_takers(
-    stream: Declared, bag: Bag, topic: Topic, kinds: tuple[str, ...], takers: dict[int, list[Taker]]
+    stream: Declared, bag: Bag, topic: Topic, kinds: tuple[str, ...], takers: dict[int, list[Taker]], max_bytes: int
 ) -> None:
     for key in topic.connections:
         carrier = _carrier(bag, key, kinds)
         if carrier:
-            read = compile_reader(bag.leaves(key), tuple(carrier.fields.values()), cdr=bag.cdr)
-            takers.setdefault(key, []).append(Taker(stream, carrier, read))
+            read = bag.reader(key, tuple(carrier.fields.values()))
+            takers.setdefault(key, []).append(Taker(stream, carrier, read, max_bytes))
 
 
 def _carrier(bag: Bag, key: int, kinds: tuple[str, ...]) -> Carrier | None:

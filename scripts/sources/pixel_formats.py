@@ -21,23 +21,25 @@ PACKED = {
     "bayer_rggb8": ("bayer_rggb8", 1), "bayer_bggr8": ("bayer_bggr8", 1),
     "bayer_gbrg8": ("bayer_gbrg8", 1), "bayer_grbg8": ("bayer_grbg8", 1),
     "mono16": ("gray16le", 2), "16uc1": ("gray16le", 2), "16sc1": ("gray16le", 2),
-    "rgb16": ("rgb48le", 6), "bgr16": ("bgr48le", 6), "16uc3": ("bgr48le", 6),
-    "rgba16": ("rgba64le", 8), "bgra16": ("bgra64le", 8), "16uc4": ("bgra64le", 8),
+    "rgb16": ("rgb48le", 6), "bgr16": ("rgb48le", 6), "16uc3": ("rgb48le", 6),
+    "rgba16": ("rgba64le", 8), "bgra16": ("rgba64le", 8), "16uc4": ("rgba64le", 8),
     "bayer_rggb16": ("gray16le", 2), "bayer_bggr16": ("gray16le", 2),
     "bayer_gbrg16": ("gray16le", 2), "bayer_grbg16": ("gray16le", 2),
 }  # fmt: skip
+# Blue first; they are stored red first.
+REVERSED = {"bgr16", "16uc3", "bgra16", "16uc4"}
 # Luma in a plane of its own, both chromas in a second one.
 PLANAR = {"nv12": "nv12", "nv21": "nv21", "nv24": "nv24"}
 FLOATS: dict[str, "np.dtype[np.floating]"] = {"32fc1": np.dtype("<f4"), "64fc1": np.dtype("<f8")}
 ENCODINGS = (*PACKED, *PLANAR, *FLOATS)
 # Codes of a float image: 0 is no value.
-CODES = 65_534
+CODES = 65_535
 
 # What FFV1 stores without loss, by what a picture is; bayer mosaics as they are, one value a pixel.
 LOSSLESS = {
     "gray": "gray", "rgb24": "bgr0", "bgr24": "bgr0", "rgba": "bgra", "bgra": "bgra",
     "uyvy422": "yuv422p", "yuyv422": "yuv422p", "nv12": "yuv420p", "nv21": "yuv420p", "nv24": "yuv444p",
-    "gray16le": "gray16le", "rgb48le": "rgb48le", "bgr48le": "rgb48le", "rgba64le": "rgba64le", "bgra64le": "rgba64le",
+    "gray16le": "gray16le", "rgb48le": "rgb48le", "rgba64le": "rgba64le",
     "gray16be": "gray16le", "rgb48be": "rgb48le", "rgba64be": "rgba64le",
     "ya8": "gray", "pal8": "bgra", "monob": "gray", "monow": "gray",
 }  # fmt: skip
@@ -111,6 +113,11 @@ def read_image(
         if name == "16sc1":
             pixels.facts |= {"scale": 1.0, "offset": -32768.0}
             samples = samples ^ np.uint16(0x8000)
+        if name in REVERSED:
+            # ffmpeg's own reordering of 16 bit BGRA mixes up channels.
+            pixels_of = samples.reshape(height, width, -1)
+            order = [2, 1, 0, 3][: pixels_of.shape[2]]
+            samples = np.ascontiguousarray(pixels_of[:, :, order]).reshape(height, -1)
         rows = samples.view(np.uint8)
     return _filled(layout, width, height, [rows])
 
