@@ -4,6 +4,7 @@ Whatever is wrong with the bag leaves this module as an InputError of one line, 
 """
 
 import errno
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -242,7 +243,9 @@ class Bag:
         """What to raise for an error of a library: the machine's faults stay what they are."""
         if isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in MACHINE_FAULTS):
             return error
-        cause = " ".join(str(error).split()).rstrip(".")
+        # rosbags puts the words of an inner error into its own as they come, in a tuple.
+        words = re.sub(r"\('([^']*)',\)", r"\1", str(error))
+        cause = " ".join(words.split()).rstrip(".")
         for path in self._paths:
             cause = cause.replace(repr(str(path)), path.name).replace(str(path), path.name)
         if not isinstance(error, READER_ERRORS):

@@ -63,28 +63,30 @@ class Ros1Salvage:
     def _messages(self) -> Iterator[tuple[int, int, memoryview]]:
         self._file.seek(len(MAGIC))
         while (record := self._next_record()) is not None:
-            header, data = record
+            header, data, whole = record
+            if not whole and header.get("op") != bytes([_CHUNK]):
+                return
             if header.get("op") == bytes([_CHUNK]):
                 yield from self._in_chunk(_decompressed(header.get("compression", b""), data))
             else:
                 yield from self._of_record(header, memoryview(data))
 
-    def _next_record(self) -> tuple[dict[str, bytes], bytes] | None:
-        """The next record of the file; None at its end or its damage."""
-        header = self._next_part()
-        data = self._next_part() if header is not None else None
-        fields = _fields(header) if header is not None else None
-        return (fields, data) if fields is not None and data is not None else None
+    def _next_record(self) -> tuple[dict[str, bytes], bytes, bool] | None:
+        """The next record of the file, and whether its data is all there; None at the end or the damage."""
+        header, whole = self._next_part()
+        fields = _fields(header) if whole else None
+        if fields is None:
+            return None
+        data, whole = self._next_part()
+        return fields, data, whole
 
-    def _next_part(self) -> bytes | None:
+    def _next_part(self) -> tuple[bytes, bool]:
         raw = self._file.read(4)
-        if len(raw) < 4:
-            return None
-        (length,) = _LENGTH.unpack(raw)
-        if length > _NOT_A_BAG:
-            return None
+        (length,) = _LENGTH.unpack(raw) if len(raw) == 4 else (_NOT_A_BAG,)
+        if length >= _NOT_A_BAG:
+            return b"", False
         part = self._file.read(length)
-        return part if len(part) == length else None
+        return part, len(part) == length
 
     def _in_chunk(self, content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
         position = 0
@@ -129,11 +131,11 @@ def _fields(header: bytes) -> dict[str, bytes] | None:
 
 
 def _decompressed(compression: bytes, data: bytes) -> memoryview:
-    """Content of a chunk; nothing if it does not decompress."""
+    """Content of a chunk, as far as it decompresses."""
     try:
         if compression == b"lz4":
-            return memoryview(lz4.frame.decompress(data))
-        return memoryview(bz2.decompress(data) if compression == b"bz2" else data)
+            return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(data))
+        return memoryview(bz2.BZ2Decompressor().decompress(data) if compression == b"bz2" else data)
     except (RuntimeError, OSError, ValueError, EOFError):
         return memoryview(b"")
 
