@@ -41,7 +41,7 @@ def watch_cells(
     with tempfile.TemporaryDirectory() as folder:
         times = Path(folder) / "times"
         once = ["-map", "0:v:0", "-fps_mode", "passthrough"]
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", f"file:{video}"]
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-copyts", "-i", f"file:{video}"]
         command += [*once, "-pix_fmt", "gray", "-f", "rawvideo", "-"]
         command += [*once, "-enc_time_base", "demux", "-f", "framecrc", str(times)]
         pixels = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
@@ -76,6 +76,14 @@ def hear_sides(sound: Path) -> tuple[np.ndarray, int]:
     command += ["-map", "0:a:0", "-ac", "2", "-f", "f32le", "-"]
     decoded = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
     return np.frombuffer(decoded, "<f4").reshape(-1, 2).T, _rate_hz(sound)
+
+
+def heard_from_ns(sound: Path) -> int:
+    """When the first sample of a file is played: its presentation time."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-copyts", "-i", f"file:{sound}", "-map", "0:a:0"]
+    command += ["-frames:a", "1", "-f", "framecrc", "-"]
+    times = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, text=True).stdout
+    return int(_presentation_times(times)[0])
 
 
 def hear_all(sound: Path) -> np.ndarray:

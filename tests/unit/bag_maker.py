@@ -1,6 +1,7 @@
 """Small bags of any content, for tests: what is in them is what the test says."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -191,8 +192,21 @@ def export(
     return Export(folder, {row.item: row for row in rows}, manifest.read(folder / "manifest.json"))
 
 
+def moving(number: int, size: tuple[int, int]) -> np.ndarray:
+    """A circle on its way, BGR."""
+    image = np.full((size[1], size[0], 3), 40, np.uint8)
+    cv2.circle(image, (8 + number * 3 % 48, 24), 7, (30, 200, 250), -1)
+    return image
+
+
 def encode(
-    codec: str, count: int, *, gop: int = 10, b_frames: int = 0, size: tuple[int, int] = (64, 48)
+    codec: str,
+    count: int,
+    *,
+    gop: int = 10,
+    b_frames: int = 0,
+    size: tuple[int, int] = (64, 48),
+    draw: Callable[[int, tuple[int, int]], np.ndarray] = moving,
 ) -> list[tuple[bytes, int, bool]]:
     """Packets of a moving picture: (Annex B, number in display order, keyframe), in the order of decoding."""
     context: Any = av.CodecContext.create(ENCODERS[codec], "w")
@@ -209,9 +223,7 @@ def encode(
     context.gop_size = gop
     packets = []
     for number in range(count):
-        image = np.full((size[1], size[0], 3), 40, np.uint8)
-        cv2.circle(image, (8 + number * 3 % 48, 24), 7, (30, 200, 250), -1)
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = av.VideoFrame.from_ndarray(draw(number, size), format="bgr24")
         frame.pts = number
         packets += context.encode(frame)
     packets += context.encode(None)
@@ -292,6 +304,6 @@ def send_image(ros: Ros, index: int, image: np.ndarray, encoding: str, padding: 
     )
 
 
-def send_compressed(ros: Ros, index: int, data: bytes, form: str) -> None:
-    stamp_ns = START_NS + index * PERIOD_NS
+def send_compressed(ros: Ros, index: int, data: bytes, form: str, *, stamp_ns: int | None = None) -> None:
+    stamp_ns = START_NS + index * PERIOD_NS if stamp_ns is None else stamp_ns
     ros.send(stamp_ns + MS, "/cam", COMPRESSED, header=ros.header(stamp_ns), format=form, data=as_uint8(data))
