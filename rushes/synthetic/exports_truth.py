@@ -7,7 +7,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rosbags.highlevel import AnyReader
 
+from rushes.synthetic.aviary import MICROPHONE_TOPIC
 from rushes.synthetic.bars import read_number
 from rushes.synthetic.measured import Results, Row, columns
 from rushes.synthetic.player import Seen, hear_all, hear_sides, nearest_offset_ns, watch, watch_cells
@@ -50,6 +52,7 @@ def check_exports(found: Results, truth: dict[str, Any]) -> list[Row]:
     rows.append(check_latency(folder / "latency.tsv"))
     rows += check_stills(folder / "frame", known["cameras"])
     rows += check_clips(folder / "clips", known["cameras"])
+    rows.append(check_raw(folder / "audio" / "array.raw", found.root.parent / "recordings" / known["path"]))
     return rows + check_packed(folder / "audio", found.folder("media", RECORDING) / "array.wav")
 
 
@@ -103,6 +106,15 @@ def check_clips(folder: Path, cameras: dict[str, Any]) -> list[Row]:
             wrong += len(seen.numbers) != len(wanted) or int((seen.numbers != wanted).sum())
         rows.append(Row(f"exports.{RECORDING}.clips.{clip}.frames_wrong", wrong, "frames", 0))
     return rows
+
+
+def check_raw(sound: Path, bag: Path) -> Row:
+    """The raw sound against the payloads of the bag, one behind the other."""
+    with AnyReader([bag]) as reader:
+        wanted = [connection for connection in reader.connections if connection.topic == MICROPHONE_TOPIC]
+        messages: list[Any] = [reader.deserialize(raw, kind.msgtype) for kind, _, raw in reader.messages(wanted)]
+    payloads = [bytes(message.data) for message in messages]
+    return Row(f"exports.{RECORDING}.audio.raw.wrong", float(sound.read_bytes() != b"".join(payloads)), "files", 0)
 
 
 def check_packed(folder: Path, sound: Path) -> list[Row]:
