@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
 from scripts.common.names import is_stream_name, nearest
-from scripts.common.recordings import Recording
+from scripts.common.recordings import Recording, tidy
 from scripts.common.rigs import Rig
 from scripts.common.room import Room
 from scripts.common.spectrogram_checks import check_latency, check_spectrogram
@@ -166,6 +166,7 @@ def _check_clips(rig: Rig, settings: Settings, place: str) -> None:
         raise ConfigError(f"{place}: the key `table` is missing, the csv of the clips")
     if not os.path.isfile(table) or "{" in table or "}" in table:
         raise ConfigError(f"{place}.table: {table!r} is no file, or its name holds a brace")
+    settings["table"] = tidy(table)
     try:
         ZoneInfo(settings["zone"])
     except (ZoneInfoNotFoundError, ValueError, OSError):

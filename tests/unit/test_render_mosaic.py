@@ -263,6 +263,15 @@ def test_a_turned_camera_stands_upright_in_a_cell_of_its_own_shape(tmp_path):
     assert numbers_in(made.video()) == numbers_in(tmp_path / "phone.mp4")
 
 
+@pytest.mark.parametrize("codec", ["aac", "pcm"])
+def test_a_single_frame_is_a_video_with_hardly_a_sound(tmp_path, codec):
+    write_camera(tmp_path, "cam0", stamps(25, 0.04))
+    write_microphone(tmp_path, "array", 1, channels=1)
+    video, instants, row = render(tmp_path, ["cam0"], microphones=["array"], sides=[["array"]], sound_codec=codec)
+    assert numbers(decoded(video, *SIZE)) == [0]
+    assert (len(instants), row.outcome) == (1, "written")
+
+
 def test_is_flash_and_clock_are_what_the_fixture_says(trigger):
     folder, _ = trigger
     assert Clock.read(folder / "array.clock.json").channels == 4
