@@ -68,6 +68,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".json": _json,
     ".mp4": _zero_bytes,
     ".wav": _zero_bytes,
+    ".tsv": _zero_bytes,
     ".raw": _zero_bytes,
 }
 

@@ -96,7 +96,8 @@ def measure_latency(
     """Write a row an event and, in the ledger, the latency and the line for the config.
 
     latency: events ("flash", or the frames of the camera at which a clap is first closed).
-    Raises InputError if there is no event that was both seen and heard.
+    A recording without an event that was both seen and heard is filtered. Raises InputError for frames that are not
+    there.
     """
     table, times = FrameTable.read(frames), Clock.read(clock)
     if not len(table) or not times.samples:
@@ -109,24 +110,33 @@ def measure_latency(
         heard_ns = times.time_ns(onset_samples(source))
     events, bounds, sounds = bounds_ms(table.time_ns, seen, heard_ns)
     if not len(events):
-        raise InputError(
-            "no_event",
-            f"{recording}: {len(seen)} events in {camera}, {len(heard_ns)} sounds in {microphone}, and no two within "
-            f"{FARTHEST_NS / NS:g} s; record a few flashes with beeps, or name the frames of claps in `events`",
+        message = (
+            f"{len(seen)} events in {camera}, {len(heard_ns)} sounds in {microphone}, and no two within "
+            f"{FARTHEST_NS / NS:g} s; record a few flashes with beeps, or name the frames of claps in `events`"
         )
+        _write_events(out_events, [])
+        row = ledger.Row("measure_latency", recording, product, "filtered", "no_event", message=message)
+        ledger.write(out_ledger, [row])
+        return
     found = common_interval(bounds)
-    with out_events.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for event, (least, most), sound_ns in zip(events.tolist(), bounds.tolist(), sounds.tolist(), strict=True):
-            frame = int(seen[event])
-            writer.writerow([event, frame, int(table.time_ns[frame]), sound_ns, f"{least:.4f}", f"{most:.4f}"])
+    rows = []
+    for event, (least, most), sound_ns in zip(events.tolist(), bounds.tolist(), sounds.tolist(), strict=True):
+        frame = int(seen[event])
+        rows.append([event, frame, int(table.time_ns[frame]), sound_ns, f"{least:.4f}", f"{most:.4f}"])
+    _write_events(out_events, rows)
     message = (
         f"{microphone} against {camera}: {found.value_ms:.3f} ms ± {found.half_width_ms:.3f} by {found.agreeing} of "
         f"{len(events)} events; {advice(found, times.latency_ms, microphone)}"
     )
     row = ledger.Row("measure_latency", recording, product, "written", value=found.value_ms, message=message)
     ledger.write(out_ledger, [row])
+
+
+def _write_events(path: Path, rows: list[list[object]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

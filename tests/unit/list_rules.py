@@ -22,6 +22,7 @@ def describe(rule):
         "message": rule.message,
         "input": list(rule.input.keys()),
         "output": list(rule.output.keys()),
+        "files": {name: files_of(value) for name, value in rule.output.items()},
         "unnamed": len(rule.input) + len(rule.output) - named(rule.input) - named(rule.output),
         "params": list(rule.params.keys()),
         "log": [str(log) for log in rule.log],
@@ -30,6 +31,11 @@ def describe(rule):
         "local": rule.name in rule.workflow._localrules or bool(getattr(rule, "localrule", False)),
         "resources": list(dict(rule.resources.items())),
     }
+
+
+def files_of(value):
+    """The paths of an output, wildcards and all."""
+    return [str(path) for path in (value if isinstance(value, list) else [value])]
 
 
 def named(items):

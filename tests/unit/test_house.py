@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from scripts.common.empty import FOLDERS, write_empty
 from scripts.common.job import RESOURCE_ARGUMENTS, UNPASSED_PARAMS, bind
 from tests.unit.examples import REPO, House
 
@@ -140,6 +141,22 @@ def test_every_rule_says_what_it_does_and_where_it_writes_that(rules, jobs):
     assert [rule["name"] for rule in rules if rule["message"]] == []
     assert [rule["name"] for rule in jobs if not rule["log"]] == []
     assert [rule["name"] for rule in jobs if not rule["benchmark"] and not rule["local"]] == []
+
+
+def test_what_an_item_that_fails_leaves_behind_is_known_for_every_output(jobs, tmp_path):
+    def wrong() -> Iterator[str]:
+        for rule in jobs:
+            if "ledger" not in rule["output"] or rule["name"] == "merge_ledgers":
+                continue
+            for name, paths in rule["files"].items():
+                for number, path in enumerate(paths):
+                    try:
+                        target = tmp_path / f"{rule['name']}.{name}.{number}"
+                        write_empty(target, Path(path).name, folder=f"out_{name}" in FOLDERS)
+                    except ValueError as error:
+                        yield f"{rule['name']}: {error}"
+
+    assert problems(wrong()) == []
 
 
 def test_every_rule_has_a_key_with_the_version_of_its_method(jobs):
