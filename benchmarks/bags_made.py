@@ -47,7 +47,7 @@ def encode_cameras() -> list[list[tuple[bytes, bool]]]:
         command += ["-preset", "superfast", "-b:v", "11M", "-maxrate", "11M", "-bufsize", "11M", "-g", str(GOP)]
         command += ["-bf", "0", "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-f", "h264", "-"]
         stream = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
-        with av.open(io.BytesIO(stream), format="h264") as container:
+        with av.open(io.BytesIO(stream), "r", format="h264") as container:
             packets = [(bytes(p), p.is_keyframe) for p in container.demux(video=0) if p.size]
         cameras.append(packets)
     return cameras
