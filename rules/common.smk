@@ -59,6 +59,7 @@ def is_whole(wildcards):
 @quick
 def import_key(wildcards):
     """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
+    rig = plan.rigs[plan.recordings[wildcards.recording].rig].entry
     return versioned(
         2,
         cameras=cameras(wildcards),
@@ -66,7 +67,8 @@ def import_key(wildcards):
         start_s=start_s(wildcards),
         stop_s=stop_s(wildcards),
         megabytes=plan.recordings[wildcards.recording].megabytes,
-        salvage=plan.rigs[wildcards.rig].entry["salvage"] if "rig" in wildcards.keys() else False,
+        salvage=rig["salvage"],
+        max_message_mb=rig["max_message_mb"],
     )
 
 

@@ -27,6 +27,7 @@ STAMPS = {
     "log_times": "messages of a type without stamp, taken at their log time",
     "unbelievable_stamps": "stamps far from their log time, replaced by it",
     "clock_set": "times that the clock of the stamps was set",
+    "clock_steps": "steps of the clock of the stamps",
     "repeated_stamps": "stamps that repeat the one before, moved half a period behind it",
     "stamps_out_of_order": "stamps earlier than the one before, moved half a period behind it",
     "jumps_back": "jumps back of the stamps by 5 s or more, what follows is moved behind what was before",
@@ -58,15 +59,17 @@ class Declared:
         """Name of its topic."""
         return str(self.setting["topic"])
 
-    def open(self, topic: Topic, crf: int, start_ns: int) -> None:
+    def open(self, topic: Topic, crf: int, start_ns: int, delay_ns: int | None) -> None:
         """Make ready to take messages; see PictureStream and SoundStream."""
         self.type = topic.type
         if self.kind == "video":
             time = str(self.setting.get("time", "auto"))
-            self.writer = PictureStream(self.media, time=time, coding=self._coding(crf), start_ns=start_ns)
+            self.writer = PictureStream(
+                self.media, time=time, coding=self._coding(crf), start_ns=start_ns, delay_ns=delay_ns
+            )
         else:
             settings = {key: self.setting[key] for key in SOUND_SETTINGS if key in self.setting}
-            self.writer = SoundStream(self.media, start_ns=start_ns, **settings)
+            self.writer = SoundStream(self.media, start_ns=start_ns, delay_ns=delay_ns, **settings)
 
     def _coding(self, crf: int) -> ImageCoding:
         low, high = self.setting.get("float_range") or (FloatRange.low, FloatRange.high)

@@ -25,7 +25,7 @@ _DATA = {"data": "uint8[]"}
 @dataclass(frozen=True)
 class Carrier:
     """How a message carries its content. kind: see above; fields: role -> path of the field; stamp: what instant of
-    its block the stamp of a sound is, by custom: drivers stamp what has arrived, foxglove's RawAudio its start.
+    its block the stamp of a sound is, by custom: drivers stamp what has arrived, foxglove's messages its start.
 
     Roles: sec, nanosec (absent without a stamp), data; packet: encoding, pts, flags; compressed: format; image:
     height, width, encoding, step, big_endian; pcm and sound_info: rate, channels, depth, format, coding;
@@ -58,7 +58,8 @@ def recognise(leaves: list[Leaf]) -> Carrier | None:
         return Carrier(PCM, {**stamp, "data": "data", **known}, stamp="block_start")
     if has(**_DATA, format="string") and stamp:
         framed = "frame_id" in fields or "header.frame_id" in fields
-        return Carrier(COMPRESSED if framed else CODED_SOUND, {**stamp, **named("data", "format")})
+        kind = COMPRESSED if framed else CODED_SOUND
+        return Carrier(kind, {**stamp, **named("data", "format")}, stamp="block_start")
     return _recognise_ros_sound(fields, stamp)
 
 

@@ -1,7 +1,10 @@
 """Exports every stream of a bag in one pass: packets as they are, with true times; sounds with their clocks."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from scripts.common.names import nearest
 from scripts.sources.bag_reader import Bag, Topic
 from scripts.sources.bag_streams import Declared, Taker
 from scripts.sources.carriers import PICTURES, SOUND_INFO, SOUNDS, Carrier, recognise
+from scripts.sources.message_layout import CorruptMessageError
+from scripts.sources.stamp_belief import SURVEYED, usual_delay_ns
 
 # A recording that begins later than its bag is read from so much before: encoded video begins with a keyframe.
 PRE_ROLL_S = 10.0
@@ -90,8 +95,9 @@ def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int, max
     for stream in streams:
         try:
             topic = _find_topic(stream, bag)
-            stream.open(topic, crf, start_ns)
-            _add_takers(stream, bag, topic, PICTURES if stream.kind == "video" else SOUNDS, takers, max_bytes)
+            kinds = PICTURES if stream.kind == "video" else SOUNDS
+            stream.open(topic, crf, start_ns, usual_delay_ns(_first_stamps(bag, topic, kinds, start_ns)))
+            _add_takers(stream, bag, topic, kinds, takers, max_bytes)
             if stream.kind == "sound":
                 for info in _find_infos(stream, bag, topic):
                     _add_takers(stream, bag, info, (SOUND_INFO,), takers, max_bytes)
@@ -137,6 +143,22 @@ def _find_infos(stream: Declared, bag: Bag, topic: Topic) -> list[Topic]:
         return [bag.topics[named]]
     folder = topic.name.rpartition("/")[0]
     return [t for t in bag.topics.values() if t.name.rpartition("/")[0] == folder and t.type.endswith("Info")]
+
+
+def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...], start_ns: int) -> Iterator[tuple[int, int]]:
+    """Stamp and log time of the first messages of a topic that are wanted."""
+    readers = {}
+    for key in topic.connections:
+        carrier = _carrier(bag, key, kinds)
+        if carrier and "sec" in carrier.fields:
+            readers[key] = bag.reader(key, (carrier.fields["sec"], carrier.fields["nanosec"]))
+    if not readers:
+        return
+    for key, log_ns, raw in islice(bag.messages([topic.name], start_ns or None), SURVEYED):
+        if key in readers:
+            with suppress(CorruptMessageError):
+                sec, nanosec = readers[key](raw)
+                yield sec * 10**9 + nanosec, log_ns
 
 
 def _add_takers(

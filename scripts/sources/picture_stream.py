@@ -18,6 +18,8 @@ from scripts.sources.still_streams import JPEG, JpegStream
 COUNTER_BITS = 2**63 - 1
 # Formats of stills that are known here.
 STILL = re.compile("jpe?g|png", re.IGNORECASE)
+# So many clock steps are said one by one.
+MAX_SAID = 20
 # How image_transport calls depth images in a png.
 DEPTH = "compresseddepth"
 
@@ -25,14 +27,17 @@ DEPTH = "compresseddepth"
 class PictureStream:
     """Takes the messages of a camera and writes its video to `path`.
 
-    time: see PictureTimes; coding: of pictures that are encoded; start_ns: log time from which they are wanted.
+    time, delay_ns: see PictureTimes; coding: of pictures that are encoded; start_ns: log time from which they are
+    wanted.
     """
 
-    def __init__(self, path: Path, *, time: str, coding: ImageCoding, start_ns: int = 0) -> None:
+    def __init__(
+        self, path: Path, *, time: str, coding: ImageCoding, start_ns: int = 0, delay_ns: int | None = None
+    ) -> None:
         self._path = path
         self._coding = coding
         self._start_ns = start_ns
-        self._table = PictureTable(time)
+        self._table = PictureTable(time, delay_ns)
         self._writer: PacketStream | JpegStream | ImageStream | None = None
         self._codec = ""
         self._dropped: Counter[str] = Counter()
@@ -75,6 +80,11 @@ class PictureStream:
             raise InputError("undecodable", f"none of its {self._table.messages} messages holds a whole picture")
         video.dropped += self._dropped
         video.stamps = dict(self._table.times.counts)
+        steps = self._table.times.steps()
+        if steps:
+            video.stamps["clock_steps"] = len(steps)
+            said = [f"by {step.step_ns / 1e9:+.3f} s at its picture {step.message}" for step in steps[:MAX_SAID]]
+            video.notes.append(f"the clock of its stamps was set {', '.join(said)}")
         return video
 
     def discard(self) -> None:

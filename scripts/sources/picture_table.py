@@ -35,11 +35,11 @@ class Video:
 class PictureTable:
     """The pictures of one video, in the order in which they are written.
 
-    rule: see PictureTimes. `messages`: how many messages the camera has sent so far, the present one included.
+    rule, delay_ns: see PictureTimes. `messages`: how many messages the camera has sent so far, with the present one.
     """
 
-    def __init__(self, rule: str) -> None:
-        self.times = PictureTimes(rule)
+    def __init__(self, rule: str, delay_ns: int | None = None) -> None:
+        self.times = PictureTimes(rule, delay_ns)
         self.messages = 0
         self.start_ns: int | None = None
         self._latest_ns = 0

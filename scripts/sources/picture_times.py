@@ -5,10 +5,8 @@ Nothing is repaired silently: `counts` says what was found wrong, by its name.
 
 from collections import Counter
 
-# Stamp and log time of a message differ by a delay; if that changes more than this, the stamp is not believed.
-BELIEVED_NS = 10_000_000_000
-# So many stamps in a row that are not believed are a clock that was set.
-CLOCK_SET = 10
+from scripts.sources.stamp_belief import StampBelief, Step
+
 # A jump back is caught up with by pictures at twice their rate; beyond this it is a new clock.
 JUMP_NS = 5_000_000_000
 # Period of the pictures, as long as it is not known.
@@ -16,34 +14,35 @@ PERIOD_NS = 10_000_000
 
 
 class PictureTimes:
-    """Gives each picture its time. rule: "stamp", "log", or "auto": the stamp, where there is one."""
+    """Gives each picture its time. rule: "stamp", "log", or "auto": the stamp, where there is one.
 
-    def __init__(self, rule: str) -> None:
-        self.counts: Counter[str] = Counter()
+    delay_ns: how long after its stamp a message is usually logged, where that is known.
+    """
+
+    def __init__(self, rule: str, delay_ns: int | None = None) -> None:
         self._rule = rule
-        self._delay_ns: int | None = None
-        self._unbelieved = 0
+        self._belief = StampBelief(delay_ns)
+        self.counts: Counter[str] = self._belief.counts
+        self._messages = 0
         self._shift_ns = 0
 
     def choose(self, stamp_ns: int, log_ns: int) -> int:
         """The instant of a picture by what its message says; not yet in order."""
+        self._messages += 1
         if self._rule == "log":
             return log_ns + self._shift_ns
         if stamp_ns == 0:
             self.counts["zero_stamps"] += 1
             return log_ns + self._shift_ns
-        delay_ns = log_ns - stamp_ns
-        if self._delay_ns is None:
-            self._delay_ns = delay_ns
-        if self._rule == "auto" and abs(delay_ns - self._delay_ns) > BELIEVED_NS:
-            self._unbelieved += 1
-            if self._unbelieved < CLOCK_SET:
-                self.counts["unbelievable_stamps"] += 1
-                return log_ns - self._delay_ns + self._shift_ns
-            self.counts["clock_set"] += 1
-            self._delay_ns = delay_ns
-        self._unbelieved = 0
+        if self._rule == "auto":
+            stamp_ns = self._belief.choose(stamp_ns, log_ns, self._messages - 1)
+        else:
+            self._belief.note(stamp_ns, log_ns, self._messages - 1)
         return stamp_ns + self._shift_ns
+
+    def steps(self) -> list[Step]:
+        """Where the clock of the stamps was set; `message` counts the pictures."""
+        return self._belief.steps()
 
     def put_after(self, time_ns: int, before_ns: int, period_ns: int) -> int:
         """The instant of a picture whose own is not after `before_ns`, that of the picture before it.

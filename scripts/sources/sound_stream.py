@@ -15,9 +15,9 @@ from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
 from scripts.sources.audio_clock import Fit, fit_clock
 from scripts.sources.carriers import CODED_SOUND, MULTI_FORMATS, MULTI_PCM, Carrier
 from scripts.sources.message_layout import text
-from scripts.sources.picture_times import BELIEVED_NS, CLOCK_SET
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
 from scripts.sources.sound_form import Form, format_named, format_of_depth, is_mp3, stored_as, to_stored
+from scripts.sources.stamp_belief import StampBelief
 
 DEFAULT_FORMAT = "s16le"
 # What decoders are asked for.
@@ -51,7 +51,7 @@ class SoundStream:
     """Takes the messages of a microphone and writes its sound to `path`.
 
     stamp: "auto", "block_start" or "block_end"; latency_ms: constant delay of the device; rate_hz, channels,
-    sample_format: where the bag does not say; start_ns: log time from which it is wanted.
+    sample_format: where the bag does not say; start_ns: log time from which it is wanted; delay_ns: see StampBelief.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class SoundStream:
         channels: int = 0,
         sample_format: str = "",
         start_ns: int = 0,
+        delay_ns: int | None = None,
     ) -> None:
         self._writer = SoundWriter(path)
         self._stamp = stamp
@@ -77,10 +78,9 @@ class SoundStream:
         self._bytes = array("q")
         self._decoder: SoundDecoder | None = None
         self._held: list[tuple[dict[str, Any], int]] = []
-        self._delay_ns: int | None = None
-        self._unbelieved = 0
+        self._belief = StampBelief(delay_ns)
         self._dropped: Counter[str] = Counter()
-        self._stamps: Counter[str] = Counter()
+        self._stamps: Counter[str] = self._belief.counts
 
     def take(self, carrier: Carrier, log_ns: int, values: tuple[Any, ...]) -> None:
         """Take a message: the values of its carrier's fields, in their order. Raises InputError for what is no PCM."""
@@ -203,23 +203,7 @@ class SoundStream:
         if stamp_ns == 0:
             self._stamps["zero_stamps"] += 1
             return log_ns
-        return self._believed(stamp_ns, log_ns)
-
-    def _believed(self, stamp_ns: int, log_ns: int) -> int:
-        """A stamp, or the log time less the usual delay where a stamp lies far off: else one flipped bit makes hours
-        of silence. So many far ones in a row are a clock that was set."""
-        delay_ns = log_ns - stamp_ns
-        if self._delay_ns is None:
-            self._delay_ns = delay_ns
-        if abs(delay_ns - self._delay_ns) > BELIEVED_NS:
-            self._unbelieved += 1
-            if self._unbelieved < CLOCK_SET:
-                self._stamps["unbelievable_stamps"] += 1
-                return log_ns - self._delay_ns
-            self._stamps["clock_set"] += 1
-            self._delay_ns = delay_ns
-        self._unbelieved = 0
-        return stamp_ns
+        return self._belief.choose(stamp_ns, log_ns)
 
     def _looks_like_mp3(self, value: dict[str, Any], log_ns: int) -> bool:
         """Drivers send mp3 in the same messages as PCM, and nothing says so: blocks are held until that is plain."""

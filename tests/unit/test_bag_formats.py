@@ -484,7 +484,7 @@ for name, codec, sample_form, delay in (("opus", "libopus", "s16", 312), ("mp4a.
             data = adts(packet) if name.startswith("mp4a") else packet
             fields = {"timestamp": ros.time(start_ns), "data": as_uint8(data), "format": name}
             ros.send(start_ns + MS, "/mic", f"{FOXGLOVE}CompressedAudio", **fields)
-        setting = {"topic": "/mic", "stamp": "block_start"}
+        setting = {"topic": "/mic"}
         made = export(ros.write(folder / "a.mcap"), folder / "out", {}, {"mic": setting})
         hears(made, delay)
         assert f"its sound is {'opus' if name == 'opus' else 'aac'}, decoded" in made.rows["mic"].message

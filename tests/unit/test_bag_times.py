@@ -60,10 +60,32 @@ def test_times_increase_strictly_though_the_clock_jumps_back(tmp_path: Path, bac
     assert made.manifest["warnings"]
 
 
-def test_a_single_stamp_far_off_is_not_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", [0, 4, 7])
+def test_a_single_stamp_far_off_is_not_believed(tmp_path: Path, at: int) -> None:
     grid = [START_NS + k * PERIOD_NS for k in range(8)]
     stamps = list(grid)
-    stamps[4] += 7_200 * 10**9
+    stamps[at] += 7_200 * 10**9
     made = stamped(tmp_path, stamps, [t + MS for t in grid])
     assert made.frames("cam").time_ns.tolist() == grid
     assert made.manifest["streams"]["cam"]["stamps"] == {"unbelievable_stamps": 1}
+    timeline = made.manifest["timeline"]
+    assert timeline["stop_ns"] - timeline["start_ns"] == 8 * PERIOD_NS
+
+
+@pytest.mark.parametrize("step_s", [-7.0, -1.5, 1.5, 7.0])
+def test_a_clock_that_is_set_is_named_with_its_step_and_its_place(tmp_path: Path, step_s: float) -> None:
+    grid = [START_NS + k * PERIOD_NS for k in range(300)]
+    stamps = [t + (round(step_s * 1e9) if k >= 200 else 0) for k, t in enumerate(grid)]
+    made = stamped(tmp_path, stamps, [t + (1 + k % 5) * MS for k, t in enumerate(grid)])
+    assert made.manifest["streams"]["cam"]["stamps"]["clock_steps"] == 1
+    assert f"cam: the clock of its stamps was set by {step_s:+.3f} s at its picture 200" in made.manifest["warnings"]
+    assert np.all(np.diff(made.frames("cam").time_ns) > 0)
+
+
+def test_a_machine_that_was_busy_for_two_seconds_has_set_no_clock(tmp_path: Path) -> None:
+    grid = [START_NS + k * PERIOD_NS for k in range(400)]
+    free_ns = grid[150] + 2_000 * MS
+    logs = [t + MS if k < 150 else max(t + MS, free_ns + (k - 150) * MS) for k, t in enumerate(grid)]
+    made = stamped(tmp_path, grid, logs)
+    assert made.manifest["streams"]["cam"]["stamps"] == {}
+    assert made.frames("cam").time_ns.tolist() == grid

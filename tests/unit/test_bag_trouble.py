@@ -165,7 +165,7 @@ def test_a_pattern_stands_for_the_one_topic_that_it_fits(
     assert said in made.rows["cam"].message
 
 
-@pytest.mark.parametrize("at", [1, 50, 99])
+@pytest.mark.parametrize("at", [0, 1, 50, 99])
 def test_a_corrupt_stamp_of_a_sound_hours_ahead_makes_no_hours_of_silence(tmp_path: Path, at: int) -> None:
     ros = Ros(2, {RAW: RAW_AUDIO})
     for block in range(100):

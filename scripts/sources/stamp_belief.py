@@ -1,0 +1,95 @@
+"""Which stamps of a topic can be believed: those whose distance from their log time is the usual one.
+
+One flipped bit would else make hours of nothing. Nothing is repaired silently: `counts` says what was found.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+# Stamp and log time of a message differ by a delay; if that changes more than this, the stamp is not believed.
+BELIEVED_NS = 10_000_000_000
+# So many stamps in a row that are not believed are a clock that was set.
+CLOCK_SET = 10
+# So many first messages say what delay is the usual one; of fewer than that, the first does.
+SURVEYED, FEWEST = 25, 3
+# A clock that is set moves the least delay for good: that of so long before and after it, in log time. A machine that
+# is busy for less than that is no such step.
+STEP_NS = 500_000_000
+AROUND_NS = 5_000_000_000
+STEP_MESSAGES = 10
+
+
+def usual_delay_ns(stamps: Iterable[tuple[int, int]]) -> int | None:
+    """Median of log time less stamp over the first messages, (stamp, log time) each, ns; None if they are too few."""
+    delays = sorted(log_ns - stamp_ns for stamp_ns, log_ns in stamps if stamp_ns)
+    return delays[len(delays) // 2] if len(delays) >= FEWEST else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A clock that was set: before message `message`, counted from 0, by `step_ns`; positive: forward."""
+
+    message: int
+    step_ns: int
+
+
+class StampBelief:
+    """Says the instant of each message. delay_ns: the usual one, else the first message's."""
+
+    def __init__(self, delay_ns: int | None = None) -> None:
+        self.counts: Counter[str] = Counter()
+        self._delay_ns = delay_ns
+        self._unbelieved = 0
+        self._stamp_ns = array("q")
+        self._log_ns = array("q")
+        self._message = array("q")
+
+    def choose(self, stamp_ns: int, log_ns: int, message: int = 0) -> int:
+        """The stamp, or the log time less the usual delay where the stamp lies far off. message: its number."""
+        delay_ns = log_ns - stamp_ns
+        if self._delay_ns is None:
+            self._delay_ns = delay_ns
+        if abs(delay_ns - self._delay_ns) > BELIEVED_NS:
+            self._unbelieved += 1
+            if self._unbelieved < CLOCK_SET:
+                self.counts["unbelievable_stamps"] += 1
+                return log_ns - self._delay_ns
+            self.counts["clock_set"] += 1
+            self._delay_ns = delay_ns
+        self._unbelieved = 0
+        self.note(stamp_ns, log_ns, message)
+        return stamp_ns
+
+    def note(self, stamp_ns: int, log_ns: int, message: int) -> None:
+        """Keep a stamp that is believed, for `steps`."""
+        self._stamp_ns.append(stamp_ns)
+        self._log_ns.append(log_ns)
+        self._message.append(message)
+
+    def steps(self) -> list[Step]:
+        """Where the clock of the stamps was set, by half a second or more."""
+        log_ns = np.frombuffer(self._log_ns, np.int64)
+        found = find_steps(log_ns - np.frombuffer(self._stamp_ns, np.int64), log_ns)
+        return [Step(self._message[index], -rise_ns) for index, rise_ns in found]
+
+
+def find_steps(delay_ns: np.ndarray, log_ns: np.ndarray) -> list[tuple[int, int]]:
+    """Messages in front of which the least delay changes for good, and by how much, ns. int64 (N,) each."""
+    count = len(delay_ns)
+    found: list[tuple[int, int]] = []
+    jumps = np.flatnonzero(np.abs(np.diff(delay_ns)) > STEP_NS // 2) + 1
+    for index in jumps.tolist():
+        first = int(np.searchsorted(log_ns[:index], log_ns[index] - AROUND_NS))
+        stop = index + int(np.searchsorted(log_ns[index:], log_ns[index] + AROUND_NS))
+        first, stop = min(first, max(0, index - STEP_MESSAGES)), max(stop, min(count, index + STEP_MESSAGES))
+        first = max(first, found[-1][0]) if found else first
+        if min(index - first, stop - index) < STEP_MESSAGES:
+            continue
+        rise_ns = int(delay_ns[index:stop].min() - delay_ns[first:index].min())
+        if abs(rise_ns) > STEP_NS:
+            found.append((index, rise_ns))
+    return found
