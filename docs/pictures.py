@@ -22,6 +22,10 @@ STAGES = {
 }
 
 
+# Rule files that are part of a stage of another name.
+PARTS = {"media": ("exports", "spectrogram")}
+
+
 def draw_dag(target: Path) -> None:
     """The graph of the rules, coloured by stage, as SVG."""
     command = [sys.executable, "-m", "snakemake", "--forceall", "--rulegraph", *CONFIG]
@@ -38,7 +42,8 @@ def draw_dag(target: Path) -> None:
 
 
 def _rules(stage: str) -> list[str]:
-    text = (REPO / "rules" / f"{stage}.smk").read_text()
+    files = [REPO / "rules" / f"{name}.smk" for name in (stage, *PARTS.get(stage, ()))]
+    text = "".join(file.read_text() for file in files)
     return re.findall(r"^rule (\w+):", text, re.M) + re.findall(r'f"(\w+_)\{', text)
 
 

@@ -89,7 +89,7 @@ class Plan:
 
     def everything(self) -> list[str]:
         """What `all` asks for. The checked ledger needs every ledger, and so every job that has one."""
-        stages = STAGES if self.only or self.rooms else ("datasets", "reports")
+        stages = STAGES if self.only else ("datasets", "models", "reports")
         return [target for stage in stages for target in self.targets(stage)]
 
     def ledgers(self) -> list[str]:
