@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from scripts.common.exports_plan import Exports
+from scripts.common.exports_plan import Exports, old_group
 from scripts.common.plan import versioned
-
-# The old system knew two groups, and shortened one of them.
-GROUPS = {"bottom": "bot"}
 
 
 class AviaryRules:
@@ -95,7 +92,7 @@ class AviaryRules:
     def _of_mosaic(self, wildcards: Any) -> list[tuple[str, str]]:
         groups = self._exports.settings(wildcards.rig, "mosaic")["groups"]
         return [
-            (self._fill(self._exports.path(f"mosaic.{name}.mp4"), wildcards), f"{{base}}_{GROUPS.get(name, name)}.mp4")
+            (self._fill(self._exports.path(f"mosaic.{name}.mp4"), wildcards), f"{{base}}_{old_group(name)}.mp4")
             for name in groups
         ]
 
@@ -104,7 +101,7 @@ class AviaryRules:
         return [
             (
                 self._fill(self._exports.path(f"spectrogram.{name}.mp4"), wildcards),
-                f"{{base}}_{GROUPS.get(name, name)}_locspec.mp4",
+                f"{{base}}_{old_group(name)}_locspec.mp4",
             )
             for name in groups
         ]

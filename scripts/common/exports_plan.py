@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -25,6 +26,9 @@ OWN_INSTANTS = "own"
 WHOLE_GROUP = "all"
 # The product of `naming: aviary`.
 AVIARY = "aviary"
+# How the old system called groups of cameras; `_all` was its merged grid.
+OLD_GROUPS = {"bottom": "bot", WHOLE_GROUP: "mosaic"}
+OLD_VIEW = re.compile(r"view\d+")
 AAC_LIMIT_HZ = 96_000
 
 Settings = dict[str, Any]
@@ -35,6 +39,7 @@ class Exports(Room):
 
     def __init__(self, plan: "Plan") -> None:
         super().__init__(plan)
+        self._implied: dict[tuple[str, str], Settings] = {}
         self.products = {rig.name: _products(rig, plan.config["exports"]) for rig in plan.rigs.values()}
 
     def settings(self, rig: str, product: str) -> Settings:
@@ -42,7 +47,9 @@ class Exports(Room):
         known = self.products[rig]
         if product in known:
             return known[product]
-        return _product(self.plan.rigs[rig], product, {}, self.plan.config["exports"])
+        if (rig, product) not in self._implied:
+            self._implied[rig, product] = _product(self.plan.rigs[rig], product, {}, self.plan.config["exports"])
+        return self._implied[rig, product]
 
     def path(self, name: str) -> str:
         """A file or folder among a recording's exports."""
@@ -148,10 +155,24 @@ def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
             raise ConfigError(f"{where}: the name becomes a file name; use letters, digits and _+=@-")
         if folded.setdefault(name.casefold(), name) != name:
             raise ConfigError(f"{where}: `{folded[name.casefold()]}` would be the same file on some systems")
+        if rig.entry["naming"] == AVIARY:
+            _check_old_name(name, settings["groups"], where)
         cameras = group.get("cameras", list(rig.camera_settings))
         _check_layout(rig, group.get("layout") or [cameras], where)
         if settings["sound"]:
             _check_sound(rig, {**settings, **group}, where)
+
+
+def old_group(name: str) -> str:
+    """How the old system would have called a group, in `aviary_…_<group>.mp4`."""
+    return OLD_GROUPS.get(name, name)
+
+
+def _check_old_name(name: str, groups: Mapping[str, Any], place: str) -> None:
+    others = [other for other in groups if other != name and old_group(other) == old_group(name)]
+    if others or OLD_VIEW.fullmatch(name):
+        other = f"that of `{others[0]}`" if others else "a camera's"
+        raise ConfigError(f"{place}: with `naming: aviary` its file would be called as {other}; name it otherwise")
 
 
 def _check_all_frames(rig: Rig, settings: Settings, place: str) -> None:

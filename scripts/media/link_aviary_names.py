@@ -120,8 +120,10 @@ def link_all(folder: Path, target: Path) -> None:
 
 
 def link(file: Path, target: Path) -> None:
-    """A hard link, or a copy where there can be none."""
+    """A hard link, or a copy where there can be none; of a frame that two exports hold the first stays."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return
     try:
         os.link(file, target)
     except OSError:

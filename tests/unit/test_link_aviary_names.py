@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from scripts.common import ledger, manifest
+from scripts.common.aviary_rules import AviaryRules
 from scripts.common.clock import Clock, Gap
 from scripts.common.empty import write_empty
+from scripts.common.errors import ConfigError
 from scripts.common.frame_table import FrameTable
 from scripts.common.plan import load
 from scripts.common.synchronised import synchronise
@@ -47,8 +49,6 @@ def house(tmp_path, monkeypatch):
 
 def make(folder):
     """What the jobs before would have made, by the plan."""
-    from scripts.common.aviary_rules import AviaryRules
-
     plan = load(json.loads((folder / "config.json").read_text()))
     rules = AviaryRules(plan.rooms["exports"])
     files = [folder / path for path in rules.files(Wildcards)]
@@ -134,6 +134,35 @@ def test_the_aux_of_the_grid_says_its_span_and_rate(linked):
     fields = dict(line.split() for line in (linked[2] / "video_full.aux").read_text().splitlines())
     assert fields["number_of_frames"] == "3"
     assert float(fields["rate"]) == pytest.approx(40, abs=0.01)
+
+
+def test_a_frame_that_two_exports_hold_is_linked_once_and_neither_is_written_to(house):
+    (house.root / "config.json").write_text(json.dumps(house.config()))
+    rules = make(house.root)
+    exports = house.root / "results" / "exports" / "aviary" / "d"
+    (exports / "allframes" / "frame_1.5_left.jpg").write_bytes(b"of all frames")
+    folder = link(house.root, rules)
+    assert (folder / "frames" / "frame_1.5_left.jpg").read_bytes() == b"frame_1.5_left.jpg"
+    assert (exports / "allframes" / "frame_1.5_left.jpg").read_bytes() == b"of all frames"
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (["bottom", "bot"], "groups.bottom: with `naming: aviary` its file would be called as that of `bot`"),
+        (["view0"], "groups.view0: with `naming: aviary` its file would be called as a camera's"),
+    ],
+)
+def test_no_two_files_have_one_old_name(house, groups, message):
+    house.rigs["aviary"]["exports"] = {"mosaic": {"groups": {name: {} for name in groups}}, "merge": {}}
+    with pytest.raises(ConfigError, match=message):
+        load(house.config())
+
+
+def test_a_mosaic_without_groups_does_not_take_the_name_of_the_merged_grid(house):
+    house.rigs["aviary"]["exports"] = {"mosaic": {}, "merge": {}}
+    rules = AviaryRules(load(house.config()).rooms["exports"])
+    assert rules.names(Wildcards) == ["{base}_mosaic.mp4", "{base}_all.mp4"]
 
 
 def test_what_failed_is_left_out_and_said(house):
