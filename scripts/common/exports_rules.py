@@ -128,13 +128,13 @@ class ExportRules:
         return list(self._plan.rigs[wildcards.rig].microphone_settings)
 
     def clip_coding(self, wildcards: Any) -> Settings:
-        """How exact clips are encoded; nothing where they are copied."""
-        settings = self._of(wildcards, "clips")
-        return self._coding(settings) if settings["mode"] == "exact" else {}
+        """How clips are encoded, all or only those that cannot be copied."""
+        return self._coding(self._of(wildcards, "clips"))
 
     def clip_gpus(self, wildcards: Any) -> int:
         """One GPU for exact clips by a hardware encoder."""
-        return int(self.clip_coding(wildcards).get("encoder") == "nvenc")
+        settings = self._of(wildcards, "clips")
+        return int(settings["mode"] == "exact" and settings["encoder"] == "nvenc")
 
     def clip_key(self, wildcards: Any) -> dict[str, Any]:
         """The key of the clips."""

@@ -18,7 +18,7 @@ from scripts.common.names import is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_times import ClipRow, instant_of, read_table
 from scripts.media.cut_sound import cut_clock, cut_sound
-from scripts.media.cut_video import copy_packets, cut_table, encode_frames
+from scripts.media.cut_video import COPIED, codec_of, copy_packets, cut_table, encode_frames
 
 STEP = "cut_clips"
 
@@ -62,7 +62,7 @@ def cut_clips(
 ) -> None:
     """Cut the clips of `table` that name this recording, or none: start <= time of a frame < end.
 
-    time: auto, relative, ros, utc or local; mode: copy or exact, with `coding` (codec, crf, preset, encoder).
+    time: auto, relative, ros, utc or local; mode: copy or exact, then with `coding` (codec, crf, preset, encoder).
     A row that cannot be cut is a `failed` row of the ledger; one that names no recording and lies outside of this one
     is a `filtered` row. Raises InputError if the table cannot be read, or every stream of the recording failed.
     """
@@ -74,7 +74,7 @@ def cut_clips(
         raise InputError(ledger.UPSTREAM, f"{recording}: its import failed, see the ledger of that step")
     timeline = Timeline.of(manifests.read(manifest))
     wanted = [row for row in read_table(table) if row.recording in ("", recording)]
-    encoding = usable(Coding(**coding)) if mode == "exact" else None
+    encoding = usable(Coding(**coding)) if mode == "exact" else Coding(**coding).on_cpu
     out_folder.mkdir()
     rows: list[ledger.Row] = []
     names: set[str] = set()
@@ -95,7 +95,7 @@ def cut_clips(
                 continue
             if outside:
                 raise ValueError(outside)
-            message = cut(out_folder / name, seen, heard, start_ns, stop_ns, encoding)
+            message = cut(out_folder / name, seen, heard, start_ns, stop_ns, mode, encoding)
         except ValueError as error:
             text = f"{table.name}, row {row.number}: {error}"
             rows.append(ledger.Row(STEP, recording, f"{product}/row {row.number}", "failed", "bad_clip", message=text))
@@ -132,7 +132,8 @@ def cut(
     microphones: list[Microphone],
     start_ns: int,
     stop_ns: int,
-    encoding: Coding | None,
+    mode: str,
+    coding: Coding,
 ) -> str:
     """Cut one clip into `folder`. Returns what it lacks. Raises ValueError if there is nothing in it."""
     parts = []
@@ -149,10 +150,13 @@ def cut(
             notes.append(f"{camera.name} has no frame in it")
             continue
         video = folder / f"{camera.name}.mp4"
-        if encoding is None:
+        codec = codec_of(camera.video)
+        if mode == "copy" and codec in COPIED:
             copy_packets(camera.video, camera.frames, first, stop, video)
-        elif lost := encode_frames(camera.video, camera.frames, first, stop, video, encoding):
-            notes.append(f"{camera.name}: {lost} frames do not decode")
+        else:
+            lost = encode_frames(camera.video, camera.frames, first, stop, video, coding)
+            notes += [f"{camera.name}: {lost} frames do not decode"] if lost else []
+            notes += [f"{camera.name} is encoded anew: {codec} cannot be cut by an edit list"] if mode == "copy" else []
         cut_table(camera.frames, first, stop).write(folder / f"{camera.name}.frames.parquet")
     for microphone, clock, ranges in cut_clocks:
         if not ranges:

@@ -1,23 +1,29 @@
 """A stretch of a camera's video, to the frame: the original packets with an edit list, or encoded anew."""
 
 import struct
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 from scripts.common.camera_pictures import TIME_TOLERANCE_US, microseconds, row_at
 from scripts.common.encoder import Coding
 from scripts.common.errors import RunError
 from scripts.common.frame_table import FrameTable
-from scripts.common.packet_writer import PacketWriter
+from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
 from scripts.common.product_writer import ProductWriter
 from scripts.common.timeline import NS
 from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, packets, upright
 
+# Codecs whose packets readers of MP4 leave as they are. Those of others go through a parser, which forgets what the
+# edit list hides, so that a player shows it.
+COPIED = ("h264", "hevc", "av1", "vp9", "mjpeg", "ffv1")
 # Boxes of MP4 that hold other boxes on the way to the edit list.
 PARENTS = (b"moov", b"trak", b"edts")
 
@@ -44,39 +50,85 @@ def copy_packets(video: Path, source: FrameTable, first: int, stop: int, target:
     from behind the last is cut off by the list's length.
     """
     zero_us, end_us = int(source.pts_us[first]), int(source.pts_us[stop - 1])
-    keyframes = np.flatnonzero(source.keyframe[: first + 1])
-    begin_us = int(source.pts_us[keyframes[-1]]) if len(keyframes) else int(source.pts_us[0])
+    keyframes = source.pts_us[: first + 1][source.keyframe[: first + 1]].tolist()
     with av.open(f"file:{video}", **OPEN_OPTIONS) as container:
         stream = container.streams.video[0]
-        container.seek(begin_us, backward=True)
-        writer = PacketWriter(target, stream, reorder=int(stream.codec_context.has_b_frames))
-        # Packets of later pictures, which count only if one of the wanted is decoded after them.
-        later: list[tuple[av.Packet[Any], int]] = []
-        begun = beyond = False
-        for packet in packets(container, [stream]):
-            if packet.pts is None or packet.dts is None or packet.time_base is None:
-                continue
-            pts_us, dts_us = (round(t * packet.time_base * 1_000_000) for t in (packet.pts, packet.dts))
-            if dts_us > end_us + TIME_TOLERANCE_US:
-                break
-            begun = begun or pts_us >= begin_us - TIME_TOLERANCE_US
-            if not begun:
-                continue
-            if pts_us > end_us + TIME_TOLERANCE_US:
-                later.append((packet, pts_us))
-                continue
-            beyond = beyond or bool(later)
-            for wanted, time_us in [*later, (packet, pts_us)]:
-                row = row_at(source.pts_us, time_us)
-                time_us = (time_us if row is None else int(source.pts_us[row])) - zero_us
-                if writer.fits(time_us):
-                    writer.write(wanted, time_us, keyframe=wanted.is_keyframe)
-            later.clear()
-        writer.close()
+        # An import may begin with packets that an edit list hides: their keyframe is no row of the table.
+        if keyframes:
+            container.seek(keyframes[-1], backward=True)
+        earliest_us = keyframes[-1] - TIME_TOLERANCE_US if keyframes else -(2**62)
+        with packet_copier(target, stream) as copy:
+            # Packets of later pictures, which count only if one of the wanted is decoded after them.
+            later: list[Timed] = []
+            begun = beyond = False
+            for packet in packets(container, [stream]):
+                timed = Timed.of(packet)
+                if timed is None:
+                    continue
+                if timed.dts_us > end_us + TIME_TOLERANCE_US:
+                    break
+                begun = begun or (packet.is_keyframe and timed.pts_us >= earliest_us)
+                if not begun:
+                    continue
+                later.append(timed)
+                if timed.pts_us > end_us + TIME_TOLERANCE_US:
+                    continue
+                beyond = beyond or len(later) > 1
+                for wanted in later:
+                    row = row_at(source.pts_us, wanted.pts_us)
+                    time_us = wanted.pts_us if row is None else int(source.pts_us[row])
+                    copy(wanted, time_us - zero_us, wanted.dts_us - zero_us)
+                later.clear()
     if beyond:
         # Stamps scatter: the next frame may begin less than a period after the last one.
         later_us = source.pts_us[stop : stop + 1].tolist()
         set_edit_length(target, min([end_us + (source.period_ns + 500) // 1000, *later_us]) - zero_us)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A packet and its times in the source, microseconds."""
+
+    packet: "av.Packet[Any]"
+    pts_us: int
+    dts_us: int
+
+    @classmethod
+    def of(cls, packet: "av.Packet[Any]") -> "Timed | None":
+        """The packet with its times; None without."""
+        if packet.pts is None or packet.dts is None or packet.time_base is None:
+            return None
+        pts_us, dts_us = (round(ticks * packet.time_base * 1_000_000) for ticks in (packet.pts, packet.dts))
+        return cls(packet, pts_us, dts_us)
+
+
+@contextmanager
+def packet_copier(target: Path, template: VideoStream) -> Iterator[Callable[[Timed, int, int], None]]:
+    """An MP4 of the packets of a stream, in the order of decoding, at new times: copy(packet, pts_us, dts_us)."""
+    with disk_errors(target), av.open(f"file:{target}", "w", format="mp4", options=MP4_OPTIONS) as container:
+        stream = container.add_stream_from_template(template, opaque=True)
+        stream.time_base = TIME_BASE
+        if template.codec_context.name in TAGS:
+            stream.codec_context.codec_tag = TAGS[template.codec_context.name]
+        last_us: int | None = None
+
+        def copy(timed: Timed, pts_us: int, dts_us: int) -> None:
+            nonlocal last_us
+            packet = timed.packet
+            duration_us = round((packet.duration or 0) * packet.time_base * 1_000_000)
+            # Two ticks of a fine time base may fall on one microsecond.
+            last_us = dts_us if last_us is None else max(dts_us, last_us + 1)
+            packet.stream, packet.time_base = stream, TIME_BASE
+            packet.pts, packet.dts, packet.duration = max(pts_us, last_us), last_us, duration_us
+            container.mux_one(packet)
+
+        yield copy
+
+
+def codec_of(video: Path) -> str:
+    """The codec of a video."""
+    with av.open(f"file:{video}", **OPEN_OPTIONS) as container:
+        return str(container.streams.video[0].codec_context.codec.canonical_name)
 
 
 def set_edit_length(path: Path, length_us: int) -> None:

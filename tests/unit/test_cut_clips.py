@@ -13,13 +13,15 @@ from rushes.synthetic.player import watch
 from scripts.common import ledger, manifest
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.empty import write_empty
+from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.timeline import Timeline
 from scripts.media.clip_times import instant_of, read_table
-from scripts.media.cut_clips import cut_clips
+from scripts.media.cut_clips import Camera, cut, cut_clips
 from scripts.media.cut_sound import cut_clock
-from tests.unit.made_media import NS
+from scripts.media.cut_video import COPIED, codec_of, copy_packets
+from tests.unit.made_media import NS, Pictures, digests, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, samples_of, stamps, write_camera, write_microphone
 
 CODING = {"codec": "h264", "crf": 18, "preset": "ultrafast", "encoder": "cpu"}
@@ -67,7 +69,7 @@ def clips(folder, text, target, *, time="auto", zone="UTC", mode="copy"):
         time=time,
         zone=zone,
         mode=mode,
-        coding=CODING if mode == "exact" else {},
+        coding=CODING,
     )
     return ledger.rows(ledger.read([target / "clips.ledger.parquet"]))
 
@@ -103,6 +105,57 @@ def test_a_copied_clip_may_end_with_any_picture_of_a_codec_that_reorders(recordi
     for row in stops:
         seen = watch(tmp_path / "clips" / f"to_{row}" / "ordered.mp4", *SIZE)
         assert seen.numbers.tolist() == list(range(25, row))
+
+
+RANGES = [(0, 5), (1, 2), (3, 30), (12, 13), (13, 14), (20, 45), (30, 31), (31, 57)]
+# Codecs as an import finds them: reference pictures among the B-frames, and an open end.
+CODECS = {
+    "libx264": {"preset": "medium", "x264-params": "bframes=4:b-pyramid=normal:keyint=20:scenecut=0"},
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:bframes=4:keyint=20"},
+    "mjpeg": {"q:v": "3"},
+    "libvpx-vp9": {"crf": "30", "g": "12", "deadline": "realtime"},
+    "libsvtav1": {"crf": "40", "preset": "12", "svtav1-params": "keyint=12"},
+}
+
+
+def check_cuts(video, source, target, ranges):
+    """Each range, as ffmpeg decodes it, has the pictures and times of the whole video, and no others."""
+    whole = digests(video)
+    for first, stop in ranges:
+        copy_packets(video, source, first, stop, target)
+        cut = digests(target)
+        assert [picture for _, picture in cut] == [picture for _, picture in whole[first:stop]], (first, stop)
+        zero_s = whole[first][0]
+        assert all(abs(a - (b - zero_s)) < 3e-6 for (a, _), (b, _) in zip(cut, whole[first:stop], strict=True))
+
+
+@pytest.mark.parametrize("codec", list(CODECS))
+def test_every_codec_that_is_copied_is_cut_to_the_frame(tmp_path, codec):
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    pictures = Pictures([k / 25 for k in range(60)], codec=codec, options=CODECS[codec], pix_fmt=pix_fmt)
+    made = run_import(tmp_path / "o", write_media(tmp_path / "a.mp4", pictures), microphones={})
+    assert codec_of(made.video()) in COPIED
+    check_cuts(made.video(), made.frames(), tmp_path / "cut.mp4", RANGES)
+
+
+@pytest.mark.parametrize("name", ["pyfeat/face_noface.mov", "pyfeat/no_face.mp4", "misc/short_hamilton_clip.mp4"])
+def test_real_files_are_cut_to_the_frame_also_those_that_begin_with_hidden_packets(data, tmp_path, name):
+    made = run_import(tmp_path / "o", data / "faces" / name, microphones={})
+    check_cuts(made.video(), made.frames(), tmp_path / "cut.mp4", RANGES)
+
+
+def test_what_an_edit_list_cannot_hide_is_encoded_and_said(data, tmp_path):
+    """ffmpeg's parser of mpeg1 forgets which packets an edit list leaves out."""
+    source = next(iter(sorted((data / "faces" / "grid").glob("*.mpg"))))
+    made = run_import(tmp_path / "o", source, microphones={})
+    if codec_of(made.video()) in COPIED:
+        pytest.skip("the import has encoded it")
+    table = made.frames()
+    seen = [Camera("front", made.video(), table)]
+    start_ns, stop_ns = int(table.time_ns[20]), int(table.time_ns[45])
+    note = cut(tmp_path / "clip", seen, [], start_ns, stop_ns, "copy", Coding(**CODING))
+    assert note == "front is encoded anew: mpeg1video cannot be cut by an edit list"
+    assert len(digests(tmp_path / "clip" / "front.mp4")) == 25
 
 
 def test_a_copied_clip_has_the_original_packets_from_the_keyframe_before(recording, tmp_path):

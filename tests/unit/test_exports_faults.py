@@ -95,7 +95,7 @@ def jobs(folder: Path):
             {**grid, **facts, "table": table},
             {"folder": made / "clips", "ledger": made / "g.parquet"},
             {**common, **cameras, **microphones, "product": "clips", "time": "auto", "zone": "UTC", "mode": "copy",
-             "coding": {}},
+             "coding": {name: SCENE[name] for name in ("codec", "crf", "preset", "encoder")}},
         ),
         (
             link_aviary_names,
