@@ -84,7 +84,7 @@ class VideoReader:
                 # Side data and their picture hold each other until the next garbage collection, which is hundreds
                 # of pictures later: so they are asked for once, and when the angle changes.
                 if picture.rotation != self._rotation:
-                    self._rotation, self._turn = picture.rotation, _matrix_turn(picture)
+                    self._rotation, self._turn = picture.rotation, matrix_turn(picture)
                 if any(self._turn):
                     # A new list for each: PyAV forgets the object with the first picture that goes.
                     picture.opaque = list(self._turn)
@@ -194,7 +194,8 @@ def turn_of(picture: av.VideoFrame) -> tuple[bool, bool, bool]:
     return (turn[0], turn[1], turn[2]) if turn else NOT_TURNED
 
 
-def _matrix_turn(picture: av.VideoFrame) -> tuple[bool, bool, bool]:
+def matrix_turn(picture: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """`orientation` by the picture's own side data."""
     matrix = cast(SideDataContainer, picture.side_data).get(SideDataType.DISPLAYMATRIX)
     return NOT_TURNED if matrix is None else orientation(np.frombuffer(bytes(matrix), np.int32))
 

@@ -1,0 +1,65 @@
+"""The clips of a lot: what each is, and where its parts stand."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.common.ledger import write_table
+from scripts.common.lots import Item
+
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("item", pa.string()),
+        ("shard", pa.int32()),
+        ("start_s", pa.float64()),
+        ("stop_s", pa.float64()),
+        ("caption", pa.string()),
+        ("meta", pa.string()),
+        ("parts", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """A clip that was cut.
+
+    meta: everything that is known about it.  parts: {ending, from_item, path, offset, size, sha256} each; path "" is the
+    lot's tar of clips, or of items where `from_item` says so.
+    """
+
+    key: str
+    item: str
+    shard: int
+    start_s: float
+    stop_s: float
+    caption: str
+    meta: dict[str, Any]
+    parts: list[dict[str, Any]]
+
+
+def write(path: Path, rows: Iterable[ClipRow]) -> None:
+    """Write the clips of a lot, in their order."""
+    packed = [
+        asdict(row) | {"meta": json.dumps(row.meta, ensure_ascii=False, sort_keys=True), "parts": json.dumps(row.parts)}
+        for row in rows
+    ]
+    write_table(path, pa.Table.from_pylist(packed, schema=SCHEMA))
+
+
+def read(path: Path) -> list[ClipRow]:
+    """Read what `write` wrote."""
+    rows = pq.read_table(path, schema=SCHEMA, partitioning=None).to_pylist()
+    return [ClipRow(**(row | {"meta": json.loads(row["meta"]), "parts": json.loads(row["parts"])})) for row in rows]
+
+
+def metadata(item: Item, facts: dict[str, Any], scores: dict[str, float]) -> dict[str, Any]:
+    """What a sample's json says, besides its key, times and caption. The table's own columns never hide ours."""
+    source = {f"source_{name}": value for name, value in facts.items() if name != "keyframes_s"}
+    return {**item.extra, **source, **scores, "url": item.url, "item": item.key, "source_sha256": item.sha256}

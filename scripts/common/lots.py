@@ -1,0 +1,184 @@
+"""A lot: many small items that travel together, one job a step.
+
+`{lot}.tar` holds the media that were fetched; `{lot}.items.parquet` says where each item is (in the tar, or in a file
+of its own that stayed where it was); frame tables and clocks of all items stand in one table each, with a column
+`key`. Whoever works on the items of a lot reads them by `read_items` and `media_url`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scripts.common.clock import Clock, Gap, Segment
+from scripts.common.frame_table import SCHEMA as FRAMES
+from scripts.common.frame_table import FrameTable
+from scripts.common.ledger import write_table
+
+ITEMS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("shard", pa.int32()),
+        ("url", pa.string()),
+        ("caption", pa.string()),
+        ("clips", pa.string()),
+        ("extra", pa.string()),
+        ("path", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
+        ("sound", pa.string()),
+        ("subtitles", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+# What a small picture of each frame says: change of content and motion against the frame before, mean luma, sharpness.
+SCORES = ("change", "motion", "luma", "sharpness")
+KEYED_FRAMES = pa.schema([("key", pa.string()), *FRAMES, *((name, pa.float32()) for name in SCORES)])
+# facts: JSON, codec data of the item; hashes: perceptual hashes of some pictures; thumbnail: jpg, empty for none.
+SCANS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("facts", pa.string()),
+        ("hashes", pa.list_(pa.uint64())),
+        ("thumbnail", pa.binary()),
+    ]
+)
+KEYED_CLOCKS = pa.schema([("key", pa.string()), ("clock", pa.string())])
+
+
+@dataclass(frozen=True)
+class Item:
+    """A row of the table, after it was fetched.
+
+    key: unique in the dataset, without dots.  clips: [[start_s, stop_s], …].  extra: the table's other columns.
+    path: the file that holds it, "" for the lot's own tar, from byte `offset` on, `size` bytes.
+    sound: a file of its own with the sound, "" where it is in the same file.  subtitles: [[start_s, stop_s, text], …].
+    outcome: written, or failed with a reason and a message.
+    """
+
+    key: str
+    shard: int
+    url: str
+    caption: str = ""
+    clips: list[list[float]] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
+    offset: int = 0
+    size: int = 0
+    sha256: str = ""
+    sound: str = ""
+    subtitles: list[list[Any]] = field(default_factory=list)
+    outcome: str = "written"
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is anything to work on."""
+        return self.outcome == "written"
+
+
+def write_items(path: Path, items: Iterable[Item]) -> None:
+    """Write the items of a lot, in their order."""
+    rows = [asdict(item) | {name: _packed(getattr(item, name)) for name in _PACKED} for item in items]
+    write_table(path, pa.Table.from_pylist(rows, schema=ITEMS))
+
+
+def read_items(path: Path) -> list[Item]:
+    """Read what `write_items` wrote."""
+    rows = pq.read_table(path, schema=ITEMS, partitioning=None).to_pylist()
+    return [Item(**(row | {name: json.loads(row[name]) for name in _PACKED})) for row in rows]
+
+
+_PACKED = ("clips", "extra", "subtitles")
+
+
+def _packed(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def media_url(item: Item, tar: Path) -> str:
+    """What ffmpeg opens to read an item: a part of a file is read in place."""
+    file = item.path or str(tar)
+    if not item.path or item.offset:
+        return f"subfile,,start,{item.offset},end,{item.offset + item.size},,:{Path(file).absolute()}"
+    return f"file:{file}"
+
+
+def write_frames(path: Path, tables: Mapping[str, tuple[FrameTable, Mapping[str, np.ndarray]]]) -> None:
+    """Write the frame tables of a lot's items by key, each with its SCORES, float32 (N,)."""
+    parts = [
+        pa.Table.from_arrays(
+            [
+                pa.array([key] * len(table), pa.string()),
+                *(pa.array(getattr(table, name), FRAMES.field(name).type) for name in FRAMES.names),
+                *(pa.array(scores[name], pa.float32()) for name in SCORES),
+            ],
+            schema=KEYED_FRAMES,
+        )
+        for key, (table, scores) in tables.items()
+    ]
+    write_table(path, pa.concat_tables(parts).combine_chunks() if parts else KEYED_FRAMES.empty_table())
+
+
+def read_frames(path: Path) -> dict[str, tuple[FrameTable, dict[str, np.ndarray]]]:
+    """Frame table and scores by key."""
+    table = pq.read_table(path, schema=KEYED_FRAMES, partitioning=None).combine_chunks()
+    if not table.num_rows:
+        return {}
+    # Runs of equal keys, without a Python object a row.
+    runs = pc.run_end_encode(table["key"].combine_chunks())
+    keys, stops = runs.values.to_pylist(), runs.run_ends.to_pylist()
+    columns = {name: table[name].to_numpy() for name in [*FRAMES.names, *SCORES]}
+    found = {}
+    for key, start, stop in zip(keys, [0, *stops[:-1]], stops, strict=True):
+        part = {name: values[start:stop] for name, values in columns.items()}
+        scores = {name: part.pop(name) for name in SCORES}
+        found[str(key)] = (FrameTable(**part), scores)
+    return found
+
+
+def clock_text(clock: Clock) -> str:
+    """A clock as one line of JSON."""
+    return json.dumps(asdict(clock), sort_keys=True)
+
+
+def clock_of(text: str) -> Clock:
+    """The clock of a line that `clock_text` made."""
+    fields = json.loads(text)
+    fields["segments"] = [Segment(**segment) for segment in fields["segments"]]
+    fields["gaps"] = [Gap(**gap) for gap in fields["gaps"]]
+    return Clock(**fields)
+
+
+def write_clocks(path: Path, clocks: Mapping[str, Clock]) -> None:
+    """Write the clocks of the items that have a sound, by key."""
+    rows = [{"key": key, "clock": clock_text(clock)} for key, clock in clocks.items()]
+    write_table(path, pa.Table.from_pylist(rows, schema=KEYED_CLOCKS))
+
+
+def read_clocks(path: Path) -> dict[str, Clock]:
+    """Clocks by key."""
+    rows = pq.read_table(path, schema=KEYED_CLOCKS, partitioning=None).to_pylist()
+    return {row["key"]: clock_of(row["clock"]) for row in rows}
+
+
+def write_scans(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the scans of a lot's items: key, facts (a dict), hashes, thumbnail."""
+    packed = [row | {"facts": json.dumps(row["facts"], sort_keys=True)} for row in rows]
+    write_table(path, pa.Table.from_pylist(packed, schema=SCANS))
+
+
+def read_scans(path: Path) -> dict[str, dict[str, Any]]:
+    """Scans by key, with `facts` as a dict."""
+    rows = pq.read_table(path, schema=SCANS, partitioning=None).to_pylist()
+    return {row["key"]: row | {"facts": json.loads(row["facts"])} for row in rows}

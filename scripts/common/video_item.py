@@ -1,0 +1,176 @@
+"""An item of a lot as its reader sees it: pictures and sound of an untrusted file, opened where it stands."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+
+from scripts.common.clock import Clock, Segment
+from scripts.common.errors import InputError
+from scripts.common.video import OPEN_OPTIONS, instant_of, is_broken, matrix_turn, packets
+
+# A file of its own, and nothing that it names.
+PROTOCOLS = {"protocol_whitelist": "file,subfile"}
+NS = 1_000_000_000
+# More threads would be taken from the items that are decoded beside this one.
+THREADS = 1
+MAX_HOLE_S = 600
+
+
+def open_item(url: str) -> Any:
+    """Open an item. Raises InputError if it is no medium."""
+    try:
+        return av.open(url, options=PROTOCOLS, **OPEN_OPTIONS)
+    except av.error.FFmpegError as error:
+        if not is_broken(error):
+            raise
+        raise InputError("unreadable", f"it cannot be read ({error.strerror or type(error).__name__})") from None
+
+
+class ItemReader:
+    """Pictures and facts of an item; time 0 is the earlier of its first picture and its first sound."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._container = open_item(url)
+        # A cover is no film.
+        videos = [s for s in self._container.streams.video if not int(s.disposition) & int(av.stream.Disposition.attached_pic)]
+        self.video = videos[0] if videos else None
+        self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
+        self.undecoded = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._container.close()
+
+    def facts(self) -> dict[str, Any]:
+        """Codec data of the first video and audio stream."""
+        duration = self._container.duration
+        facts: dict[str, Any] = {
+            "container": self._container.format.name.split(",")[0],
+            "duration_s": duration / av.time_base if duration and duration > 0 else 0.0,
+            "width": 0,
+            "height": 0,
+            "fps": "",
+            "video_codec": "",
+            "pixel_format": "",
+            "audio_codec": "",
+            "rate_hz": 0,
+            "channels": 0,
+        }
+        if self.video is not None:
+            context = self.video.codec_context
+            rate = self.video.average_rate or self.video.guessed_rate
+            facts |= {"width": context.width, "height": context.height, "fps": str(rate or "")}
+            facts |= {"video_codec": context.name if context else "", "pixel_format": context.pix_fmt or ""}
+        if self.audio is not None:
+            context = self.audio.codec_context
+            facts |= {"audio_codec": context.name, "rate_hz": context.sample_rate, "channels": context.channels}
+        return facts
+
+    def pictures(self) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+        """Pictures in display order with their times; what the decoder refuses is counted.
+
+        A picture that is not later than the one before it is left out.
+        """
+        context = self.video.codec_context
+        context.thread_count, context.thread_type = THREADS, "NONE"
+        last = None
+        for packet in packets(self._container, [self.video]):
+            try:
+                decoded = self.video.decode(packet)
+            except av.error.FFmpegError:
+                self.undecoded += 1
+                continue
+            for picture in decoded:
+                instant = instant_of(picture)
+                if instant is not None and (last is None or instant > last):
+                    last = instant
+                    # Side data and their picture hold each other until the next garbage collection, so they are
+                    # asked for when the angle changes alone.
+                    if picture.rotation:
+                        picture.opaque = list(matrix_turn(picture))
+                    yield picture, instant
+
+    def seek(self, instant: Fraction) -> None:
+        """Go on from the keyframe at or before `instant`, in the file's own times."""
+        self._container.seek(int(instant / self.video.time_base), stream=self.video)
+
+    def packet_times(self) -> Iterator[tuple[Fraction, bool]]:
+        """When each packet of the video is shown, and whether it is a keyframe, in the order of the file."""
+        for packet in packets(self._container, [self.video]):
+            if packet.pts is not None:
+                yield packet.pts * packet.time_base, packet.is_keyframe
+
+    def start(self, first_picture: Fraction | None) -> Fraction:
+        """Time 0 in the file's own times."""
+        starts = [first_picture] if first_picture is not None else []
+        if self.audio is not None and self.audio.start_time is not None:
+            # An encoder's lead-in is no sound.
+            starts.append(max(self.audio.start_time * self.audio.time_base, Fraction(0)))
+        return min(starts, default=Fraction(0))
+
+    def clock(self) -> Clock | None:
+        """The clock of the sound by its container, without decoding it; None if there is none."""
+        if self.audio is None or not self.audio.codec_context.sample_rate:
+            return None
+        rate = self.audio.codec_context.sample_rate
+        length = (self.audio.duration or 0) * self.audio.time_base
+        if not length and self._container.duration:
+            length = Fraction(self._container.duration, av.time_base)
+        start = (self.audio.start_time or 0) * self.audio.time_base
+        samples = round(length * rate)
+        start_ns = round(max(start, Fraction(0)) * NS)
+        channels = self.audio.codec_context.channels
+        return Clock(start_ns, float(rate), rate, samples, channels, segments=[Segment(0, start_ns, samples)])
+
+
+def read_sound(url: str, origin: Fraction) -> tuple[np.ndarray, int] | None:
+    """The first sound of an item as float32 (channels, N) with its rate; sample 0 stands at `origin` of the file's times.
+
+    What is missing at the start or in a hole is silence. None if there is no sound, or none that decodes.
+    """
+    with open_item(url) as container:
+        if not container.streams.audio:
+            return None
+        stream = container.streams.audio[0]
+        stream.codec_context.thread_count = THREADS
+        rate = stream.codec_context.sample_rate
+        resampler = av.AudioResampler(format="fltp")
+        blocks: list[tuple[int, np.ndarray]] = []
+        place = None
+        for packet in packets(container, [stream]):
+            try:
+                decoded = stream.decode(packet)
+            except av.error.FFmpegError:
+                continue
+            for block in decoded:
+                instant = instant_of(block)
+                # Within a few samples of where the last block ended, it follows it: containers round.
+                here = place if instant is None else round((instant - origin) * rate)
+                if place is not None and here is not None and abs(here - place) <= rate // 200:
+                    here = place
+                for part in resampler.resample(block):
+                    samples = part.to_ndarray()
+                    blocks.append((here or 0, samples))
+                    here = (here or 0) + samples.shape[1]
+                place = here
+    if not blocks:
+        return None
+    decoded_samples = sum(samples.shape[1] for _, samples in blocks)
+    # A stamp beyond any length that the sound can have is no time.
+    blocks = [(start, samples) for start, samples in blocks if abs(start) <= 2 * decoded_samples + MAX_HOLE_S * rate]
+    length = max((start + samples.shape[1] for start, samples in blocks), default=0)
+    channels = max((samples.shape[0] for _, samples in blocks), default=1)
+    sound = np.zeros((channels, max(0, length)), np.float32)
+    for start, samples in blocks:
+        if samples.shape[0] != channels:
+            continue
+        skipped = max(0, -start)
+        sound[:, start + skipped : start + samples.shape[1]] = samples[:, skipped:]
+    return sound, rate

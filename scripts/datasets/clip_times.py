@@ -1,0 +1,126 @@
+"""Which stretches of an item become clips, and by what they are filtered. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from scripts.common.frame_table import FrameTable
+from scripts.common.scene_cuts import find_cuts, scenes
+
+# Shorter ends of a clip that was divided are rounding.
+ROUNDING_S = 1e-6
+
+
+@dataclass(frozen=True)
+class Clip:
+    """start_s, stop_s: on the item's clock. caption: of the clip. scores: see `scores_of`."""
+
+    start_s: float
+    stop_s: float
+    caption: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.stop_s - self.start_s
+
+
+def wanted(
+    source: str,
+    *,
+    duration_s: float,
+    table: Sequence[Sequence[float]],
+    subtitles: Sequence[Sequence[Any]],
+    frames: FrameTable,
+    change: np.ndarray,
+    threshold: float,
+    min_scene_frames: int,
+) -> list[Clip]:
+    """The clips of an item by their source: whole, table, cuts, longest_cut, subtitles, or auto."""
+    if source == "auto":
+        source = "table" if table else "whole"
+    if source == "whole":
+        return [Clip(0.0, duration_s)]
+    if source == "table":
+        return [Clip(start, min(stop, duration_s) if duration_s else stop) for start, stop in table]
+    if source == "subtitles":
+        return [Clip(start, min(stop, duration_s) if duration_s else stop, str(text)) for start, stop, text in subtitles]
+    found = scenes(len(frames), find_cuts(change, threshold, min_scene_frames))
+    ends = [*(frames.time_ns / 1e9).tolist(), frames.stop_ns / 1e9 if len(frames) else 0.0]
+    clips = [Clip(ends[start], ends[stop]) for start, stop in found]
+    if source == "longest_cut" and clips:
+        return [max(clips, key=lambda clip: clip.seconds)]
+    return clips
+
+
+def divided(clips: Sequence[Clip], *, max_s: float, strategy: str) -> list[Clip]:
+    """Clips longer than `max_s` in parts of that length, the last one what is left; with `first`, the first part alone."""
+    if not max_s:
+        return list(clips)
+    parts = []
+    for clip in clips:
+        count = max(1, math.ceil((clip.seconds - ROUNDING_S) / max_s))
+        starts = [clip.start_s + number * max_s for number in range(1 if strategy == "first" else count)]
+        parts += [Clip(start, min(start + max_s, clip.stop_s), clip.caption) for start in starts]
+    return parts
+
+
+def keyframe_bounds(clip: Clip, keyframes_s: Sequence[float], duration_s: float, *, inwards: bool) -> tuple[float, float]:
+    """What of a clip can be copied: from the keyframe before it, or between the keyframes inside; empty if start >= stop."""
+    keys = np.asarray(keyframes_s, float)
+    if not inwards:
+        before = keys[keys <= clip.start_s + ROUNDING_S]
+        return (float(before[-1]) if len(before) else 0.0), clip.stop_s
+    after = keys[keys >= clip.start_s - ROUNDING_S]
+    start = float(after[0]) if len(after) else math.inf
+    if clip.stop_s >= duration_s - ROUNDING_S:
+        return start, clip.stop_s
+    ends = keys[keys <= clip.stop_s + ROUNDING_S]
+    return start, float(ends[-1]) if len(ends) else 0.0
+
+
+def frames_of(frames: FrameTable, start_s: float, stop_s: float) -> tuple[int, int]:
+    """First frame and the frame after the last of a stretch."""
+    first, stop = np.searchsorted(frames.time_ns, [round(start_s * 1e9), round(stop_s * 1e9)])
+    return int(first), int(stop)
+
+
+def scores_of(scores: dict[str, np.ndarray], first: int, stop: int, black: float, freeze: float) -> dict[str, float]:
+    """Mean motion, shares of black and frozen pictures, sharpness and brightness of the frames first … stop - 1."""
+    motion, luma = scores["motion"][first:stop], scores["luma"][first:stop]
+    if not len(motion) or math.isnan(float(luma[0])):
+        return {}
+    # The first picture of a clip has none before it to move from.
+    inner = motion[1:] if len(motion) > 1 else motion
+    return {
+        "motion": round(float(inner.mean()), 4),
+        "black": round(float((luma < black).mean()), 4),
+        "freeze": round(float((inner < freeze).mean()), 4),
+        "sharpness": round(float(scores["sharpness"][first:stop].mean()), 3),
+        "brightness": round(float(luma.mean()), 3),
+    }
+
+
+def filtered(
+    clip: Clip, *, min_s: float, filters: dict[str, Any], caption: str, language: str
+) -> tuple[str, float | None, float | None]:
+    """Why a clip is filtered: reason, value, limit; the reason is "" for one that stays."""
+    if clip.seconds <= 0:
+        return "empty", clip.seconds, 0.0
+    if min_s and clip.seconds < min_s - ROUNDING_S:
+        return "min_s", clip.seconds, min_s
+    for name in ("motion", "black", "freeze", "sharpness", "brightness"):
+        value = clip.scores.get(name)
+        for end, beyond in (("min", -1), ("max", 1)):
+            limit = filters.get(f"{end}_{name}", 0)
+            if limit and value is not None and (value - limit) * beyond > 0:
+                return f"{end}_{name}", value, limit
+    if filters["min_caption"] and len(caption) < filters["min_caption"]:
+        return "min_caption", len(caption), filters["min_caption"]
+    if filters["languages"] and language not in filters["languages"]:
+        return "languages", None, None
+    return "", None, None

@@ -1,0 +1,129 @@
+"""A clip as a file: h264 and AAC in MP4, each encoded once, the same bytes on every run."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange
+
+# What is encoded must not depend on the machine; small clips gain nothing by more.
+ENCODER_THREADS = 1
+SOUND_BLOCK = 1024
+US = Fraction(1, 1_000_000)
+# What AAC can be asked for.
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
+
+class ClipWriter:
+    """Pictures and a sound into one file; either may be missing."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rate: Fraction | None,
+        crf: int,
+        preset: str,
+        sound: np.ndarray | None = None,
+        rate_hz: int = 0,
+        bitrate: int = 128_000,
+    ) -> None:
+        """rate: frames a second, None for no picture.  sound: float32 (channels, N), the clip's own.
+
+        With a rate whose pictures come at equal steps, their times are exact in the file.
+        """
+        self._container = av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"})
+        self._video: Any = None
+        self._audio: Any = None
+        self._blocks: Iterator[av.AudioFrame] = iter(())
+        self._waiting: av.AudioFrame | None = None
+        self.size: tuple[int, int] | None = None
+        if rate is not None:
+            options = {"crf": str(crf), "preset": preset, "x264-params": "cpu-independent=1", "a53cc": "0"}
+            self._video = self._container.add_stream("libx264", rate=rate, options=options)
+            context = self._video.codec_context
+            context.thread_count = ENCODER_THREADS
+            context.flags |= av.codec.context.Flags.bitexact.value
+            self._step = 1 / rate
+        if sound is not None:
+            self._audio = self._container.add_stream("aac", rate=rate_hz, layout=LAYOUTS[len(sound)])
+            self._audio.codec_context.bit_rate = bitrate
+            self._audio.codec_context.flags |= av.codec.context.Flags.bitexact.value
+            self._blocks = _blocks(sound, rate_hz)
+            self._waiting = next(self._blocks, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            if self._video is not None and self.size is not None:
+                self._mux(self._video.encode(None))
+            if self._audio is not None:
+                self._sound_until(None)
+                self._mux(self._audio.encode(None))
+        self._container.close()
+
+    def write(self, picture: av.VideoFrame, time_us: int, *, on_grid: int | None = None) -> None:
+        """Write a yuv420p picture at `time_us`; on_grid: its number, where pictures come at equal steps."""
+        if self.size is None:
+            context = self._video.codec_context
+            self.size = context.width, context.height = picture.width, picture.height
+            context.pix_fmt = "yuv420p"
+            context.color_range = ColorRange.MPEG
+            context.colorspace = picture.colorspace
+            context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
+            base = self._step if on_grid is not None else US
+            context.time_base = self._video.time_base = base
+        elif (picture.width, picture.height) != self.size:
+            # A stream may change its size; its clip must not.
+            picture = picture.reformat(width=self.size[0], height=self.size[1], threads=1)
+        picture.time_base = self._step if on_grid is not None else US
+        picture.pts = time_us if on_grid is None else on_grid
+        picture.pict_type = av.video.frame.PictureType.NONE
+        self._mux(self._video.encode(picture))
+        self._sound_until(Fraction(time_us, 1_000_000))
+
+    def _sound_until(self, instant: Fraction | None) -> None:
+        while self._waiting is not None and (instant is None or self._waiting.pts * self._waiting.time_base <= instant):
+            self._mux(self._audio.encode(self._waiting))
+            self._waiting = next(self._blocks, None)
+
+    def _mux(self, packets: "list[av.Packet[Any]]") -> None:
+        for packet in packets:
+            self._container.mux(packet)
+
+
+def _blocks(sound: np.ndarray, rate_hz: int) -> Iterator[av.AudioFrame]:
+    for start in range(0, sound.shape[1], SOUND_BLOCK):
+        part = np.ascontiguousarray(sound[:, start : start + SOUND_BLOCK])
+        block = av.AudioFrame.from_ndarray(part, format="fltp", layout=LAYOUTS[len(sound)])
+        block.sample_rate, block.time_base, block.pts = rate_hz, Fraction(1, rate_hz), start
+        yield block
+
+
+def sound_of_clip(
+    sound: np.ndarray, rate_hz: int, start_s: float, stop_s: float, *, out_rate_hz: int, out_channels: int
+) -> tuple[np.ndarray, int]:
+    """The samples of a clip by time, float32 (channels, N), padded with silence to its length, and their rate."""
+    first, stop = round(start_s * rate_hz), round(stop_s * rate_hz)
+    part = sound[:, max(0, first) : max(0, stop)]
+    if part.shape[1] < stop - first:
+        part = np.pad(part, ((0, 0), (0, stop - first - part.shape[1])))
+    wanted = out_channels or min(len(part), max(LAYOUTS))
+    if len(part) != wanted:
+        part = np.repeat(part.mean(axis=0, keepdims=True), wanted, axis=0)
+    rate = out_rate_hz or rate_hz
+    if rate not in AAC_RATES:
+        rate = min(AAC_RATES, key=lambda known: abs(known - rate))
+    if rate != rate_hz:
+        # Only here: a clip whose rate stays does not wait for its import.
+        from scipy.signal import resample_poly
+
+        ratio = Fraction(rate, rate_hz)
+        part = resample_poly(part, ratio.numerator, ratio.denominator, axis=1)
+    return np.clip(part, -1.0, 1.0).astype(np.float32), rate

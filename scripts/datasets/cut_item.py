@@ -1,0 +1,273 @@
+"""The clips of one item: one decode of what they need of it, one encode of each; or packets, copied."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.video import upright
+from scripts.common.video_item import ItemReader, open_item, read_sound
+from scripts.datasets.clip_picture import Shape, grid, shape_of, shaped
+from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
+
+US = Fraction(1, 1_000_000)
+# Fewer frames than this are decoded and thrown away rather than sought over.
+SEEK_FRAMES = 50
+MAX_RATE = 240
+
+
+@dataclass(frozen=True)
+class CutTask:
+    """What a process is told. clips: (name, start_s, stop_s); formats: modality -> form; folder: where files go."""
+
+    url: str
+    sound_url: str
+    frames: FrameTable
+    clips: list[tuple[str, float, float]]
+    facts: dict[str, Any]
+    video: dict[str, Any]
+    audio: dict[str, Any]
+    formats: dict[str, str]
+    copies: bool
+    folder: str
+
+
+@dataclass
+class _Open:
+    """A clip that is being written."""
+
+    name: str
+    writer: ClipWriter
+    part: Path
+    shown: np.ndarray
+    times: np.ndarray
+    on_grid: bool
+    next: int = 0
+    pictures: list[np.ndarray] = field(default_factory=list)
+
+
+def cut_item(task: CutTask) -> dict[str, Any]:
+    """Write every clip; returns `parts`: name -> {ending: file name}, `failed`: name -> message, and sizes."""
+    if task.copies:
+        return _copy_all(task)
+    stack = contextlib.ExitStack()
+    with stack:
+        reader = stack.enter_context(ItemReader(task.url)) if len(task.frames) else None
+        origin = Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9) if reader else Fraction(0)
+        sound = read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else origin)
+        cut = _Cut(task, sound)
+        if reader is not None and reader.video is not None and set(task.formats) & {"video", "frames"}:
+            cut.pictures(reader)
+        else:
+            cut.sounds()
+        return {"parts": cut.parts, "failed": cut.failed}
+
+
+class _Cut:
+    def __init__(self, task: CutTask, sound: tuple[np.ndarray, int] | None) -> None:
+        self._task, self._sound = task, sound
+        self._fps = Fraction(task.video["fps"]) if task.video["fps"] else None
+        self._shape: Shape | None = None
+        self.parts: dict[str, dict[str, str]] = {name: {} for name, _, _ in task.clips}
+        self.failed: dict[str, str] = {}
+
+    def sounds(self) -> None:
+        """Clips of an item without pictures, or of whose pictures nobody wants any."""
+        if self._sound is None:
+            raise InputError("no_sound", "it has no sound that can be decoded, and no picture")
+        for name, start_s, stop_s in self._task.clips:
+            self._write_sound(name, start_s, stop_s)
+
+    def pictures(self, reader: ItemReader) -> None:
+        """Decode once; every picture goes to the clips that show it."""
+        frames = self._task.frames
+        plans = [(name, start, stop, *grid(frames, start, stop, self._fps)) for name, start, stop in self._task.clips]
+        for name, _, _, shown, _ in plans:
+            if not len(shown):
+                self.failed[name] = "no picture lies in it"
+        waiting = sorted((plan for plan in plans if len(plan[3])), key=lambda plan: (plan[3][0], plan[0]))
+        by_pts = {int(pts): number for number, pts in enumerate(frames.pts_us)}
+        keys = np.flatnonzero(frames.keyframe)
+        active: list[_Open] = []
+        last: tuple[av.VideoFrame, int] | None = None
+        pictures = reader.pictures()
+        at = -1
+        while waiting or active:
+            if not active and waiting:
+                first = int(waiting[0][3][0])
+                key = int(keys[np.searchsorted(keys, first, side="right") - 1]) if len(keys) and keys[0] <= first else 0
+                if key - at > SEEK_FRAMES:
+                    reader.seek(int(frames.pts_us[key]) * US)
+                    pictures = reader.pictures()
+            found = next(pictures, None)
+            if found is None:
+                break
+            picture, instant = found
+            number = by_pts.get(round(instant / US), -1)
+            if number < 0:
+                continue
+            # A picture that did not decode is stood in for by the one before it.
+            if last is not None:
+                active = self._give(active, last[0], range(last[1] + 1, number))
+            at = number
+            while waiting and int(waiting[0][3][0]) <= number:
+                active.append(self._open(*waiting.pop(0)))
+            active = self._give(active, picture, range(number, number + 1), first=True)
+            last = (picture, number)
+        for clip in active:
+            self._finish(clip, whole=bool(clip.next))
+        for name, *_ in waiting:
+            self.failed[name] = "none of its pictures can be decoded"
+
+    def _give(
+        self, active: list[_Open], picture: av.VideoFrame, numbers: Sequence[int], *, first: bool = False
+    ) -> list[_Open]:
+        """Write `picture` to each clip that shows one of `numbers`; returns the clips that want more."""
+        if not numbers:
+            return active
+        ready: av.VideoFrame | None = None
+        left = []
+        for clip in active:
+            while clip.next < len(clip.shown) and clip.shown[clip.next] <= numbers[-1]:
+                if ready is None:
+                    ready = self._shaped(picture)
+                if "frames" in self._task.formats:
+                    if self._task.formats["frames"] == "npy" or not clip.pictures:
+                        clip.pictures.append(ready.to_ndarray(format="rgb24"))
+                if "video" in self._task.formats:
+                    clip.writer.write(ready, int(clip.times[clip.next]), on_grid=clip.next if clip.on_grid else None)
+                clip.next += 1
+            if clip.next < len(clip.shown):
+                left.append(clip)
+            else:
+                self._finish(clip, whole=True)
+        return left
+
+    def _shaped(self, picture: av.VideoFrame) -> av.VideoFrame:
+        picture = upright(picture)
+        if self._shape is None or (picture.width, picture.height) != self._source:
+            video = self._task.video
+            self._source = (picture.width, picture.height)
+            self._shape = shape_of(
+                *self._source, out_width=video["width"], out_height=video["height"], resize=video["resize"]
+            )
+        return shaped(picture, self._shape)
+
+    def _open(self, name: str, start_s: float, stop_s: float, shown: np.ndarray, times: np.ndarray) -> _Open:
+        rate = self._fps or Fraction(self._task.facts["fps"] or 25).limit_denominator(100_000)
+        rate = min(max(rate, Fraction(1, 60)), Fraction(MAX_RATE))
+        part = Path(self._task.folder, f"{name}.mp4")
+        sound, rate_hz = self._clip_sound(start_s, stop_s)
+        # Equal steps are written as a number and a rate: their times are exact then.
+        step_us = 1e6 / float(rate)
+        on_grid = self._fps is not None or bool(np.all(np.abs(times - np.arange(len(times)) * step_us) < step_us * 0.05))
+        writer = ClipWriter(
+            part if "video" in self._task.formats else Path(os.devnull),
+            rate=rate,
+            crf=self._task.video["crf"],
+            preset=self._task.video["preset"],
+            sound=sound,
+            rate_hz=rate_hz,
+            bitrate=self._task.audio["bitrate"],
+        )
+        if "audio" in self._task.formats:
+            self._write_sound(name, start_s, stop_s)
+        return _Open(name, writer, part, shown, times, on_grid)
+
+    def _finish(self, clip: _Open, *, whole: bool) -> None:
+        clip.writer.__exit__(None if whole else InputError, None)
+        if not whole:
+            clip.part.unlink(missing_ok=True)
+            self.failed[clip.name] = "none of its pictures can be decoded"
+            return
+        if "video" in self._task.formats:
+            self.parts[clip.name]["mp4"] = clip.part.name
+        if "frames" in self._task.formats:
+            self._write_frames(clip)
+
+    def _write_frames(self, clip: _Open) -> None:
+        form = self._task.formats["frames"]
+        path = Path(self._task.folder, f"{clip.name}.{form}")
+        if form == "npy":
+            np.save(path, np.stack(clip.pictures), allow_pickle=False)
+        else:
+            import simplejpeg
+
+            path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(clip.pictures[0]), quality=90))
+        self.parts[clip.name][form] = path.name
+
+    def _clip_sound(self, start_s: float, stop_s: float) -> tuple[np.ndarray | None, int]:
+        if self._sound is None:
+            return None, 0
+        audio = self._task.audio
+        return sound_of_clip(
+            *self._sound, start_s, stop_s, out_rate_hz=audio["rate_hz"], out_channels=audio["channels"]
+        )
+
+    def _write_sound(self, name: str, start_s: float, stop_s: float) -> None:
+        sound, rate_hz = self._clip_sound(start_s, stop_s)
+        if sound is None:
+            return
+        ending = "m4a" if "audio" in self._task.formats else "mp4"
+        path = Path(self._task.folder, f"{name}.{ending}")
+        with ClipWriter(
+            path, rate=None, crf=0, preset="", sound=sound, rate_hz=rate_hz, bitrate=self._task.audio["bitrate"]
+        ):
+            pass
+        self.parts[name][ending] = path.name
+
+
+def _copy_all(task: CutTask) -> dict[str, Any]:
+    """Clips whose bounds are keyframes, by their packets."""
+    parts: dict[str, dict[str, str]] = {}
+    failed: dict[str, str] = {}
+    for name, start_s, stop_s in task.clips:
+        path = Path(task.folder, f"{name}.mp4")
+        origin = Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9) if len(task.frames) else Fraction(0)
+        try:
+            copied = copy_packets(task.url, path, origin + Fraction(start_s), origin + Fraction(stop_s))
+        except (av.error.FFmpegError, ValueError) as error:
+            path.unlink(missing_ok=True)
+            failed[name] = f"its packets do not fit into MP4 ({error})"
+            continue
+        if copied:
+            parts[name] = {"mp4": path.name}
+        else:
+            path.unlink(missing_ok=True)
+            failed[name] = "it has no packet"
+    return {"parts": parts, "failed": failed}
+
+
+def copy_packets(url: str, path: Path, start: Fraction, stop: Fraction) -> int:
+    """Copy the packets of the first video and audio shown in [start, stop); times then begin at 0. Returns how many."""
+    count = 0
+    with open_item(url) as source, av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"}) as target:
+        kept = [streams[0] for streams in (source.streams.video, source.streams.audio) if streams]
+        made = {stream.index: target.add_stream_from_template(stream) for stream in kept}
+        if start > 0:
+            source.seek(int(start / kept[0].time_base), stream=kept[0])
+        tick = Fraction(1, 2_000)
+        for packet in source.demux(kept):
+            if packet.pts is None or packet.dts is None:
+                continue
+            shown = packet.pts * packet.time_base
+            if shown < start - tick or shown >= stop - tick:
+                if shown > stop + 5 and packet.stream is kept[0]:
+                    break
+                continue
+            offset = round(start / packet.time_base)
+            packet.pts, packet.dts = packet.pts - offset, packet.dts - offset
+            packet.stream = made[packet.stream.index]
+            target.mux(packet)
+            count += 1
+    return count
+
+

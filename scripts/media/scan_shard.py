@@ -1,0 +1,99 @@
+"""The scans of a lot's items: a frame table, a clock and scores of each, from one small decode."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.common import ledger, lots
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.job import run
+from scripts.common.lot_work import Status, Working, work_on
+from scripts.media.scan_item import list_packets, scan_item
+
+STEP = "scan_shard"
+
+
+def scan_task(task: dict[str, Any]) -> Status:
+    """Scan one item into the files of the working folder. task: url, look, thumbnails, arrays, thumbnail."""
+    scan = scan_item(task["url"], thumbnails=task["thumbnails"]) if task["look"] else list_packets(task["url"])
+    table = scan.frames
+    part = Path(f"{task['arrays']}.part.npz")
+    np.savez(part, pts_us=table.pts_us, time_ns=table.time_ns, keyframe=table.keyframe, **scan.scores)
+    part.rename(task["arrays"])
+    Path(task["thumbnail"]).write_bytes(scan.thumbnail)
+    clock = lots.clock_text(scan.clock) if scan.clock else ""
+    return {"facts": scan.facts, "hashes": [str(value) for value in scan.hashes], "clock": clock}
+
+
+def scan_shard(
+    media: Path,
+    items: Path,
+    out_scans: Path,
+    out_frames: Path,
+    out_clocks: Path,
+    out_ledger: Path,
+    *,
+    dataset: str,
+    look: bool,
+    thumbnails: bool,
+    working: str,
+    threads: int,
+) -> None:
+    """Scan every item that was fetched. look: decode the pictures; else their packets are listed alone."""
+    listed = lots.read_items(items)
+    mark = hashlib.sha256(items.read_bytes() + json.dumps([look, thumbnails, 1]).encode()).hexdigest()
+    place = Working(Path(working), mark)
+    tasks = {
+        item.key: {
+            "url": lots.media_url(item, media),
+            "look": look,
+            "thumbnails": thumbnails,
+            "arrays": str(place.file(f"{item.key}.npz")),
+            "thumbnail": str(place.file(f"{item.key}.jpg")),
+        }
+        for item in listed
+        if item.is_there
+    }
+    ended = work_on(scan_task, tasks, place, threads, "items scanned")
+    whole = {key: status for key, status in ended.items() if status["outcome"] == "written"}
+    rows, tables, clocks = [], {}, {}
+    for key, status in whole.items():
+        tables[key] = _read_arrays(place.file(f"{key}.npz"))
+        if status["clock"]:
+            clocks[key] = lots.clock_of(status["clock"])
+        rows.append(
+            {
+                "key": key,
+                "facts": status["facts"],
+                "hashes": [int(value) for value in status["hashes"]],
+                "thumbnail": place.file(f"{key}.jpg").read_bytes(),
+            }
+        )
+    lots.write_scans(out_scans, rows)
+    lots.write_frames(out_frames, tables)
+    lots.write_clocks(out_clocks, clocks)
+    entries = []
+    for item in listed:
+        if not item.is_there:
+            error = InputError(ledger.UPSTREAM, "it was not fetched")
+            status = {"outcome": "failed", "reason": error.reason, "message": error.message}
+        else:
+            status = ended[item.key]
+        message = f"{item.url[:200]}: {status['message']}" if status["message"] else ""
+        entries.append(ledger.Row(STEP, dataset, item.key, status["outcome"], status["reason"], message=message))
+    ledger.write(out_ledger, entries)
+    place.remove()
+
+
+def _read_arrays(path: Path) -> tuple[FrameTable, dict[str, np.ndarray]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        table = FrameTable.make(arrays["pts_us"], arrays["time_ns"], keyframe=arrays["keyframe"])
+        return table, {name: arrays[name] for name in lots.SCORES}
+
+
+if __name__ == "__main__":
+    run(scan_shard)

@@ -1,0 +1,243 @@
+"""One item of a table: a URL, a file or an object of a store is checked, and brought here whole or not at all."""
+
+import hashlib
+import http
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import fsspec
+import urllib3
+
+from scripts.common.containers import HEAD_BYTES, container_of, looks_like
+from scripts.common.errors import InputError
+from scripts.sources.safe_http import PrivateHostError, make_pool
+
+CHUNK_BYTES = 2**18
+MAX_REDIRECTS = 5
+# Too many requests, time-outs, faults of the server: they may pass.
+PASSING = {408, 425, 429, 500, 502, 503, 504}
+MOVED = {301, 302, 303, 307, 308}
+MAX_PAUSE_S = 60.0
+AGENT = "rushes"
+# Stores that have nothing of this machine's files in them, however their addresses are written.
+STORES = ("s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory")
+
+
+class _PassingError(Exception):
+    """Another attempt may end better."""
+
+    def __init__(self, reason: str, message: str, pause_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.pause_s = reason, message, pause_s
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """path: the file that holds it; offset, size: where in it; sha256 of those bytes."""
+
+    path: Path
+    offset: int
+    size: int
+    sha256: str
+
+
+class Fetcher:
+    """Brings items by the settings of `datasets.<name>.fetch`. One for all threads of a job."""
+
+    def __init__(self, settings: dict[str, Any], pause: Callable[[float], None] = time.sleep) -> None:
+        self.settings = settings
+        self._pause = pause
+        self._pool = make_pool(per_host=settings["per_host"], allow_private_hosts=settings["allow_private_hosts"])
+        self._roots = [Path(root).resolve() for root in settings["allowed_roots"]]
+
+    def fetch(self, url: str, target: Path) -> Fetched:
+        """Bring `url` to `target`; a local file stays where it is. Raises InputError with the reason."""
+        scheme = urlsplit(url).scheme.lower() if "://" in url else ""
+        if not url or "\x00" in url:
+            raise InputError("no_url", "the row names no URL")
+        if scheme in ("http", "https"):
+            return self._with_attempts(url, target)
+        if scheme in ("", "file"):
+            return self._local(Path(unquote(urlsplit(url).path)) if scheme else Path(url))
+        if scheme not in STORES or "::" in url:
+            raise InputError("scheme", f"{url[:80]!r} is none of http, https, file, {', '.join(STORES)}")
+        return self._from_store(url, target)
+
+    def member(self, path: Path, offset: int, size: int) -> Fetched:
+        """A member of a tar, where it stands."""
+        if not size:
+            raise InputError("no_medium", "its sample in the tar has no medium")
+        return self._checked(path, offset, size)
+
+    def _local(self, path: Path) -> Fetched:
+        resolved = path.resolve()
+        if not any(resolved.is_relative_to(root) for root in self._roots):
+            raise InputError("outside_roots", f"{path} lies outside of `allowed_roots`")
+        if not resolved.is_file():
+            raise InputError("not_found", f"{path} is no file")
+        return self._checked(resolved, 0, resolved.stat().st_size)
+
+    def _checked(self, path: Path, offset: int, size: int) -> Fetched:
+        self._check_size(size)
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            file.seek(offset)
+            head = file.read(min(HEAD_BYTES, size))
+            check_head(head)
+            digest.update(head)
+            left = size - len(head)
+            while left and (chunk := file.read(min(CHUNK_BYTES, left))):
+                digest.update(chunk)
+                left -= len(chunk)
+        return Fetched(path, offset, size, digest.hexdigest())
+
+    def _from_store(self, url: str, target: Path) -> Fetched:
+        try:
+            with fsspec.open(url, "rb") as file:
+                return self._write(iter(lambda: file.read(CHUNK_BYTES), b""), target, 0, None)
+        except (OSError, ValueError, ImportError) as error:
+            reason = "not_found" if isinstance(error, FileNotFoundError) else "store"
+            raise InputError(reason, f"{url}: {type(error).__name__}: {error}") from None
+
+    def _with_attempts(self, url: str, target: Path) -> Fetched:
+        until = time.monotonic() + self.settings["item_s"]
+        for attempt in range(1, self.settings["attempts"] + 1):
+            try:
+                return self._get(url, target, until)
+            except _PassingError as error:
+                last = error
+            if attempt < self.settings["attempts"]:
+                wait = max(self.settings["backoff_s"] * 2 ** (attempt - 1), last.pause_s)
+                self._pause(max(0.0, min(wait, MAX_PAUSE_S, until - time.monotonic())))
+        raise InputError(last.reason, f"{last.message} ({self.settings['attempts']} attempts)")
+
+    def _get(self, url: str, target: Path, until: float) -> Fetched:
+        """One attempt; what an earlier one brought is not asked for again."""
+        have = target.stat().st_size if target.exists() else 0
+        headers = {"Accept-Encoding": "identity", "User-Agent": AGENT} | ({"Range": f"bytes={have}-"} if have else {})
+        timeout = urllib3.Timeout(connect=self.settings["connect_s"], read=self.settings["silence_s"])
+        try:
+            answer, url = self._follow(url, headers, timeout)
+        except PrivateHostError as error:
+            raise InputError("private_host", str(error)) from None
+        except urllib3.exceptions.TimeoutError:
+            raise _PassingError("timeout", "the server does not answer in time") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise _PassingError("no_connection", f"no connection: {_short(error)}") from None
+        try:
+            start, total = self._judge(answer, have)
+            return self._write(_chunks(answer), target, start, total, until)
+        except urllib3.exceptions.TimeoutError:
+            raise _PassingError("timeout", "the server fell silent") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise _PassingError("broken_off", f"the connection broke: {_short(error)}") from None
+        finally:
+            # A body that was not read to its end cannot serve another request.
+            if answer.length_remaining not in (0, None) or answer.chunked:
+                answer.close()
+            answer.release_conn()
+
+    def _follow(
+        self, url: str, headers: dict[str, str], timeout: urllib3.Timeout
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        for _ in range(MAX_REDIRECTS + 1):
+            if urlsplit(url).scheme.lower() not in ("http", "https"):
+                raise InputError("redirect", f"it redirects to {url[:80]!r}, which is neither http nor https")
+            answer = self._pool.request(
+                "GET", url, headers=headers, timeout=timeout, redirect=False, retries=False, preload_content=False
+            )
+            if answer.status not in MOVED or "Location" not in answer.headers:
+                return answer, url
+            answer.drain_conn()
+            answer.release_conn()
+            url = urljoin(url, answer.headers["Location"])
+        raise InputError("redirect", f"it redirects more than {MAX_REDIRECTS} times")
+
+    def _judge(self, answer: urllib3.BaseHTTPResponse, have: int) -> tuple[int, int | None]:
+        """First byte that comes, and size of the whole. Raises InputError for what is no medium."""
+        length = answer.headers.get("Content-Length", "")
+        total = int(length) if length.isdecimal() else None
+        start = 0
+        if answer.status == http.HTTPStatus.PARTIAL_CONTENT:
+            given = answer.headers.get("Content-Range", "")
+            span, _, whole = given.removeprefix("bytes ").partition("/")
+            start = int(span.partition("-")[0]) if span.partition("-")[0].isdecimal() else -1
+            total = int(whole) if whole.isdecimal() else None
+            if start != have:
+                raise _PassingError("broken_off", "the server gave another part than the one asked for")
+        elif answer.status in PASSING or answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            pause = answer.headers.get("Retry-After", "")
+            raise _PassingError("status", f"the server answers {answer.status}", float(pause) if pause.isdecimal() else 0)
+        elif answer.status != http.HTTPStatus.OK:
+            raise InputError("status", f"the server answers {answer.status}", value=answer.status)
+        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind in ("text/html", "application/json", "application/xhtml+xml"):
+            raise InputError("content_type", f"it is {kind}, no medium")
+        if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+            raise InputError("content_type", "it comes packed, though that was declined")
+        if total is not None:
+            self._check_size(total)
+        return start, total
+
+    def _check_size(self, size: int) -> None:
+        limit = self.settings["max_bytes"]
+        if size > limit:
+            raise InputError("too_large", f"it has {size:,} bytes (limit {limit:,})", value=size, limit=limit)
+        if size == 0:
+            raise InputError("empty", "it has no bytes")
+
+    def _write(
+        self, chunks: Iterable[bytes], target: Path, start: int, total: int | None, until: float = float("inf")
+    ) -> Fetched:
+        digest = hashlib.sha256()
+        if start:
+            digest.update(target.read_bytes())
+        limit = self.settings["max_bytes"]
+        size = start
+        try:
+            with target.open("ab" if start else "wb") as file:
+                head = b""
+                for chunk in chunks:
+                    if len(head) < HEAD_BYTES and not start:
+                        head += chunk[:HEAD_BYTES]
+                        if len(head) >= HEAD_BYTES:
+                            check_head(head)
+                    file.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+                    if size > limit:
+                        message = f"it does not end within {limit:,} bytes"
+                        raise InputError("too_large", message, value=size, limit=limit)
+                    if time.monotonic() > until:
+                        raise InputError("timeout", f"it takes longer than {self.settings['item_s']:g} s")
+        except InputError:
+            target.unlink(missing_ok=True)
+            raise
+        if total is not None and size < total:
+            raise _PassingError("broken_off", f"the connection broke after {size} of {total} bytes")
+        if size < HEAD_BYTES or start:
+            with target.open("rb") as file:
+                check_head(file.read(HEAD_BYTES))
+        return Fetched(target, 0, size, digest.hexdigest())
+
+
+def check_head(head: bytes) -> None:
+    """Raise InputError unless a medium may begin like this."""
+    if not container_of(head):
+        raise InputError("no_medium", f"it is {looks_like(head)}")
+
+
+def _chunks(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    while chunk := answer.read(CHUNK_BYTES, decode_content=False):
+        yield chunk
+
+
+def _short(error: BaseException) -> str:
+    reason = getattr(error, "reason", None)
+    text = " ".join(str(reason or error).split())
+    return os.path.basename(text) if text.startswith("/") else text.rpartition(": ")[2] or type(error).__name__

@@ -1,0 +1,140 @@
+"""The items of a lot, brought here: each one ends as fetched or as failed with a reason, and none twice.
+
+Beside the outputs stands a folder in which a killed job finds what it had: one file an item, and a line of
+`status.jsonl` for each that ended. A lot with failures leaves what it fetched there, so that `--config retry=failed`
+asks for the failed items alone.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from scripts.common import ledger, lots
+from scripts.common.errors import InputError
+from scripts.common.job import progress, run
+from scripts.common.lot_work import Working
+from scripts.common.lots import Item
+from scripts.common.tar_file import TarWriter
+from scripts.sources.fetch_item import Fetcher
+from scripts.sources.shard_rows import item_of
+
+log = logging.getLogger("rushes")
+STEP = "fetch_shard"
+
+
+# What is remembered of an item.
+REMEMBERED = ("key", "path", "offset", "size", "sha256", "subtitles", "extra", "outcome", "reason", "message")
+
+
+def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, working: Working) -> Item:
+    """Fetch an item and remember how it ended."""
+    try:
+        if "clips_not_read" in item.extra:
+            raise InputError("clips", f"its clips are no list of times: {item.extra['clips_not_read'][:80]!r}")
+        if member[0]:
+            found = fetcher.member(Path(member[0]), member[1], member[2])
+        else:
+            found = fetcher.fetch(item.url, working.file(f"{item.key}.part"))
+        ended = replace(item, size=found.size, sha256=found.sha256)
+        if found.path == working.file(f"{item.key}.part"):
+            os.replace(found.path, working.file(f"{item.key}.media"))
+        else:
+            ended = replace(ended, path=os.path.relpath(found.path), offset=found.offset)
+    except InputError as error:
+        ended = replace(item, outcome="failed", reason=error.reason, message=error.message)
+    except OSError as error:
+        if error.errno in FATAL:
+            raise
+        ended = replace(item, outcome="failed", reason="unreadable", message=f"{error.strerror or error}")
+    except (ValueError, UnicodeError) as error:
+        ended = replace(item, outcome="failed", reason="no_url", message=" ".join(str(error).split()))
+    working.end({name: getattr(ended, name) for name in REMEMBERED})
+    return ended
+
+
+# A full disk is the machine's fault, not the item's.
+FATAL = {28, 122, 30}
+
+
+def fetch_all(
+    rows: list[tuple[Item, tuple[str, int, int]]], fetcher: Fetcher, working: Working, connections: int, retry: int
+) -> Iterator[Item]:
+    """Every item, in the order of `rows`; those that ended well before are taken as they are.
+
+    retry: how many that failed before are tried again, at most.
+    """
+    before = working.ended()
+    waiting: dict[str, Any] = {}
+    with ThreadPoolExecutor(connections) as pool:
+        ended: dict[str, Item] = {}
+        for item, member in rows:
+            known = before.get(item.key)
+            whole = known is not None and known["outcome"] == "written"
+            if whole and not known["path"] and not working.file(f"{item.key}.media").exists():
+                whole, known = False, None
+            if known is not None and (whole or retry <= 0):
+                ended[item.key] = replace(item, **known)
+                continue
+            retry -= known is not None
+            waiting[item.key] = pool.submit(fetch_one, item, member, fetcher, working)
+        try:
+            for done, future in enumerate(as_completed(waiting.values()), 1):
+                future.result()
+                progress(done, len(waiting), "items fetched")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        ended |= {key: future.result() for key, future in waiting.items()}
+    for item, _ in rows:
+        yield ended[item.key]
+
+
+def fetch_shard(
+    rows: Path,
+    out_media: Path,
+    out_items: Path,
+    out_ledger: Path,
+    *,
+    dataset: str,
+    row_group: int,
+    rows_sha256: str,
+    settings: dict[str, Any],
+    working: str,
+) -> None:
+    """Fetch the rows of a lot.
+
+    rows: the planned rows, of which the lot is `row_group`.  working: the folder that outlives a kill.
+    """
+    with pq.ParquetFile(rows) as file:
+        listed = [item_of(row) for row in file.read_row_group(row_group).to_pylist()]
+    place = Working(Path(working), rows_sha256)
+    items = list(fetch_all(listed, Fetcher(settings), place, settings["connections"], settings["retry_items"]))
+    with TarWriter(out_media) as tar:
+        for number, item in enumerate(items):
+            if item.is_there and not item.path:
+                member = tar.copy(item.key, place.file(f"{item.key}.media"), sha256=item.sha256)
+                items[number] = replace(item, offset=member.offset)
+    lots.write_items(out_items, items)
+    failed = [item for item in items if not item.is_there]
+    log.info("%d of %d items fetched", len(items) - len(failed), len(items))
+    ledger.write(
+        out_ledger,
+        [
+            ledger.Row(STEP, dataset, item.key, item.outcome, item.reason, message=f"{item.url[:200]}: {item.message}")
+            if item.reason
+            else ledger.Row(STEP, dataset, item.key, item.outcome, value=float(item.size))
+            for item in items
+        ],
+    )
+    if not failed:
+        place.remove()
+
+
+if __name__ == "__main__":
+    run(fetch_shard)

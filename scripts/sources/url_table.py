@@ -1,0 +1,352 @@
+"""Tables of URLs and paths, read in a stream: txt, csv, tsv, json, jsonl, parquet, folders and braces of those, tars.
+
+Every batch that comes out has the same columns: url, caption, clips (JSON text, seconds), seconds, bytes, path, offset,
+size (of a member of a tar), extra (JSON text of all other columns).
+"""
+
+import contextlib
+import gzip
+import json
+import math
+import re
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+
+from scripts.common import tar_file
+from scripts.common.errors import RunError
+
+BATCH_ROWS = 100_000
+CSV_BLOCK_BYTES = 2**24
+SCHEMA = pa.schema(
+    [
+        ("url", pa.string()),
+        ("caption", pa.string()),
+        ("clips", pa.string()),
+        ("seconds", pa.float64()),
+        ("bytes", pa.float64()),
+        ("path", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("extra", pa.string()),
+    ]
+)
+MEDIA_ENDINGS = ("mp4", "m4a", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "ogg", "m4v", "ts", "mpg")
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """`a{b,c}` and `a{00..09}`, nested or several, as every shell expands them."""
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if not found:
+        return [pattern]
+    before, inner, after = pattern[: found.start()], found[1], pattern[found.end() :]
+    steps = re.fullmatch(r"(\d+)\.\.(\d+)", inner)
+    if steps:
+        width = len(steps[1]) if steps[1].startswith("0") else 0
+        choices = [f"{number:0{width}d}" for number in range(int(steps[1]), int(steps[2]) + 1)]
+    elif "," in inner:
+        choices = inner.split(",")
+    else:
+        return [pattern]
+    return [name for choice in choices for name in expand_braces(f"{before}{choice}{after}")]
+
+
+def read_rows(tables: Iterable[str], columns: Mapping[str, str]) -> Batches:
+    """The rows of every file of `tables`, in the order of names within a folder.
+
+    columns: what the columns url, caption, clips, seconds and bytes are called. Raises RunError with the file, and what
+    is wrong with it.
+    """
+    for table in tables:
+        for name in expand_braces(table):
+            for file in _files(name):
+                try:
+                    yield from _reader(file)(file, columns)
+                except (pa.ArrowException, ValueError, KeyError, OSError, EOFError, tarfile.TarError) as error:
+                    raise RunError(f"the table {file} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def count_rows(tables: Iterable[str], columns: Mapping[str, str]) -> int:
+    """How many rows there are, or a few more: lines are counted without a look at quotes."""
+    count = 0
+    for file in (file for table in tables for name in expand_braces(table) for file in _files(name)):
+        kind = _kind(file)
+        if kind == ".parquet":
+            with _open(file) as raw:
+                count += pq.read_metadata(raw).num_rows
+        elif kind.startswith((".txt", ".csv", ".tsv")):
+            with _open(file) as raw:
+                count += sum(chunk.count(b"\n") for chunk in iter(lambda: raw.read(CSV_BLOCK_BYTES), b"")) + 1
+        else:
+            count += sum(batch.num_rows for batch in read_rows([file], columns))
+    return count
+
+
+def _files(name: str) -> list[str]:
+    system, path = fsspec.core.url_to_fs(name)
+    if not system.exists(path):
+        raise RunError(f"the table {name!r} does not exist")
+    if not system.isdir(path):
+        return [name]
+    inside = sorted(entry for entry in system.ls(path, detail=False) if _kind(entry))
+    if not inside:
+        raise RunError(f"the folder {name!r} holds no table: {', '.join(READERS)}")
+    return [system.unstrip_protocol(entry) if "://" in name else entry for entry in inside]
+
+
+def _kind(file: str) -> str:
+    return next((ending for ending in READERS if file.lower().endswith(ending)), "")
+
+
+def _reader(file: str) -> "Callable[[str, Mapping[str, str]], Batches]":
+    kind = _kind(file)
+    if not kind:
+        raise RunError(f"the table {file!r} is none of {', '.join(READERS)}")
+    return READERS[kind]
+
+
+@contextlib.contextmanager
+def _open(file: str) -> Iterator[BinaryIO]:
+    with fsspec.open(file, "rb") as raw:
+        if file.lower().endswith(".gz"):
+            with gzip.open(raw) as unpacked:
+                yield unpacked  # type: ignore[misc]
+        else:
+            yield raw
+
+
+def _text(file: str, columns: Mapping[str, str]) -> Batches:
+    with _open(file) as raw:
+        urls: list[str] = []
+        for line in raw:
+            text = line.decode("utf-8", "replace").strip()
+            if text:
+                urls.append(text)
+            if len(urls) == BATCH_ROWS:
+                yield _normal(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
+                urls = []
+        if urls:
+            yield _normal(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
+
+
+def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
+    def read(file: str, columns: Mapping[str, str]) -> Batches:
+        with _open(file) as raw:
+            header = raw.readline().decode("utf-8-sig").strip("\r\n")
+            names = next(csv.read_csv(pa.BufferReader(f"{header}\n".encode()), parse_options=_parsing(separator)).schema
+                         for _ in (0,)).names  # fmt: skip
+            reader = csv.open_csv(
+                raw,
+                read_options=csv.ReadOptions(column_names=names, block_size=CSV_BLOCK_BYTES),
+                parse_options=_parsing(separator),
+                # Types that are guessed from the first block would refuse the second.
+                convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+            )
+            for batch in reader:
+                yield _normal(pa.Table.from_batches([batch]), columns)
+
+    return read
+
+
+def _parsing(separator: str) -> csv.ParseOptions:
+    return csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+
+
+def _parquet(file: str, columns: Mapping[str, str]) -> Batches:
+    with _open(file) as raw, pq.ParquetFile(raw) as reader:
+        for batch in reader.iter_batches(batch_size=BATCH_ROWS):
+            yield _normal(pa.Table.from_batches([batch]), columns)
+
+
+def _json(file: str, columns: Mapping[str, str]) -> Batches:
+    """A list of objects, one object of lists, or an object a line."""
+    with _open(file) as raw:
+        first = raw.read(1)
+        while first.isspace():
+            first = raw.read(1)
+        raw.seek(0)
+        if first == b"[" or not _is_lines(raw):
+            content = json.load(raw)
+            records = content if isinstance(content, list) else _turned(content)
+            yield from _from_records(iter(records), columns)
+        else:
+            yield from _from_records((json.loads(line) for line in raw if line.strip()), columns)
+
+
+def _is_lines(raw: BinaryIO) -> bool:
+    line = raw.readline()
+    raw.seek(0)
+    try:
+        return all(not isinstance(value, list | dict) or name for name, value in json.loads(line).items()) and not any(
+            isinstance(value, dict) for value in json.loads(line).values()
+        )
+    except ValueError:
+        return False
+
+
+def _turned(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Column-wise JSON, as pandas writes it: {column: {row: value}} or {column: [values]}."""
+    lists = {name: list(value.values()) if isinstance(value, dict) else value for name, value in content.items()}
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _from_records(records: Iterator[dict[str, Any]], columns: Mapping[str, str]) -> Batches:
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        if not isinstance(record, dict):
+            raise ValueError("an entry is no object")
+        extra = {name: value for name, value in record.items() if name not in columns.values()}
+        known = {name: record.get(column) for name, column in columns.items()}
+        rows.append(
+            {
+                "url": str(known["url"] or ""),
+                "caption": str(known["caption"] or ""),
+                "clips": clips_text(known["clips"]),
+                "seconds": _number(known["seconds"]),
+                "bytes": _number(known["bytes"]),
+                "extra": json.dumps(extra, ensure_ascii=False, sort_keys=True, default=str),
+            }
+        )
+        if len(rows) == BATCH_ROWS:
+            yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+            rows = []
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def _tar(file: str, columns: Mapping[str, str]) -> Batches:
+    """Samples of a webdataset tar: each medium is read where it stands; json and txt are its metadata."""
+    if "://" in file and not file.startswith("file://"):
+        raise ValueError("a tar on a store is to be copied here first; its members are read in place")
+    path = Path(file.removeprefix("file://"))
+    samples: dict[str, dict[str, tuple[int, int]]] = {}
+    for name, offset, size in tar_file.members(path):
+        stem, _, ending = name.rpartition("/")[2].partition(".")
+        samples.setdefault(stem, {})[ending] = (offset, size)
+    rows = []
+    for stem, parts in samples.items():
+        media = next((ending for ending in MEDIA_ENDINGS if ending in parts), "")
+        meta = json.loads(tar_file.read_part(path, *parts["json"])) if "json" in parts else {}
+        caption = meta.get("caption") or ""
+        if "txt" in parts:
+            caption = tar_file.read_part(path, *parts["txt"]).decode("utf-8", "replace")
+        offset, size = parts.get(media, (0, 0))
+        rows.append(
+            {
+                "url": str(meta.get("url") or f"{path.name}/{stem}"),
+                "caption": caption,
+                "clips": clips_text(_cuts_of(meta)),
+                "seconds": None,
+                "bytes": float(size),
+                "path": str(path),
+                "offset": offset,
+                "size": size,
+                "extra": json.dumps({**meta, "source_key": stem}, ensure_ascii=False, sort_keys=True),
+            }
+        )
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def _cuts_of(meta: dict[str, Any]) -> Any:
+    """Cuts that an earlier program has found, in frames, as seconds."""
+    cuts = meta.get("cuts")
+    if not isinstance(cuts, dict) or not cuts.get("original_fps"):
+        return meta.get("cuts_s")
+    rate = float(cuts["original_fps"])
+    return [[start / rate, stop / rate] for start, stop in cuts.get("cuts_original_fps", [])]
+
+
+def _normal(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
+    """`table` with the columns of SCHEMA."""
+    rows = table.num_rows
+    if columns["url"] not in table.column_names:
+        raise ValueError(f"it has no column `{columns['url']}`; it has {', '.join(table.column_names)}")
+
+    def column(name: str, kind: pa.DataType) -> pa.Array:
+        if columns[name] not in table.column_names:
+            return pa.nulls(rows, kind)
+        found = table[columns[name]].combine_chunks()
+        if pa.types.is_string(found.type) and kind == pa.float64():
+            found = pc.if_else(pc.match_substring_regex(found, r"^\s*-?[0-9.]+(e-?[0-9]+)?\s*$"), found, None)
+        return found.cast(kind)
+
+    if columns["clips"] in table.column_names:
+        clips = pa.array([clips_text(value) for value in table[columns["clips"]].to_pylist()], pa.string())
+    else:
+        clips = pa.array([""]).take(pa.array([0]).take(pa.nulls(rows, pa.int32()).fill_null(0)))
+    others = [name for name in table.column_names if name not in columns.values()]
+    if others:
+        dumps = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
+        extra = pa.array(map(dumps, table.select(others).to_pylist()), pa.string())
+    else:
+        extra = pa.nulls(rows, pa.string()).fill_null("{}")
+    zeros = pa.nulls(rows, pa.int64()).fill_null(0)
+    empty = pa.nulls(rows, pa.string()).fill_null("")
+    arrays = [
+        column("url", pa.string()).fill_null(""),
+        column("caption", pa.string()).fill_null(""),
+        clips,
+        column("seconds", pa.float64()),
+        column("bytes", pa.float64()),
+        empty,
+        zeros,
+        zeros,
+        extra,
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def clips_text(value: Any) -> str:
+    """[[start, stop], …] in seconds as JSON, "" for none; what cannot be read stays as it is, for its row to fail."""
+    if value is None or value == "":
+        return ""
+    try:
+        listed = json.loads(value.replace("'", '"').replace("(", "[").replace(")", "]")) if isinstance(value, str) else value
+        pairs = [[seconds_of(start), seconds_of(stop)] for start, stop in listed]
+    except (ValueError, TypeError):
+        return str(value)
+    return json.dumps(pairs) if pairs else ""
+
+
+def seconds_of(value: Any) -> float:
+    """Seconds, or the text %H:%M:%S.%f. Raises ValueError."""
+    if isinstance(value, str) and ":" in value:
+        parts = [float(part) for part in value.split(":")]
+        seconds = sum(part * 60**place for place, part in enumerate(reversed(parts)))
+    else:
+        seconds = float(value)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"{value!r} is no time")
+    return seconds
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+READERS: "dict[str, Callable[[str, Mapping[str, str]], Batches]]" = {
+    ".txt": _text,
+    ".txt.gz": _text,
+    ".csv": _separated(","),
+    ".csv.gz": _separated(","),
+    ".tsv": _separated("\t"),
+    ".tsv.gz": _separated("\t"),
+    ".json": _json,
+    ".jsonl": _json,
+    ".json.gz": _json,
+    ".parquet": _parquet,
+    ".tar": _tar,
+}
