@@ -22,6 +22,7 @@ except ConfigError as mistake:
 planning_cost.lower(workflow)
 run_lock.guard(workflow)
 retry.force(workflow, plan)
+plan.give_notice(workflow)
 
 
 include: "rules/common.smk"
@@ -31,6 +32,8 @@ include: "rules/exports.smk"
 include: "rules/spectrogram.smk"
 include: "rules/faces.smk"
 include: "rules/datasets.smk"
+include: "rules/shards_common.smk"
+include: "rules/shards.smk"
 include: "rules/reports.smk"
 
 

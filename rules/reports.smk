@@ -145,7 +145,7 @@ rule check_ledger:
         "../envs/reports.yaml"
     threads: 1
     params:
-        known_failures=plan.config["known_failures"],
-        key=versioned(1, known_failures=plan.config["known_failures"]),
+        known_failures=plan.accepted(),
+        key=versioned(1, known_failures=plan.accepted()),
     script:
         "../scripts/reports/check_ledger.py"

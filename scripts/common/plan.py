@@ -1,6 +1,7 @@
 """What a run makes and where: every path of the results, every target, from config and sheets. Pure but for `stat`."""
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,6 +19,7 @@ from scripts.common.paths import Paths
 from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
 from scripts.common.rigs import Rig, make_rig
 from scripts.common.room import Room
+from scripts.common.shards_plan import ShardsRoom
 from scripts.common.site import Site, read_site
 
 # Weight files (names in config/models.yaml) that each landmark back end needs, in the order of its arguments.
@@ -32,6 +34,7 @@ STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models"
 # What is made besides windows: each room knows its own paths, targets and ledgers.
 ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
+    "shards": ShardsRoom,
 }
 
 
@@ -106,6 +109,16 @@ class Plan:
             ),
             *(path for room in self.rooms.values() for path in room.ledgers()),
         ]
+
+    def give_notice(self, workflow: Any) -> None:
+        """Say on the terminal what a person should know before anything runs; a job of its own says nothing."""
+        if workflow.is_main_process:
+            for notice in (notice for room in self.rooms.values() for notice in room.notices()):
+                print(notice, file=sys.stderr)
+
+    def accepted(self) -> list[str]:
+        """Names whose failures do not end a run badly: those that a person has accepted, and the rooms' own."""
+        return [*self.config["known_failures"], *(name for room in self.rooms.values() for name in room.accepted())]
 
     def report_pages(self) -> list[str]:
         """What the rooms want a person to look at, beside what every run has."""

@@ -27,7 +27,8 @@ def failed_outputs(plan: Plan) -> list[str]:
     # The last run may have been one of all recordings, or of the chosen ones alone.
     tables = {Path(plan.path.report("failed.tsv")), Path(plan.path.results, "reports", "failed.tsv")}
     rows = [row for table in tables if table.exists() for row in _rows(table)]
-    return sorted({row["ledger"] for row in rows if row.get("ledger")}.intersection(plan.ledgers()))
+    of_rooms = {path for room in plan.rooms.values() for path in room.retried()}
+    return sorted(of_rooms | {row["ledger"] for row in rows if row.get("ledger")}.intersection(plan.ledgers()))
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

@@ -24,3 +24,15 @@ class Room:
     def reports(self) -> list[str]:
         """Pages, plots and videos that the report waits for; of `plan.chosen` alone under `only`."""
         return []
+
+    def notices(self) -> list[str]:
+        """What a person should know before anything runs, a line each."""
+        return []
+
+    def accepted(self) -> list[str]:
+        """Names in the ledger whose failures do not end a run badly."""
+        return []
+
+    def retried(self) -> list[str]:
+        """Outputs that `--config retry=failed` makes again, beside the ledgers of what failed."""
+        return []

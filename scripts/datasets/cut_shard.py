@@ -109,7 +109,7 @@ def _unchanged(facts: dict[str, Any], settings: dict[str, Any]) -> bool:
 
 def cut_shard(
     media: Path,
-    items: Path,
+    contents: Path,
     scans: Path,
     frames: Path,
     duplicates: Path | None,
@@ -123,7 +123,7 @@ def cut_shard(
     threads: int,
 ) -> None:
     """Cut the clips of every item that was scanned; those of an item are in the order of time."""
-    listed = [item for item in lots.read_items(items) if item.is_there]
+    listed = [item for item in lots.read_items(contents) if item.is_there]
     facts, tables = lots.read_scans(scans), lots.read_frames(frames)
     same = _duplicates(duplicates)
     empty = (FrameTable.empty(), {name: np.empty(0, np.float32) for name in lots.SCORES})
@@ -132,7 +132,7 @@ def cut_shard(
         for item in listed
         if item.key in facts
     }
-    mark = hashlib.sha256(items.read_bytes() + frames.read_bytes() + json.dumps([settings, 1], sort_keys=True).encode())
+    mark = hashlib.sha256(contents.read_bytes() + frames.read_bytes() + json.dumps([settings, 1], sort_keys=True).encode())
     place = Working(Path(working), mark.hexdigest())
     tasks = {key: _task(choice, media, settings, place) for key, choice in chosen.items() if choice.clips and not choice.as_it_is}
     ended = work_on(cut_item_task, tasks, place, threads, "items cut")

@@ -31,7 +31,7 @@ def scan_task(task: dict[str, Any]) -> Status:
 
 def scan_shard(
     media: Path,
-    items: Path,
+    contents: Path,
     out_scans: Path,
     out_frames: Path,
     out_clocks: Path,
@@ -44,8 +44,8 @@ def scan_shard(
     threads: int,
 ) -> None:
     """Scan every item that was fetched. look: decode the pictures; else their packets are listed alone."""
-    listed = lots.read_items(items)
-    mark = hashlib.sha256(items.read_bytes() + json.dumps([look, thumbnails, 1]).encode()).hexdigest()
+    listed = lots.read_items(contents)
+    mark = hashlib.sha256(contents.read_bytes() + json.dumps([look, thumbnails, 1]).encode()).hexdigest()
     place = Working(Path(working), mark)
     tasks = {
         item.key: {

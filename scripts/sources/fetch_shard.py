@@ -98,7 +98,7 @@ def fetch_all(
 def fetch_shard(
     rows: Path,
     out_media: Path,
-    out_items: Path,
+    out_contents: Path,
     out_ledger: Path,
     *,
     dataset: str,
@@ -120,7 +120,7 @@ def fetch_shard(
             if item.is_there and not item.path:
                 member = tar.copy(item.key, place.file(f"{item.key}.media"), sha256=item.sha256)
                 items[number] = replace(item, offset=member.offset)
-    lots.write_items(out_items, items)
+    lots.write_items(out_contents, items)
     failed = [item for item in items if not item.is_there]
     log.info("%d of %d items fetched", len(items) - len(failed), len(items))
     ledger.write(

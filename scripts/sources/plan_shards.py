@@ -7,7 +7,6 @@ which were appended begin shards of their own, and a row that changed changes it
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scripts.common import atomic
 from scripts.common.job import progress, run
 from scripts.sources.url_table import SCHEMA, count_rows, read_rows
 
@@ -180,9 +180,8 @@ def plan_shards(
     }
     text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
     out_plan.write_text(text)
-    part = Path(f"{kept}.part")
-    part.write_text(text)
-    os.replace(part, kept)
+    Path(kept).parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(Path(kept), text)
 
 
 def _earlier(kept: Path, limits: dict[str, float]) -> list[list[int]]:

@@ -8,7 +8,6 @@ import contextlib
 import gzip
 import json
 import math
-import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 
 from scripts.common import tar_file
 from scripts.common.errors import RunError
+from scripts.common.shards_plan import expand_braces
 
 BATCH_ROWS = 100_000
 CSV_BLOCK_BYTES = 2**24
@@ -41,23 +41,6 @@ SCHEMA = pa.schema(
 MEDIA_ENDINGS = ("mp4", "m4a", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "ogg", "m4v", "ts", "mpg")
 
 Batches = Iterator[pa.RecordBatch]
-
-
-def expand_braces(pattern: str) -> list[str]:
-    """`a{b,c}` and `a{00..09}`, nested or several, as every shell expands them."""
-    found = re.search(r"\{([^{}]*)\}", pattern)
-    if not found:
-        return [pattern]
-    before, inner, after = pattern[: found.start()], found[1], pattern[found.end() :]
-    steps = re.fullmatch(r"(\d+)\.\.(\d+)", inner)
-    if steps:
-        width = len(steps[1]) if steps[1].startswith("0") else 0
-        choices = [f"{number:0{width}d}" for number in range(int(steps[1]), int(steps[2]) + 1)]
-    elif "," in inner:
-        choices = inner.split(",")
-    else:
-        return [pattern]
-    return [name for choice in choices for name in expand_braces(f"{before}{choice}{after}")]
 
 
 def read_rows(tables: Iterable[str], columns: Mapping[str, str]) -> Batches:

@@ -1,0 +1,235 @@
+"""
+shards: tables of URLs to shards of clips, lot by lot.
+
+Needs   the tables of the datasets of kind `shards`
+Makes   lots/{dataset}/{rows.parquet,plan.json}, {lot}.{tar,items.parquet,scans.parquet,frames.parquet,…}
+        datasets/{dataset}/shards/data/*, {index,metadata,ledger}.parquet, card.json
+"""
+
+
+checkpoint plan_shards:
+    """Pack the rows of a table into shards, and shards into lots; rows that are appended move nothing."""
+    wildcard_constraints:
+        dataset=shards.names,
+    input:
+        tables=tables_of,
+    output:
+        rows=shards.rows(),
+        plan=shards.planned(),
+    log:
+        path.log("plan_shards", "{dataset}"),
+    benchmark:
+        path.benchmark("plan_shards", "{dataset}")
+    conda:
+        "../envs/sources.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=work.minutes(base=60),
+    params:
+        names=lambda wildcards: list(shards.datasets[wildcards.dataset].tables),
+        columns=shards_setting("columns"),
+        limits=plan_limits,
+        lot_shards=shards_setting("lot_shards"),
+        digits=plan_digits,
+        kept=lambda wildcards: shards.kept_plan().format(dataset=wildcards.dataset),
+        key=shards_key(1, "table", "columns", "shard_rows", "shard_seconds", "shard_bytes", "lot_shards"),
+    script:
+        "../scripts/sources/plan_shards.py"
+
+
+rule fetch_shard:
+    """Bring the items of a lot here; each ends as fetched, or as failed with a reason."""
+    wildcard_constraints:
+        dataset=shards.names,
+        lot=r"lot\d+",
+    input:
+        rows=ancient(shards.rows()),
+    output:
+        media=kept(shards.lot("tar")),
+        contents=shards.lot("items.parquet"),
+        ledger=shards.lot("fetch.ledger.parquet"),
+    log:
+        path.log("fetch_shard", "{dataset}.{lot}"),
+    benchmark:
+        path.benchmark("fetch_shard", "{dataset}.{lot}")
+    conda:
+        "../envs/sources.yaml"
+    threads: 1
+    resources:
+        mem_mb=lot_memory(base_mb=1000, per_row_mb=0.02),
+        runtime=lot_minutes(seconds_per_row=1.0),
+    params:
+        dataset="{dataset}",
+        row_group=of_lot("number"),
+        rows_sha256=of_lot("sha256"),
+        settings=shards_setting("fetch"),
+        working=shards.working("fetch"),
+        key=fetch_key,
+    script:
+        "../scripts/sources/fetch_shard.py"
+
+
+rule scan_shard:
+    """Decode every item of a lot once, small: frame tables, cuts, scores, hashes, codec data."""
+    wildcard_constraints:
+        dataset=shards.names,
+        lot=r"lot\d+",
+    input:
+        media=shards.lot("tar"),
+        contents=shards.lot("items.parquet"),
+    output:
+        scans=shards.lot("scans.parquet"),
+        frames=shards.lot("frames.parquet"),
+        clocks=shards.lot("clocks.parquet"),
+        ledger=shards.lot("scan.ledger.parquet"),
+    log:
+        path.log("scan_shard", "{dataset}.{lot}"),
+    benchmark:
+        path.benchmark("scan_shard", "{dataset}.{lot}")
+    conda:
+        "../envs/media.yaml"
+    threads: 8
+    resources:
+        mem_mb=lot_memory(base_mb=2000, per_row_mb=0.1),
+        runtime=lot_minutes(seconds_per_row=1.0, seconds_per_second=0.05),
+    params:
+        dataset="{dataset}",
+        look=looks,
+        thumbnails=lambda wildcards: shards.datasets[wildcards.dataset].entry["scan"]["thumbnails"],
+        working=shards.working("scan"),
+        key=scan_key,
+    script:
+        "../scripts/media/scan_shard.py"
+
+
+rule find_duplicates:
+    """Items that show what another one shows, across all lots."""
+    wildcard_constraints:
+        dataset=shards.names,
+    input:
+        contents=of_lots("items.parquet"),
+        scans=of_lots("scans.parquet"),
+    output:
+        duplicates=shards.dataset("duplicates.parquet"),
+    log:
+        path.log("find_duplicates", "{dataset}"),
+    benchmark:
+        path.benchmark("find_duplicates", "{dataset}")
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=work.minutes(base=60),
+    params:
+        kind=lambda wildcards: shards.datasets[wildcards.dataset].entry["filters"]["duplicates"],
+        bits=lambda wildcards: shards.datasets[wildcards.dataset].entry["filters"]["duplicate_bits"],
+        key=shards_key(1, "filters"),
+    script:
+        "../scripts/datasets/find_duplicates.py"
+
+
+rule cut_shard:
+    """Cut the clips of a lot's items: one decode an item, one encode a clip."""
+    wildcard_constraints:
+        dataset=shards.names,
+        lot=r"lot\d+",
+    input:
+        media=shards.lot("tar"),
+        contents=shards.lot("items.parquet"),
+        scans=shards.lot("scans.parquet"),
+        frames=shards.lot("frames.parquet"),
+        duplicates=duplicates_of,
+    output:
+        media=kept(shards.lot("clips.tar")),
+        clips=shards.lot("clips.parquet"),
+        ledger=shards.lot("cut.ledger.parquet"),
+    log:
+        path.log("cut_shard", "{dataset}.{lot}"),
+    benchmark:
+        path.benchmark("cut_shard", "{dataset}.{lot}")
+    conda:
+        "../envs/shards.yaml"
+    threads: 8
+    resources:
+        mem_mb=lot_memory(base_mb=4000, per_row_mb=0.1),
+        runtime=lot_minutes(seconds_per_row=2.0, seconds_per_second=0.2),
+    params:
+        dataset="{dataset}",
+        settings=shards_setting(*CUT_SETTINGS),
+        working=shards.working("cut"),
+        key=shards_key(1, *CUT_SETTINGS),
+    script:
+        "../scripts/datasets/cut_shard.py"
+
+
+rule write_shard:
+    """Write the shards of a lot: members sorted, without times, the same bytes on every run."""
+    wildcard_constraints:
+        dataset=shards.names,
+        lot=r"lot\d+",
+    input:
+        media=shards.lot("tar"),
+        cut=shards.lot("clips.tar"),
+        clips=shards.lot("clips.parquet"),
+    output:
+        folder=directory(shards.lot("shards")),
+        index=shards.lot("index.parquet"),
+        metadata=shards.lot("metadata.parquet"),
+    log:
+        path.log("write_shard", "{dataset}.{lot}"),
+    benchmark:
+        path.benchmark("write_shard", "{dataset}.{lot}")
+    conda:
+        "../envs/shards.yaml"
+    threads: 1
+    resources:
+        mem_mb=lot_memory(base_mb=2000, per_row_mb=0.1),
+        runtime=lot_minutes(seconds_per_row=0.1),
+    params:
+        first_shard=of_lot("first_shard"),
+        shards=of_lot("shards"),
+        digits=shards_setting("shard_digits"),
+        output=shards_setting("output"),
+        key=shards_key(1, "shard_digits", "output"),
+    script:
+        "../scripts/datasets/write_shard.py"
+
+
+rule index_shards:
+    """All shards in one folder with index, metadata, ledger and card; every row must have ended exactly once."""
+    wildcard_constraints:
+        dataset=shards.names,
+    input:
+        plan=shards.planned(),
+        fetched=of_lots("fetch.ledger.parquet"),
+        scanned=of_lots("scan.ledger.parquet"),
+        cut=of_lots("cut.ledger.parquet"),
+        indexes=of_lots("index.parquet"),
+        metadata=of_lots("metadata.parquet"),
+        folders=of_lots("shards"),
+    output:
+        folder=directory(shards.dataset("data")),
+        index=shards.dataset("index.parquet"),
+        metadata=shards.dataset("metadata.parquet"),
+        ledger=shards.dataset("ledger.parquet"),
+        card=shards.dataset("card.json"),
+    log:
+        path.log("index_shards", "{dataset}"),
+    benchmark:
+        path.benchmark("index_shards", "{dataset}")
+    conda:
+        "../envs/shards.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=work.minutes(base=60),
+    params:
+        dataset="{dataset}",
+        settings=lambda wildcards: plan.config["datasets"][wildcards.dataset],
+        licence=shards_setting("licence"),
+        failed_share=shards_setting("failed_share"),
+        key=lambda wildcards: versioned(1, settings=plan.config["datasets"][wildcards.dataset]),
+    script:
+        "../scripts/datasets/index_shards.py"

@@ -1,0 +1,114 @@
+"""
+shards_common: lots, settings and resources of the datasets of shards. Functions only.
+"""
+
+import math
+
+from scripts.common.plan import versioned
+from scripts.common.planning_cost import quick
+
+shards = plan.rooms["shards"]
+
+
+@quick
+def tables_of(wildcards):
+    """The local files among the tables; those of a store are not watched."""
+    return list(shards.datasets[wildcards.dataset].files)
+
+
+def shards_setting(*names):
+    """Settings of a dataset of shards by their names, one of them as it is."""
+
+    @quick
+    def find(wildcards):
+        entry = shards.datasets[wildcards.dataset].entry
+        return entry[names[0]] if len(names) == 1 else {name: entry[name] for name in names}
+
+    return find
+
+
+def shards_key(version, *names):
+    """The key of a step: its version and the settings that it takes."""
+    settings = quick(lambda wildcards: {name: shards.datasets[wildcards.dataset].entry[name] for name in names})
+    return quick(lambda wildcards: versioned(version, **settings(wildcards)))
+
+
+def plan_limits(wildcards):
+    entry = shards.datasets[wildcards.dataset].entry
+    return {"rows": entry["shard_rows"], "seconds": entry["shard_seconds"], "bytes": entry["shard_bytes"]}
+
+
+def plan_digits(wildcards):
+    entry = shards.datasets[wildcards.dataset].entry
+    return [entry["shard_digits"], entry["key_digits"]]
+
+
+@quick
+def lot_of(wildcards):
+    return shards.find_lot(wildcards.dataset, wildcards.lot)
+
+
+def of_lot(name):
+    """A fact of the plan about a lot."""
+    return quick(lambda wildcards: getattr(lot_of(wildcards), name))
+
+
+@quick
+def fetch_key(wildcards):
+    """Which items there are, not how hard they are tried for: a new time-out fetches nothing again."""
+    entry = shards.datasets[wildcards.dataset].entry["fetch"]
+    kept = {name: entry[name] for name in ("video_height", "subtitles", "max_bytes")}
+    return versioned(1, rows=lot_of(wildcards).sha256, **kept)
+
+
+def looks(wildcards):
+    return shards.datasets[wildcards.dataset].looks
+
+
+@quick
+def scan_key(wildcards):
+    entry = shards.datasets[wildcards.dataset].entry["scan"]
+    return versioned(1, look=looks(wildcards), thumbnails=entry["thumbnails"])
+
+
+CUT_SETTINGS = (
+    *("scan", "clips", "min_s", "max_s", "strategy", "precision"),
+    *("video", "audio", "encode_formats", "filters"),
+)
+
+
+@quick
+def duplicates_of(wildcards):
+    """The table of duplicates, where it is wanted: it waits for the scans of all lots."""
+    wanted = shards.datasets[wildcards.dataset].entry["filters"]["duplicates"]
+    return shards.dataset("duplicates.parquet").format(dataset=wildcards.dataset) if wanted else []
+
+
+def of_lots(what):
+    """A file of every lot, as soon as the table is planned."""
+
+    def fill(wildcards):
+        checkpoints.plan_shards.get(dataset=wildcards.dataset)
+        lots = shards.lots(wildcards.dataset)
+        return [shards.lot(what).format(dataset=wildcards.dataset, lot=lot.name) for lot in lots]
+
+    return fill
+
+
+def lot_minutes(*, seconds_per_row, seconds_per_second=0.0):
+    """Runtime of a lot: a share for each row, and for each second of its media where the table says them."""
+
+    @quick
+    def runtime(wildcards, attempt):
+        lot = lot_of(wildcards)
+        seconds = seconds_per_row * lot.rows + seconds_per_second * lot.seconds
+        return math.ceil((10 + seconds / 60) * plan.site.runtime_factor * 2 ** (attempt - 1))
+
+    return runtime
+
+
+def lot_memory(*, base_mb, per_row_mb=0.0):
+    """Megabytes of memory of a lot's job; half as much again with each attempt."""
+    return quick(
+        lambda wildcards, attempt: math.ceil((base_mb + per_row_mb * lot_of(wildcards).rows) * (1 + attempt) / 2)
+    )

@@ -1,0 +1,246 @@
+"""The room of shards: datasets of kind `shards`, from tables of URLs. A table that is planned is known by `plan.json`.
+
+The plan is a checkpoint of Snakemake: what is to be planned yet shows its plan job and an estimate; afterwards every
+file is known, and a job of its own reads the same small plan.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from scripts.common.config import rational
+from scripts.common.errors import ConfigError
+from scripts.common.names import is_stream_name
+from scripts.common.recordings import tidy
+from scripts.common.room import Room
+
+if TYPE_CHECKING:
+    from scripts.common.plan import Plan
+
+NO_DATASET = "no dataset of shards"
+SAMPLE_BYTES = 2**16
+
+
+@dataclass(frozen=True)
+class Lot:
+    """A job's share of a dataset. number: its row group; shards: how many, from `first_shard` on; sha256: of its rows."""
+
+    name: str
+    number: int
+    rows: int
+    first_shard: int
+    shards: int
+    megabytes: float
+    seconds: float
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardsDataset:
+    """A dataset of the config. files: the local files among its tables; entry: its checked settings."""
+
+    name: str
+    tables: tuple[str, ...]
+    files: tuple[str, ...]
+    entry: dict[str, Any]
+
+    @property
+    def looks(self) -> bool:
+        """Whether anything needs a look at the pictures; else their packets tell enough."""
+        filters = self.entry["filters"]
+        of_scores = any(filters[name] for name in filters if name.startswith(("min_", "max_")) and name != "min_caption")
+        of_cuts = self.entry["clips"] in ("cuts", "longest_cut")
+        return of_cuts or of_scores or filters["duplicates"] == "near" or self.entry["scan"]["thumbnails"]
+
+
+class ShardsRoom(Room):
+    """Plans of all datasets of kind `shards`."""
+
+    def __init__(self, plan: "Plan") -> None:
+        super().__init__(plan)
+        entries = {name: entry for name, entry in plan.config["datasets"].items() if entry["kind"] == "shards"}
+        self.datasets = {name: make_shards(name, entry) for name, entry in entries.items()}
+        self.folder = f"{plan.path.results}/lots/{{dataset}}"
+
+    @property
+    def names(self) -> str:
+        """The datasets as a wildcard's pattern; one that matches none where there is none."""
+        return "|".join(map(re.escape, self.datasets)) or "(?!)"
+
+    def rows(self) -> str:
+        """The planned rows of a table, a row group a lot."""
+        return f"{self.folder}/rows.parquet"
+
+    def planned(self) -> str:
+        """The plan of a table."""
+        return f"{self.folder}/plan.json"
+
+    def lot(self, what: str) -> str:
+        """A file of a lot: tar, items.parquet, scans.parquet, frames.parquet, …"""
+        return f"{self.folder}/{{lot}}.{what}"
+
+    def working(self, step: str) -> str:
+        """Where a step keeps what outlives its killed job."""
+        return f"{self.folder}/working/{step}/{{lot}}"
+
+    def kept_plan(self) -> str:
+        """Where the plan is remembered while it is made anew."""
+        return f"{self.folder}/working/plan.json"
+
+    def dataset(self, name: str) -> str:
+        """A file of the whole dataset."""
+        return f"{self.plan.path.results}/datasets/{{dataset}}/shards/{name}"
+
+    def lots(self, dataset: str) -> list[Lot]:
+        """The lots of a table that is planned; none of one that is not."""
+        path = self.planned().format(dataset=dataset)
+        try:
+            return list(_read_plan(path, os.stat(path).st_mtime_ns))
+        except (OSError, ValueError, KeyError):
+            return []
+
+    def find_lot(self, dataset: str, lot: str) -> Lot:
+        """A lot by its name."""
+        found = self.lots(dataset)
+        number = int(lot.removeprefix("lot"))
+        return found[number]
+
+    def targets(self, stage: str) -> list[str]:
+        """The plan, the lots' files that a stage makes, or the whole datasets."""
+        if self.plan.only:
+            return []
+        patterns = {"sources": "fetch.ledger.parquet", "media": "scan.ledger.parquet"}
+        if stage in patterns:
+            plans = [self.planned().format(dataset=name) for name in self.datasets] if stage == "sources" else []
+            return plans + [
+                self.lot(patterns[stage]).format(dataset=name, lot=lot.name)
+                for name in self.datasets
+                for lot in self.lots(name)
+            ]
+        return [self.dataset("card.json").format(dataset=name) for name in self.datasets] if stage == "datasets" else []
+
+    def ledgers(self) -> list[str]:
+        """One ledger a dataset, with the rows of all its lots."""
+        return [] if self.plan.only else [self.dataset("ledger.parquet").format(dataset=name) for name in self.datasets]
+
+    def notices(self) -> list[str]:
+        """The estimate of every table that is not planned yet."""
+        return [estimate(dataset) for dataset in self.datasets.values() if not self.lots(dataset.name)]
+
+    def accepted(self) -> list[str]:
+        """Dead links are what tables of URLs are made of: a dataset's card counts them, and `failed_share` limits them."""
+        return list(self.datasets)
+
+    def retried(self) -> list[str]:
+        """The fetches of the lots with failed items: what they have fetched waits beside them."""
+        pattern = self.lot("fetch.ledger.parquet")
+        return [
+            pattern.format(dataset=name, lot=lot.name)
+            for name in self.datasets
+            for lot in self.lots(name)
+            if os.path.exists(self.working("fetch").format(dataset=name, lot=lot.name))
+        ]
+
+
+@cache
+def _read_plan(path: str, mtime_ns: int) -> tuple[Lot, ...]:
+    with open(path, encoding="utf-8") as file:
+        entries = json.load(file)["lots"]
+    return tuple(
+        Lot(
+            entry["lot"],
+            number,
+            entry["rows"],
+            entry["first_shard"],
+            len(entry["shards"]),
+            entry["megabytes"],
+            entry["seconds"],
+            entry["sha256"],
+        )
+        for number, entry in enumerate(entries)
+    )
+
+
+def make_shards(name: str, entry: dict[str, Any]) -> ShardsDataset:
+    """The dataset `name` from its checked config entry. Raises ConfigError."""
+    place = f"datasets.{name}"
+    if not is_stream_name(name):
+        raise ConfigError(f"{place}: a dataset's name becomes a folder; use letters, digits and _+=@-")
+    tables = [entry["table"]] if isinstance(entry["table"], str) else list(entry["table"])
+    tables = [tidy(table) if "://" not in table else table for table in tables if table]
+    if not tables:
+        raise ConfigError(f"{place}: the key `table` is missing")
+    files = [file for table in tables if "://" not in table for file in _local_files(table, place)]
+    if entry["video"]["fps"]:
+        entry["video"]["fps"] = rational(entry["video"]["fps"], f"{place}.video.fps")
+        if Fraction(entry["video"]["fps"]) > 240:
+            raise ConfigError(f"{place}.video.fps: {entry['video']['fps']} frames a second are more than 240")
+    for side in ("width", "height"):
+        if entry["video"][side] % 2:
+            raise ConfigError(f"{place}.video.{side}: {entry['video'][side]} is odd; h264 wants even sides")
+    if entry["max_s"] and entry["min_s"] > entry["max_s"]:
+        raise ConfigError(f"{place}.min_s: {entry['min_s']:g} is more than max_s, {entry['max_s']:g}: no clip is left")
+    changes = [key for key in ("width", "height", "fps") if entry["video"][key]]
+    if entry["precision"] != "exact" and (changes or any(entry["audio"][key] for key in ("rate_hz", "channels"))):
+        raise ConfigError(f"{place}.precision: {entry['precision']} copies what is there; to change it, set exact")
+    if entry["precision"] != "exact" and entry["encode_formats"] != {"video": "mp4"}:
+        raise ConfigError(f"{place}.precision: {entry['precision']} gives mp4 alone; for other formats, set exact")
+    if not entry["encode_formats"]:
+        raise ConfigError(f"{place}.encode_formats: it is empty; name one of video, audio, frames")
+    roots = entry["fetch"]["allowed_roots"] or sorted({os.path.dirname(file) or "." for file in files})
+    entry["fetch"]["allowed_roots"] = roots
+    return ShardsDataset(name, tuple(tables), tuple(files), entry)
+
+
+def _local_files(table: str, place: str) -> list[str]:
+    files = expand_braces(table)
+    for file in files:
+        if not os.path.exists(file):
+            raise ConfigError(f"{place}.table: {file!r} does not exist")
+        if "{" in file or "}" in file:
+            raise ConfigError(f"{place}.table: Snakemake reads {{ and }} as wildcards; rename {file!r}")
+    return files
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """`a{b,c}` and `a{00..09}`, nested or several, as every shell expands them."""
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if not found:
+        return [pattern]
+    before, inner, after = pattern[: found.start()], found[1], pattern[found.end() :]
+    steps = re.fullmatch(r"(\d+)\.\.(\d+)", inner)
+    if steps:
+        width = len(steps[1]) if steps[1].startswith("0") else 0
+        choices = [f"{number:0{width}d}" for number in range(int(steps[1]), int(steps[2]) + 1)]
+    elif "," in inner:
+        choices = inner.split(",")
+    else:
+        return [pattern]
+    return [name for choice in choices for name in expand_braces(f"{before}{choice}{after}")]
+
+
+def estimate(dataset: ShardsDataset) -> str:
+    """How much a table that is not planned yet will be, from a look at its beginning."""
+    size, rows, known = 0, 0.0, True
+    for file in dataset.files:
+        if os.path.isfile(file):
+            size += os.path.getsize(file)
+            counted = _rows_of(file)
+            known, rows = known and counted is not None, rows + (counted or 0)
+    about = f"about {max(1, round(rows)):,} rows" if known and rows else "an unknown number of rows"
+    limit = dataset.entry["shard_rows"]
+    shards = f", {max(1, round(rows / limit)):,} shards of at most {limit:,}" if known and rows else ""
+    return f"datasets.{dataset.name}: the table is not planned yet ({size / 1e6:,.1f} MB, {about}{shards})"
+
+
+def _rows_of(file: str) -> float | None:
+    if not file.lower().endswith((".txt", ".csv", ".tsv", ".jsonl")):
+        return None
+    with open(file, "rb") as opened:
+        start = opened.read(SAMPLE_BYTES)
+    lines = max(1, start.count(b"\n"))
+    return os.path.getsize(file) / (len(start) / lines) if start else 0.0

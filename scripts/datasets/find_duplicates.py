@@ -1,0 +1,94 @@
+"""Items that show what another one shows: the same bytes, or pictures whose perceptual hashes nearly agree."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.common import lots
+from scripts.common.job import run
+from scripts.common.ledger import write_table
+
+SCHEMA = pa.schema([("key", pa.string()), ("same_as", pa.string())])
+BITS = 64
+# A hash with so few bits set, or unset, is that of a plain picture, which says nothing.
+PLAIN_BITS = 6
+
+
+def same_bytes(keys: list[str], digests: list[str]) -> dict[str, str]:
+    """Key -> the first key with the same digest, for all but the first."""
+    first: dict[str, str] = {}
+    return {
+        key: first[digest]
+        for key, digest in zip(keys, digests, strict=True)
+        if digest and first.setdefault(digest, key) != key
+    }
+
+
+def near(keys: list[str], hashes: list[list[int]], bits: int) -> dict[str, str]:
+    """Key -> the first key all of whose hashes differ from its own in at most `bits` bits each.
+
+    Two hashes that differ in at most `bits` agree in one of `bits` + 1 bands, so only those of one band are compared.
+    """
+    bands = list(_bands(bits + 1))
+    seen: dict[tuple[int, int], list[int]] = {}
+    found: dict[str, str] = {}
+    arrays = [np.array(values, np.uint64) for values in hashes]
+    for number, (key, values) in enumerate(zip(keys, arrays, strict=True)):
+        if not len(values) or _is_plain(values):
+            continue
+        first = int(values[0])
+        places = [(shift, first >> shift & mask) for shift, mask in bands]
+        candidates = sorted({other for place in places for other in seen.get(place, ())})
+        match = next((other for other in candidates if _agree(values, arrays[other], bits)), None)
+        if match is not None:
+            found[key] = keys[match]
+            continue
+        for place in places:
+            seen.setdefault(place, []).append(number)
+    return found
+
+
+def _bands(count: int) -> Iterator[tuple[int, int]]:
+    edges = [BITS * band // count for band in range(count + 1)]
+    for start, stop in zip(edges, edges[1:], strict=False):
+        yield start, (1 << (stop - start)) - 1
+
+
+def _is_plain(values: np.ndarray) -> bool:
+    counts = np.bitwise_count(values)
+    return bool(((counts < PLAIN_BITS) | (counts > BITS - PLAIN_BITS)).all())
+
+
+def _agree(left: np.ndarray, right: np.ndarray, bits: int) -> bool:
+    return len(left) == len(right) and bool((np.bitwise_count(left ^ right) <= bits).all())
+
+
+def find_duplicates(contents: list[Path], scans: list[Path], out_duplicates: Path, *, kind: str, bits: int) -> None:
+    """Write every item that is the same as an earlier one. kind: exact, or near, which includes exact."""
+    keys, digests = _items(contents)
+    found = same_bytes(keys, digests)
+    if kind == "near":
+        hashes = {key: values for path in scans for key, values in _hashes(path)}
+        rest = [key for key in keys if key not in found]
+        found |= near(rest, [hashes.get(key, []) for key in rest], bits)
+    rows = [{"key": key, "same_as": found[key]} for key in keys if key in found]
+    write_table(out_duplicates, pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+def _items(paths: Iterable[Path]) -> tuple[list[str], list[str]]:
+    tables = [pq.read_table(path, columns=["key", "sha256", "outcome"], partitioning=None) for path in paths]
+    whole = pa.concat_tables(tables).to_pydict() if tables else {"key": [], "sha256": [], "outcome": []}
+    kept = [n for n, outcome in enumerate(whole["outcome"]) if outcome == "written"]
+    return [whole["key"][n] for n in kept], [whole["sha256"][n] for n in kept]
+
+
+def _hashes(path: Path) -> Iterator[tuple[str, list[int]]]:
+    table = pq.read_table(path, columns=["key", "hashes"], schema=lots.SCANS, partitioning=None)
+    yield from zip(table["key"].to_pylist(), table["hashes"].to_pylist(), strict=True)
+
+
+if __name__ == "__main__":
+    run(find_duplicates)

@@ -1,0 +1,189 @@
+"""All shards of a dataset in one folder, their index, their metadata, the ledger of every row, and the card."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.common import ledger
+from scripts.common.errors import RunError
+from scripts.common.job import run
+from scripts.datasets.write_shard import INDEX
+
+log = logging.getLogger("rushes")
+# Edges of the card's histogram of lengths, in seconds.
+EDGES_S = (0, 1, 2, 5, 10, 20, 60, 300, 3600)
+# As many values of a column as a card lists.
+LISTED = 50
+
+
+def end_of_rows(
+    fetched: list[ledger.Row], scanned: list[ledger.Row], cut: list[ledger.Row], dataset: str
+) -> Iterator[ledger.Row]:
+    """How each row of the table ended: written if any of its clips is, filtered if all are, else failed."""
+    by_item: dict[str, list[ledger.Row]] = {}
+    for row in cut:
+        by_item.setdefault(row.item.partition("_")[0], []).append(row)
+    scans = {row.item: row for row in scanned}
+    for row in fetched:
+        key = row.item
+        of_clips = by_item.get(key, [])
+        outcomes = {clip.outcome for clip in of_clips}
+        if "written" in outcomes:
+            written = sum(clip.outcome == "written" for clip in of_clips)
+            yield ledger.Row("write_shard", dataset, key, "written", value=float(written))
+        elif "failed" in outcomes or row.outcome == "failed" or scans[key].outcome == "failed" or not of_clips:
+            yield ledger.Row("write_shard", dataset, key, "failed", ledger.UPSTREAM)
+        else:
+            yield ledger.Row("write_shard", dataset, key, "filtered", of_clips[0].reason)
+
+
+def concatenate(paths: Iterable[Path], out: Path, schema: pa.Schema) -> int:
+    """The rows of every table, a row group each, without holding them all; returns how many there are."""
+    rows = 0
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for path in paths:
+            table = _as(pq.read_table(path, partitioning=None), schema)
+            rows += table.num_rows
+            if table.num_rows:
+                writer.write_table(table, row_group_size=table.num_rows)
+    return rows
+
+
+def common_schema(paths: Iterable[Path]) -> pa.Schema:
+    """The columns of all tables; a column whose types differ becomes text."""
+    kinds: dict[str, pa.DataType] = {}
+    for path in paths:
+        for field in pq.read_schema(path):
+            known = kinds.setdefault(field.name, field.type)
+            if known != field.type:
+                numbers = pa.types.is_integer(known) or pa.types.is_floating(known)
+                both = numbers and (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
+                kinds[field.name] = pa.float64() if both else pa.string()
+    return pa.schema(list(kinds.items()))
+
+
+def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+        elif pa.types.is_nested(table.schema.field(field.name).type) and pa.types.is_string(field.type):
+            columns.append(pa.array([json.dumps(value) for value in table[field.name].to_pylist()], pa.string()))
+        else:
+            columns.append(table[field.name].cast(field.type))
+    return pa.table(columns, schema=schema)
+
+
+def link_all(folders: Iterable[Path], out: Path) -> None:
+    """Hard links to every file of the folders, which take no room; copies where links cannot be."""
+    out.mkdir()
+    for folder in folders:
+        for place, _, files in os.walk(folder):
+            target = out / os.path.relpath(place, folder)
+            target.mkdir(exist_ok=True)
+            for name in sorted(name for name in files if not name.startswith(".")):
+                source = os.path.join(place, name)
+                try:
+                    os.link(source, target / name)
+                except OSError:
+                    shutil.copyfile(source, target / name)
+
+
+def describe(
+    dataset: str, settings: dict[str, Any], counts: Counter[tuple[str, str, str]], metadata: Path, index: Path, licence: str
+) -> dict[str, Any]:
+    """The card: counts, hours, bytes, reasons, histograms, licences and sources."""
+    names = set(pq.read_schema(metadata).names)
+    seconds = pq.read_table(metadata, columns=["duration_s"])["duration_s"].to_numpy() if "duration_s" in names else np.empty(0)
+    sizes = pq.read_table(index, columns=["size", "shard"])
+    text = json.dumps(settings, sort_keys=True)
+    histogram, _ = np.histogram(seconds, [*EDGES_S, np.inf])
+    return {
+        "dataset": dataset,
+        "settings": settings,
+        "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "samples": len(seconds),
+        "shards": len(set(sizes["shard"].to_pylist())),
+        "hours": round(float(seconds.sum()) / 3600, 6),
+        "bytes": int(sizes["size"].to_numpy().sum()) if sizes.num_rows else 0,
+        "rows": {
+            " ".join(filter(None, key[1:])): count for key, count in sorted(counts.items()) if key[0] == "write_shard"
+        },
+        "steps": {
+            step: {" ".join(filter(None, key[1:])): count for key, count in sorted(counts.items()) if key[0] == step}
+            for step in ("fetch_shard", "scan_shard", "cut_shard")
+        },
+        "seconds_histogram": {f"from {edge} s": int(n) for edge, n in zip(EDGES_S, histogram, strict=True)},
+        "licences": _most(metadata, licence) if licence in names else {},
+        "sources": _most(metadata, "url", _site) if "url" in names else {},
+    }
+
+
+def _site(url: str) -> str:
+    return url.split("/")[2] if "://" in url and len(url.split("/")) > 2 else "local"
+
+
+def _most(metadata: Path, column: str, of: Any = str) -> dict[str, int]:
+    counts = Counter(of(str(value)) for value in pq.read_table(metadata, columns=[column])[column].to_pylist())
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    rest = sum(count for _, count in ranked[LISTED:])
+    return dict(ranked[:LISTED]) | ({"others": rest} if rest else {})
+
+
+def index_shards(
+    plan: Path,
+    fetched: list[Path],
+    scanned: list[Path],
+    cut: list[Path],
+    indexes: list[Path],
+    metadata: list[Path],
+    folders: list[Path],
+    out_folder: Path,
+    out_index: Path,
+    out_metadata: Path,
+    out_ledger: Path,
+    out_card: Path,
+    *,
+    dataset: str,
+    settings: dict[str, Any],
+    licence: str,
+    failed_share: float,
+) -> None:
+    """Gather the lots. Raises RunError unless every row of the table ended exactly once, or if too many failed."""
+    planned = json.loads(plan.read_text())["rows"]
+    counts: Counter[tuple[str, str, str]] = Counter()
+    rows = 0
+    with pq.ParquetWriter(out_ledger, ledger.SCHEMA, compression="zstd") as writer:
+        for three in zip(fetched, scanned, cut, strict=True):
+            of_fetch, of_scan, of_cut = (ledger.rows(ledger.read([path])) for path in three)
+            ends = list(end_of_rows(of_fetch, of_scan, of_cut, dataset))
+            rows += len(ends)
+            every = [*of_fetch, *of_scan, *of_cut, *ends]
+            counts.update((row.step, row.outcome, row.reason) for row in every)
+            writer.write_table(pa.Table.from_pylist([vars(row) for row in every], schema=ledger.SCHEMA))
+    if rows != planned:
+        raise RunError(f"{dataset}: the table has {planned} rows, but {rows} have ended")
+    concatenate(indexes, out_index, INDEX)
+    concatenate(metadata, out_metadata, common_schema(metadata))
+    link_all(folders, out_folder)
+    card = describe(dataset, settings, counts, out_metadata, out_index, licence)
+    out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    ends = {outcome: sum(n for key, n in counts.items() if key[:2] == ("write_shard", outcome)) for outcome in ledger.OUTCOMES}
+    said = ", ".join(f"{count} {outcome}" for outcome, count in ends.items())
+    if rows and ends["failed"] / rows > failed_share:
+        raise RunError(f"{dataset}: {ends['failed']} of {rows} rows failed, more than failed_share = {failed_share:g}")
+    log.warning("%s: %d rows = %s; %d samples in %d shards", dataset, rows, said, card["samples"], card["shards"])
+
+
+if __name__ == "__main__":
+    run(index_shards)

@@ -1,0 +1,82 @@
+"""The shards of a lot: the clips of each in the order of their keys, with an index and a table of metadata."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from scripts.common import clips as clip_tables
+from scripts.common import ledger
+from scripts.common.clips import ClipRow
+from scripts.common.job import run
+from scripts.datasets.shard_formats import FORMATS, Part, Sample, record_table, text_part
+
+INDEX = pa.schema(
+    [
+        ("key", pa.string()),
+        ("shard", pa.string()),
+        ("file", pa.string()),
+        ("ending", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+
+
+def record_of(clip: ClipRow, shard: str) -> dict[str, Any]:
+    """What the json of a sample says."""
+    own = {"key": clip.key, "shard": shard, "caption": clip.caption, "start_s": clip.start_s, "stop_s": clip.stop_s}
+    return {**clip.meta, **own, "duration_s": round(clip.stop_s - clip.start_s, 6)}
+
+
+def sample_of(clip: ClipRow, shard: str, media: Path, cut: Path) -> Sample:
+    """A clip as a sample: its media, its caption as txt, and its json."""
+    record = record_of(clip, shard)
+    parts = [text_part("json", json.dumps(record, ensure_ascii=False, sort_keys=True, indent=None))]
+    if clip.caption:
+        parts.append(text_part("txt", clip.caption))
+    for part in clip.parts:
+        place = Path(part["path"]) if part["path"] else (media if part["from_item"] else cut)
+        parts.append(Part(part["ending"], place, part["offset"], part["size"], part["sha256"]))
+    return Sample(clip.key, sorted(parts, key=lambda part: part.ending), record)
+
+
+def shards_of(rows: list[ClipRow], first: int, count: int) -> Iterator[tuple[int, list[ClipRow]]]:
+    """Number and clips of every shard of a lot, empty ones too."""
+    for number in range(first, first + count):
+        yield number, sorted((row for row in rows if row.shard == number), key=lambda row: row.key)
+
+
+def write_shard(
+    media: Path,
+    cut: Path,
+    clips: Path,
+    out_folder: Path,
+    out_index: Path,
+    out_metadata: Path,
+    *,
+    first_shard: int,
+    shards: int,
+    digits: int,
+    output: str,
+) -> None:
+    """Write `shards` shards from number `first_shard` on. media, cut: the tars of the lot's items and of its clips."""
+    rows = clip_tables.read(clips)
+    out_folder.mkdir()
+    entries: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
+    for number, members in shards_of(rows, first_shard, shards):
+        name = f"{number:0{digits}d}"
+        samples = [sample_of(clip, name, media, cut) for clip in members]
+        if samples:
+            entries += FORMATS[output](out_folder, name, samples)
+        records += [sample.record for sample in samples]
+    ledger.write_table(out_index, pa.Table.from_pylist(entries, schema=INDEX))
+    ledger.write_table(out_metadata, record_table(records))
+
+
+if __name__ == "__main__":
+    run(write_shard)
