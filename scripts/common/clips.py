@@ -30,8 +30,8 @@ SCHEMA = pa.schema(
 class ClipRow:
     """A clip that was cut.
 
-    meta: everything that is known about it.  parts: {ending, from_item, path, offset, size, sha256} each; path "" is the
-    lot's tar of clips, or of items where `from_item` says so.
+    meta: everything that is known about it.  parts: {ending, from_item, path, offset, size, sha256} each; path "" is
+    the lot's tar of clips, or of items where `from_item` says so.
     """
 
     key: str

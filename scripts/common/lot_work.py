@@ -1,64 +1,18 @@
 """Work on the items of a lot: in parallel, with a status an item, and going on where a killed job was."""
 
-import json
 import logging
 import multiprocessing
 import os
-import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from scripts.common.errors import InputError
 from scripts.common.job import progress
+from scripts.common.working import Status, Working
 
 log = logging.getLogger("rushes")
-
-Status = dict[str, Any]
-
-
-class Working:
-    """What a job has reached so far, in a folder that outlives it: files, and a line of JSON for each item that ended."""
-
-    def __init__(self, folder: Path, mark: str) -> None:
-        """mark: what the work depends on; with another one, nothing of an earlier job can be used."""
-        self.folder = folder
-        self._lock = threading.Lock()
-        note = folder / "mark"
-        if not note.exists() or note.read_text() != mark:
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(mark)
-        self._status = folder / "status.jsonl"
-
-    def file(self, name: str) -> Path:
-        """A file of the folder."""
-        return self.folder / name
-
-    def ended(self) -> dict[str, Status]:
-        """The last status of each item; a line that a kill cut off counts as none."""
-        found = {}
-        if self._status.exists():
-            for line in self._status.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError, TypeError, KeyError):
-                    status = json.loads(line)
-                    found[status["key"]] = status
-        return found
-
-    def end(self, status: Status) -> None:
-        """Remember how the item `status["key"]` ended."""
-        line = json.dumps(status, ensure_ascii=False, default=str)
-        with self._lock, self._status.open("a", encoding="utf-8") as file:
-            # After a kill in the middle of a line, this one begins a line of its own.
-            file.write(f"\n{line}\n")
-
-    def remove(self) -> None:
-        """Nothing is left to be gone on with."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def work_on(

@@ -5,6 +5,8 @@ saturation and value of a small picture; a cut where it reaches the threshold, a
 shortest scene are merged.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -50,4 +52,4 @@ def find_cuts(change: np.ndarray, threshold: float = 27.0, min_scene_frames: int
 def scenes(frames: int, cuts: list[int]) -> list[tuple[int, int]]:
     """First frame and the frame after the last, of each scene."""
     edges = [0, *cuts, frames]
-    return [(start, stop) for start, stop in zip(edges, edges[1:], strict=False) if stop > start]
+    return [(start, stop) for start, stop in pairwise(edges) if stop > start]

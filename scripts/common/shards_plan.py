@@ -27,7 +27,10 @@ SAMPLE_BYTES = 2**16
 
 @dataclass(frozen=True)
 class Lot:
-    """A job's share of a dataset. number: its row group; shards: how many, from `first_shard` on; sha256: of its rows."""
+    """A job's share of a dataset.
+
+    number: its row group; shards: how many, from `first_shard` on; sha256: of its rows.
+    """
 
     name: str
     number: int
@@ -52,7 +55,9 @@ class ShardsDataset:
     def looks(self) -> bool:
         """Whether anything needs a look at the pictures; else their packets tell enough."""
         filters = self.entry["filters"]
-        of_scores = any(filters[name] for name in filters if name.startswith(("min_", "max_")) and name != "min_caption")
+        of_scores = any(
+            filters[name] for name in filters if name.startswith(("min_", "max_")) and name != "min_caption"
+        )
         of_cuts = self.entry["clips"] in ("cuts", "longest_cut")
         return of_cuts or of_scores or filters["duplicates"] == "near" or self.entry["scan"]["thumbnails"]
 
@@ -132,7 +137,7 @@ class ShardsRoom(Room):
         return [estimate(dataset) for dataset in self.datasets.values() if not self.lots(dataset.name)]
 
     def accepted(self) -> list[str]:
-        """Dead links are what tables of URLs are made of: a dataset's card counts them, and `failed_share` limits them."""
+        """Dead links belong to tables of URLs: a dataset's card counts them, and `failed_share` limits them."""
         return list(self.datasets)
 
     def retried(self) -> list[str]:

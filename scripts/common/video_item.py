@@ -37,8 +37,10 @@ class ItemReader:
         self._url = url
         self._container = open_item(url)
         # A cover is no film.
-        videos = [s for s in self._container.streams.video if not int(s.disposition) & int(av.stream.Disposition.attached_pic)]
-        self.video = videos[0] if videos else None
+        videos = [
+            s for s in self._container.streams.video if not int(s.disposition) & int(av.stream.Disposition.attached_pic)
+        ]
+        self.video: Any = videos[0] if videos else None
         self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
         self.undecoded = 0
 
@@ -131,7 +133,7 @@ class ItemReader:
 
 
 def read_sound(url: str, origin: Fraction) -> tuple[np.ndarray, int] | None:
-    """The first sound of an item as float32 (channels, N) with its rate; sample 0 stands at `origin` of the file's times.
+    """The first sound of an item as float32 (channels, N) with its rate; sample 0 stands at `origin` in the file.
 
     What is missing at the start or in a hole is silence. None if there is no sound, or none that decodes.
     """

@@ -39,7 +39,7 @@ def grid(frames: FrameTable, start_s: float, stop_s: float, fps: Fraction | None
 
 @dataclass(frozen=True)
 class Shape:
-    """scaled: size to which the whole picture is brought; crop: what is taken of its middle; canvas: what it stands on."""
+    """scaled: size of the whole picture; crop: what is taken of its middle; canvas: what that stands on."""
 
     scaled: tuple[int, int]
     crop: tuple[int, int]

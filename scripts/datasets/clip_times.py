@@ -48,7 +48,9 @@ def wanted(
     if source == "table":
         return [Clip(start, min(stop, duration_s) if duration_s else stop) for start, stop in table]
     if source == "subtitles":
-        return [Clip(start, min(stop, duration_s) if duration_s else stop, str(text)) for start, stop, text in subtitles]
+        return [
+            Clip(start, min(stop, duration_s) if duration_s else stop, str(text)) for start, stop, text in subtitles
+        ]
     found = scenes(len(frames), find_cuts(change, threshold, min_scene_frames))
     ends = [*(frames.time_ns / 1e9).tolist(), frames.stop_ns / 1e9 if len(frames) else 0.0]
     clips = [Clip(ends[start], ends[stop]) for start, stop in found]
@@ -58,7 +60,7 @@ def wanted(
 
 
 def divided(clips: Sequence[Clip], *, max_s: float, strategy: str) -> list[Clip]:
-    """Clips longer than `max_s` in parts of that length, the last one what is left; with `first`, the first part alone."""
+    """Clips longer than `max_s` in parts of that length, the last of what is left; `first`: the first part alone."""
     if not max_s:
         return list(clips)
     parts = []
@@ -69,8 +71,10 @@ def divided(clips: Sequence[Clip], *, max_s: float, strategy: str) -> list[Clip]
     return parts
 
 
-def keyframe_bounds(clip: Clip, keyframes_s: Sequence[float], duration_s: float, *, inwards: bool) -> tuple[float, float]:
-    """What of a clip can be copied: from the keyframe before it, or between the keyframes inside; empty if start >= stop."""
+def keyframe_bounds(
+    clip: Clip, keyframes_s: Sequence[float], duration_s: float, *, inwards: bool
+) -> tuple[float, float]:
+    """What can be copied of a clip: from the keyframe before it, or between those inside; empty if start >= stop."""
     keys = np.asarray(keyframes_s, float)
     if not inwards:
         before = keys[keys <= clip.start_s + ROUNDING_S]

@@ -40,7 +40,7 @@ class ClipWriter:
         self._video: Any = None
         self._audio: Any = None
         self._blocks: Iterator[av.AudioFrame] = iter(())
-        self._waiting: av.AudioFrame | None = None
+        self._waiting: Any = None
         self.size: tuple[int, int] | None = None
         if rate is not None:
             options = {"crf": str(crf), "preset": preset, "x264-params": "cpu-independent=1", "a53cc": "0"}

@@ -61,7 +61,9 @@ def cut_item(task: CutTask) -> dict[str, Any]:
     stack = contextlib.ExitStack()
     with stack:
         reader = stack.enter_context(ItemReader(task.url)) if len(task.frames) else None
-        origin = Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9) if reader else Fraction(0)
+        origin = (
+            Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9) if reader else Fraction(0)
+        )
         sound = read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else origin)
         cut = _Cut(task, sound)
         if reader is not None and reader.video is not None and set(task.formats) & {"video", "frames"}:
@@ -76,6 +78,7 @@ class _Cut:
         self._task, self._sound = task, sound
         self._fps = Fraction(task.video["fps"]) if task.video["fps"] else None
         self._shape: Shape | None = None
+        self._source = (0, 0)
         self.parts: dict[str, dict[str, str]] = {name: {} for name, _, _ in task.clips}
         self.failed: dict[str, str] = {}
 
@@ -139,9 +142,8 @@ class _Cut:
             while clip.next < len(clip.shown) and clip.shown[clip.next] <= numbers[-1]:
                 if ready is None:
                     ready = self._shaped(picture)
-                if "frames" in self._task.formats:
-                    if self._task.formats["frames"] == "npy" or not clip.pictures:
-                        clip.pictures.append(ready.to_ndarray(format="rgb24"))
+                if self._task.formats.get("frames") == "npy" or ("frames" in self._task.formats and not clip.pictures):
+                    clip.pictures.append(ready.to_ndarray(format="rgb24"))
                 if "video" in self._task.formats:
                     clip.writer.write(ready, int(clip.times[clip.next]), on_grid=clip.next if clip.on_grid else None)
                 clip.next += 1
@@ -168,7 +170,9 @@ class _Cut:
         sound, rate_hz = self._clip_sound(start_s, stop_s)
         # Equal steps are written as a number and a rate: their times are exact then.
         step_us = 1e6 / float(rate)
-        on_grid = self._fps is not None or bool(np.all(np.abs(times - np.arange(len(times)) * step_us) < step_us * 0.05))
+        on_grid = self._fps is not None or bool(
+            np.all(np.abs(times - np.arange(len(times)) * step_us) < step_us * 0.05)
+        )
         writer = ClipWriter(
             part if "video" in self._task.formats else Path(os.devnull),
             rate=rate,
@@ -231,7 +235,11 @@ def _copy_all(task: CutTask) -> dict[str, Any]:
     failed: dict[str, str] = {}
     for name, start_s, stop_s in task.clips:
         path = Path(task.folder, f"{name}.mp4")
-        origin = Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9) if len(task.frames) else Fraction(0)
+        origin = (
+            Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9)
+            if len(task.frames)
+            else Fraction(0)
+        )
         try:
             copied = copy_packets(task.url, path, origin + Fraction(start_s), origin + Fraction(stop_s))
         except (av.error.FFmpegError, ValueError) as error:
@@ -249,7 +257,10 @@ def _copy_all(task: CutTask) -> dict[str, Any]:
 def copy_packets(url: str, path: Path, start: Fraction, stop: Fraction) -> int:
     """Copy the packets of the first video and audio shown in [start, stop); times then begin at 0. Returns how many."""
     count = 0
-    with open_item(url) as source, av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"}) as target:
+    with (
+        open_item(url) as source,
+        av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"}) as target,
+    ):
         kept = [streams[0] for streams in (source.streams.video, source.streams.audio) if streams]
         made = {stream.index: target.add_stream_from_template(stream) for stream in kept}
         if start > 0:
@@ -269,5 +280,3 @@ def copy_packets(url: str, path: Path, start: Fraction, stop: Fraction) -> int:
             target.mux(packet)
             count += 1
     return count
-
-

@@ -16,9 +16,10 @@ from scripts.common import ledger, lots
 from scripts.common.clips import ClipRow
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
-from scripts.common.lot_work import Status, Working, work_on
+from scripts.common.lot_work import work_on
 from scripts.common.lots import Item
 from scripts.common.tar_file import TarWriter
+from scripts.common.working import Status, Working
 from scripts.datasets.clip_times import Clip, divided, filtered, frames_of, keyframe_bounds, scores_of, wanted
 from scripts.datasets.cut_item import CutTask, cut_item
 
@@ -78,7 +79,7 @@ def choose(
         if duplicate_of:
             reason, value, limit, message = "duplicate", None, None, f"the same as {duplicate_of}"
         if reason:
-            span = {"start_ns": _ns(clip.start_s), "stop_ns": _ns(clip.stop_s)}
+            span = _span(clip)
             chosen.done.append(ledger.Row(STEP, dataset, name, "filtered", reason, value, limit, message, **span))
         else:
             chosen.clips[name] = clip
@@ -88,8 +89,10 @@ def choose(
     return chosen
 
 
-def _ns(seconds: float) -> int | None:
-    return round(seconds * 1e9) if abs(seconds) < 9e9 else None
+def _span(clip: Clip) -> dict[str, Any]:
+    """Its times for the ledger; those that no int64 holds are left out."""
+    times = {"start_ns": clip.start_s, "stop_ns": clip.stop_s}
+    return {name: round(seconds * 1e9) if abs(seconds) < 9e9 else None for name, seconds in times.items()}
 
 
 def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
@@ -128,13 +131,21 @@ def cut_shard(
     same = _duplicates(duplicates)
     empty = (FrameTable.empty(), {name: np.empty(0, np.float32) for name in lots.SCORES})
     chosen = {
-        item.key: choose(dataset, item, facts[item.key]["facts"], tables.get(item.key, empty), settings, same.get(item.key, ""))
+        item.key: choose(
+            dataset, item, facts[item.key]["facts"], tables.get(item.key, empty), settings, same.get(item.key, "")
+        )
         for item in listed
         if item.key in facts
     }
-    mark = hashlib.sha256(contents.read_bytes() + frames.read_bytes() + json.dumps([settings, 1], sort_keys=True).encode())
+    mark = hashlib.sha256(
+        contents.read_bytes() + frames.read_bytes() + json.dumps([settings, 1], sort_keys=True).encode()
+    )
     place = Working(Path(working), mark.hexdigest())
-    tasks = {key: _task(choice, media, settings, place) for key, choice in chosen.items() if choice.clips and not choice.as_it_is}
+    tasks = {
+        key: _task(choice, media, settings, place)
+        for key, choice in chosen.items()
+        if choice.clips and not choice.as_it_is
+    }
     ended = work_on(cut_item_task, tasks, place, threads, "items cut")
     rows: list[ClipRow] = []
     entries: list[ledger.Row] = []
@@ -176,7 +187,7 @@ def _finished(
 ) -> Iterator[tuple[ClipRow | None, ledger.Row]]:
     item = choice.item
     for name, clip in choice.clips.items():
-        span = {"start_ns": _ns(clip.start_s), "stop_ns": _ns(clip.stop_s)}
+        span = _span(clip)
         parts: list[dict[str, Any]] = []
         message, reason = "", "not_cut"
         if choice.as_it_is:

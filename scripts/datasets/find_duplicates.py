@@ -1,6 +1,7 @@
 """Items that show what another one shows: the same bytes, or pictures whose perceptual hashes nearly agree."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def near(keys: list[str], hashes: list[list[int]], bits: int) -> dict[str, str]:
 
 def _bands(count: int) -> Iterator[tuple[int, int]]:
     edges = [BITS * band // count for band in range(count + 1)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         yield start, (1 << (stop - start)) - 1
 
 

@@ -100,11 +100,20 @@ def link_all(folders: Iterable[Path], out: Path) -> None:
 
 
 def describe(
-    dataset: str, settings: dict[str, Any], counts: Counter[tuple[str, str, str]], metadata: Path, index: Path, licence: str
+    dataset: str,
+    settings: dict[str, Any],
+    counts: Counter[tuple[str, str, str]],
+    metadata: Path,
+    index: Path,
+    licence: str,
 ) -> dict[str, Any]:
     """The card: counts, hours, bytes, reasons, histograms, licences and sources."""
     names = set(pq.read_schema(metadata).names)
-    seconds = pq.read_table(metadata, columns=["duration_s"])["duration_s"].to_numpy() if "duration_s" in names else np.empty(0)
+    seconds = (
+        pq.read_table(metadata, columns=["duration_s"])["duration_s"].to_numpy()
+        if "duration_s" in names
+        else np.empty(0)
+    )
     sizes = pq.read_table(index, columns=["size", "shard"])
     text = json.dumps(settings, sort_keys=True)
     histogram, _ = np.histogram(seconds, [*EDGES_S, np.inf])
@@ -178,10 +187,15 @@ def index_shards(
     link_all(folders, out_folder)
     card = describe(dataset, settings, counts, out_metadata, out_index, licence)
     out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
-    ends = {outcome: sum(n for key, n in counts.items() if key[:2] == ("write_shard", outcome)) for outcome in ledger.OUTCOMES}
-    said = ", ".join(f"{count} {outcome}" for outcome, count in ends.items())
-    if rows and ends["failed"] / rows > failed_share:
-        raise RunError(f"{dataset}: {ends['failed']} of {rows} rows failed, more than failed_share = {failed_share:g}")
+    outcomes = {
+        outcome: sum(n for key, n in counts.items() if key[:2] == ("write_shard", outcome))
+        for outcome in ledger.OUTCOMES
+    }
+    said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    if rows and outcomes["failed"] / rows > failed_share:
+        raise RunError(
+            f"{dataset}: {outcomes['failed']} of {rows} rows failed, more than failed_share = {failed_share:g}"
+        )
     log.warning("%s: %d rows = %s; %d samples in %d shards", dataset, rows, said, card["samples"], card["shards"])
 
 

@@ -75,7 +75,7 @@ def write_files(folder: Path, name: str, samples: list[Sample]) -> Index:
 
 
 def write_parquet(folder: Path, name: str, samples: list[Sample]) -> Index:
-    """`{name}.parquet`: media as {bytes, path}, which `datasets` shows as Video, Audio, Image; all that the json says."""
+    """`{name}.parquet`: media as {bytes, path}, which `datasets` shows as Video, Audio, Image; and all of the json."""
     endings = sorted({part.ending for sample in samples for part in sample.parts} - {"json"})
     columns: dict[str, pa.Array] = {"key": pa.array([sample.key for sample in samples], pa.string())}
     features: dict[str, Any] = {"key": {"dtype": "string", "_type": "Value"}}
@@ -97,8 +97,7 @@ def write_parquet(folder: Path, name: str, samples: list[Sample]) -> Index:
     whole = pa.table(columns)
     labels = sorted({str(sample.record["label"]) for sample in samples if sample.record.get("label") is not None})
     described = {
-        column: features.get(column) or _feature(whole.schema.field(column).type)
-        for column in whole.column_names
+        column: features.get(column) or _feature(whole.schema.field(column).type) for column in whole.column_names
     }
     if labels:
         names = [None if v is None else labels.index(str(v)) for v in whole["label"].to_pylist()]
@@ -114,7 +113,7 @@ def write_parquet(folder: Path, name: str, samples: list[Sample]) -> Index:
 
 
 def write_tfrecord(folder: Path, name: str, samples: list[Sample]) -> Index:
-    """`{name}.tfrecord`: a tf.train.Example a sample, each feature a list of bytes, with the checksums of the format."""
+    """`{name}.tfrecord`: a tf.train.Example a sample, each feature a list of bytes, with the format's checksums."""
     path = folder / f"{name}.tfrecord"
     with path.open("wb") as file:
         for sample in samples:
@@ -144,7 +143,7 @@ FORMATS: dict[str, Callable[[Path, str, list[Sample]], Index]] = {
 
 def _entry(sample: Sample, shard: str, path: Path, part: Part, offset: int) -> dict[str, Any]:
     file = path.as_posix() if not path.is_absolute() else path.name
-    found = {"key": sample.key, "shard": shard, "file": file if "/" not in file else file, "ending": part.ending}
+    found = {"key": sample.key, "shard": shard, "file": file, "ending": part.ending}
     return found | {"offset": offset, "size": part.size, "sha256": part.sha256}
 
 
@@ -158,8 +157,10 @@ def record_table(records: list[dict[str, Any]]) -> pa.Table:
             column = pa.array(values)
         except (pa.ArrowException, OverflowError):
             column = None
-        if column is None or pa.types.is_nested(column.type) and not pa.types.is_list(column.type):
-            packed = [None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True) for value in values]
+        if column is None or (pa.types.is_nested(column.type) and not pa.types.is_list(column.type)):
+            packed = [
+                None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True) for value in values
+            ]
             column = pa.array(packed, pa.string())
         columns[name] = column.cast(pa.string()) if pa.types.is_null(column.type) else column
     return pa.table(columns)

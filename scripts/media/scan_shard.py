@@ -11,7 +11,8 @@ from scripts.common import ledger, lots
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
-from scripts.common.lot_work import Status, Working, work_on
+from scripts.common.lot_work import work_on
+from scripts.common.working import Status, Working
 from scripts.media.scan_item import list_packets, scan_item
 
 STEP = "scan_shard"
@@ -22,7 +23,8 @@ def scan_task(task: dict[str, Any]) -> Status:
     scan = scan_item(task["url"], thumbnails=task["thumbnails"]) if task["look"] else list_packets(task["url"])
     table = scan.frames
     part = Path(f"{task['arrays']}.part.npz")
-    np.savez(part, pts_us=table.pts_us, time_ns=table.time_ns, keyframe=table.keyframe, **scan.scores)
+    arrays: dict[str, Any] = {"pts_us": table.pts_us, "time_ns": table.time_ns, "keyframe": table.keyframe}
+    np.savez(part, allow_pickle=False, **arrays, **scan.scores)
     part.rename(task["arrays"])
     Path(task["thumbnail"]).write_bytes(scan.thumbnail)
     clock = lots.clock_text(scan.clock) if scan.clock else ""

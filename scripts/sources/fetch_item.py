@@ -125,6 +125,8 @@ class Fetcher:
             answer, url = self._follow(url, headers, timeout)
         except PrivateHostError as error:
             raise InputError("private_host", str(error)) from None
+        except urllib3.exceptions.NewConnectionError as error:  # a kind of time-out to urllib3
+            raise _PassingError("no_connection", f"no connection: {_short(error)}") from None
         except urllib3.exceptions.TimeoutError:
             raise _PassingError("timeout", "the server does not answer in time") from None
         except urllib3.exceptions.HTTPError as error:
@@ -137,8 +139,10 @@ class Fetcher:
         except urllib3.exceptions.HTTPError as error:
             raise _PassingError("broken_off", f"the connection broke: {_short(error)}") from None
         finally:
-            # A body that was not read to its end cannot serve another request.
-            if answer.length_remaining not in (0, None) or answer.chunked:
+            # A connection whose body was not read to its end cannot serve another request.
+            if answer.length_remaining == 0:
+                answer.drain_conn()
+            else:
                 answer.close()
             answer.release_conn()
 
@@ -172,7 +176,9 @@ class Fetcher:
                 raise _PassingError("broken_off", "the server gave another part than the one asked for")
         elif answer.status in PASSING or answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             pause = answer.headers.get("Retry-After", "")
-            raise _PassingError("status", f"the server answers {answer.status}", float(pause) if pause.isdecimal() else 0)
+            raise _PassingError(
+                "status", f"the server answers {answer.status}", float(pause) if pause.isdecimal() else 0
+            )
         elif answer.status != http.HTTPStatus.OK:
             raise InputError("status", f"the server answers {answer.status}", value=answer.status)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from scripts.common import ledger, lots
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
-from scripts.common.lot_work import Working
 from scripts.common.lots import Item
 from scripts.common.tar_file import TarWriter
+from scripts.common.working import Working
 from scripts.sources.fetch_item import Fetcher
 from scripts.sources.shard_rows import item_of
 
@@ -75,8 +75,8 @@ def fetch_all(
         ended: dict[str, Item] = {}
         for item, member in rows:
             known = before.get(item.key)
-            whole = known is not None and known["outcome"] == "written"
-            if whole and not known["path"] and not working.file(f"{item.key}.media").exists():
+            whole = bool(known and known["outcome"] == "written")
+            if known and whole and not known["path"] and not working.file(f"{item.key}.media").exists():
                 whole, known = False, None
             if known is not None and (whole or retry <= 0):
                 ended[item.key] = replace(item, **known)

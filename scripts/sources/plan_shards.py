@@ -43,7 +43,11 @@ def fill_shards(
         used[0] = len(seconds) - starts[-1] if starts else used[0] + len(seconds)
         return starts
     for row, (second, size) in enumerate(zip(seconds.tolist(), sizes.tolist(), strict=True)):
-        full = used[0] >= rows or (max_seconds and used[1] + second > max_seconds) or (max_bytes and used[2] + size > max_bytes)
+        full = (
+            used[0] >= rows
+            or (max_seconds and used[1] + second > max_seconds)
+            or (max_bytes and used[2] + size > max_bytes)
+        )
         if full and used[0]:
             starts.append(row)
             used[:] = [0, 0.0, 0.0]
@@ -88,7 +92,10 @@ class ShardWriter:
         numbers = np.repeat(np.arange(self._shard, self._shard + len(self._shards)), self._shards)
         places = np.concatenate([np.arange(count) for count in self._shards])
         wide, narrow = self._digits
-        keys = [f"{shard:0{wide}d}{place:0{narrow}d}" for shard, place in zip(numbers.tolist(), places.tolist(), strict=True)]
+        keys = [
+            f"{shard:0{wide}d}{place:0{narrow}d}"
+            for shard, place in zip(numbers.tolist(), places.tolist(), strict=True)
+        ]
         table = table.add_column(0, "key", pa.array(keys, pa.string()))
         table = table.add_column(0, "shard", pa.array(numbers, pa.int32()))
         digest = hashlib.sha256()
@@ -119,7 +126,9 @@ class ShardWriter:
         self._writer.close()
 
 
-def pack(batches: Iterator[pa.RecordBatch], writer: ShardWriter, old: list[list[int]], limits: dict[str, float]) -> None:
+def pack(
+    batches: Iterator[pa.RecordBatch], writer: ShardWriter, old: list[list[int]], limits: dict[str, float]
+) -> None:
     """Give every row to `writer`; the shards of the earlier plan keep their sizes, the rest is filled by `limits`."""
     fixed = [count for lot in old for count in lot]
     used: list[float] = [0, 0.0, 0.0]

@@ -294,7 +294,9 @@ def clips_text(value: Any) -> str:
     if value is None or value == "":
         return ""
     try:
-        listed = json.loads(value.replace("'", '"').replace("(", "[").replace(")", "]")) if isinstance(value, str) else value
+        listed = (
+            json.loads(value.replace("'", '"').replace("(", "[").replace(")", "]")) if isinstance(value, str) else value
+        )
         pairs = [[seconds_of(start), seconds_of(stop)] for start, stop in listed]
     except (ValueError, TypeError):
         return str(value)

@@ -1,0 +1,50 @@
+"""What a job has reached so far, where a killed one is gone on with."""
+
+import json
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+Status = dict[str, Any]
+
+
+class Working:
+    """A folder that outlives its job: files, and a line of JSON for each item that ended."""
+
+    def __init__(self, folder: Path, mark: str) -> None:
+        """mark: what the work depends on; with another one, nothing of an earlier job can be used."""
+        self.folder = folder
+        self._lock = threading.Lock()
+        note = folder / "mark"
+        if not note.exists() or note.read_text() != mark:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(mark)
+        self._status = folder / "status.jsonl"
+
+    def file(self, name: str) -> Path:
+        """A file of the folder."""
+        return self.folder / name
+
+    def ended(self) -> dict[str, Status]:
+        """The last status of each item; a line that a kill cut off counts as none."""
+        found = {}
+        if self._status.exists():
+            for line in self._status.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError, TypeError, KeyError):
+                    status = json.loads(line)
+                    found[status["key"]] = status
+        return found
+
+    def end(self, status: Status) -> None:
+        """Remember how the item `status["key"]` ended."""
+        line = json.dumps(status, ensure_ascii=False, default=str)
+        with self._lock, self._status.open("a", encoding="utf-8") as file:
+            # After a kill in the middle of a line, this one begins a line of its own.
+            file.write(f"\n{line}\n")
+
+    def remove(self) -> None:
+        """Nothing is left to be gone on with."""
+        shutil.rmtree(self.folder, ignore_errors=True)

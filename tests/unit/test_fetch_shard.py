@@ -1,0 +1,298 @@
+"""Items are fetched whole or fail with a reason, whatever the server does; nothing is asked that nobody meant."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from scripts.common.lots import media_url
+from scripts.common.tar_file import read_part
+from scripts.common.video_item import ItemReader
+from scripts.sources import safe_http
+from scripts.sources.safe_http import PrivateHostError, public_address
+from tests.unit.shard_maker import FOUR, Made, fetch, plan, scene_video, serve, settings_of, write_table
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> bytes:
+    return scene_video(tmp_path_factory.mktemp("video") / "four.mp4", FOUR).read_bytes()
+
+
+@pytest.fixture
+def site():
+    with serve() as served:
+        yield served
+
+
+def fetched(root: Path, *urls: str, **fetch_settings) -> Made:
+    table = write_table(root / "table.jsonl", *(json.dumps({"url": url}) for url in urls))
+    made = Made(root / "lots", settings_of(table, fetch=fetch_settings))
+    planned = plan(made.root, table, made.settings)
+    fetch(made, planned["lots"][0])
+    return made
+
+
+def reasons(made: Made) -> list[str]:
+    return [item.reason for item in made.items.values()]
+
+
+def test_what_a_server_gives_is_in_the_lot_byte_by_byte(tmp_path, site, video):
+    made = fetched(tmp_path, site.media("/a.mp4", video), site.media("/b.mp4", video))
+    for item in made.items.values():
+        assert read_part(made.lot("tar"), item.offset, item.size) == video
+        with ItemReader(media_url(item, made.lot("tar"))) as reader:
+            assert len(list(reader.pictures())) == 100
+    assert reasons(made) == ["", ""]
+
+
+def test_a_page_that_is_not_there_never_becomes_a_video(tmp_path, site, video):
+    site.pages["/html.mp4"] = (200, {"Content-Type": "video/mp4"}, b"<!DOCTYPE html><html>" + b" " * 500)
+    site.pages["/type.mp4"] = (200, {"Content-Type": "text/html; charset=utf-8"}, video)
+    site.pages["/empty.mp4"] = (200, {"Content-Type": "video/mp4"}, b"")
+    site.pages["/short.mp4"] = (200, {"Content-Type": "video/mp4"}, b"hello")
+    names = ("/html.mp4", "/type.mp4", "/empty.mp4", "/short.mp4", "/missing.mp4")
+    made = fetched(tmp_path, *(site.url(name) for name in names))
+    assert reasons(made) == ["no_medium", "content_type", "empty", "no_medium", "status"]
+    assert "404" in made.rows("fetch")[4].message
+    assert made.lot("tar").stat().st_size == 10240
+
+
+def test_a_playlist_or_an_archive_is_no_medium(tmp_path, site):
+    site.pages["/list.mp4"] = (200, {}, b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n" + b"#" * 100)
+    site.pages["/concat.mp4"] = (200, {}, b"ffconcat version 1.0\nfile /etc/passwd\n" + b"#" * 100)
+    site.pages["/bomb.mp4"] = (200, {}, b"PK\x03\x04" + bytes(200))
+    site.pages["/packed.mp4"] = (200, {"Content-Encoding": "gzip"}, b"\x1f\x8b" + bytes(200))
+    made = fetched(tmp_path, *(site.url(f"/{name}.mp4") for name in ("list", "concat", "bomb", "packed")))
+    assert reasons(made) == ["no_medium", "no_medium", "no_medium", "content_type"]
+
+
+def test_a_connection_that_breaks_goes_on_where_it_was(tmp_path, site, video):
+    half = len(video) // 2
+    tries = []
+
+    def broken(request):
+        start = int((request.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        tries.append(start)
+        request.send_response(206 if start else 200)
+        request.send_header("Content-Length", str(len(video) - start))
+        if start:
+            request.send_header("Content-Range", f"bytes {start}-{len(video) - 1}/{len(video)}")
+        request.end_headers()
+        request.wfile.write(video[start:] if start else video[:half])
+        request.close_connection = True
+
+    site.pages["/broken.mp4"] = broken
+    made = fetched(tmp_path, site.url("/broken.mp4"))
+    item = next(iter(made.items.values()))
+    assert (item.reason, item.size) == ("", len(video))
+    assert tries == [0, half]
+    assert read_part(made.lot("tar"), item.offset, item.size) == video
+
+
+def test_a_fault_that_passes_is_tried_again_and_one_that_stays_is_said(tmp_path, site, video):
+    answers = [503, 429, 200]
+
+    def flaky(request):
+        status = answers.pop(0)
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(video) if status == 200 else 0))
+        request.end_headers()
+        request.wfile.write(video if status == 200 else b"")
+
+    site.pages["/flaky.mp4"] = flaky
+    site.pages["/down.mp4"] = (503, {}, b"")
+    made = fetched(tmp_path, site.url("/flaky.mp4"), site.url("/down.mp4"), "http://127.0.0.1:9/refused.mp4")
+    assert reasons(made) == ["", "status", "no_connection"]
+    assert "3 attempts" in made.items["000000001"].message
+
+
+def test_an_endless_stream_and_a_claim_of_ten_gigabytes_are_refused(tmp_path, site, video):
+    def endless(request):
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(video)
+        while True:
+            request.wfile.write(bytes(65536))
+
+    def claims(request):
+        request.send_response(200)
+        request.send_header("Content-Length", str(10 * 10**9))
+        request.end_headers()
+        request.wfile.write(video)
+
+    site.pages["/endless.mp4"], site.pages["/claims.mp4"] = endless, claims
+    made = fetched(tmp_path, site.url("/endless.mp4"), site.url("/claims.mp4"), max_bytes=2_000_000)
+    assert reasons(made) == ["too_large", "too_large"]
+    assert sum(file.stat().st_size for file in made.root.rglob("*") if file.is_file()) < 100_000
+
+
+def test_a_server_that_falls_silent_ends_in_time(tmp_path, site, video):
+    def silent(request):
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(video)))
+        request.end_headers()
+        request.wfile.write(video[:1000])
+        request.wfile.flush()
+        request.connection.recv(1)
+
+    site.pages["/silent.mp4"] = silent
+    made = fetched(tmp_path, site.url("/silent.mp4"), silence_s=0.2, attempts=2)
+    assert reasons(made) == ["timeout"]
+
+
+def test_redirects_are_followed_but_not_for_ever_and_not_to_files(tmp_path, site, video):
+    site.media("/there.mp4", video)
+    site.pages["/here.mp4"] = (302, {"Location": "/there.mp4"}, b"")
+    site.pages["/loop.mp4"] = (302, {"Location": "/loop.mp4"}, b"")
+    site.pages["/file.mp4"] = (302, {"Location": "file:///etc/passwd"}, b"")
+    made = fetched(tmp_path, *(site.url(f"/{name}.mp4") for name in ("here", "loop", "file")))
+    assert reasons(made) == ["", "redirect", "redirect"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "0.0.0.0"])
+def test_a_private_host_is_none_to_ask(host):
+    with pytest.raises(PrivateHostError, match="no public host"):
+        public_address(host, 80)
+
+
+def test_private_hosts_are_refused_before_a_request(tmp_path, site, video):
+    made = fetched(tmp_path, site.media("/a.mp4", video), allow_private_hosts=False)
+    assert reasons(made) == ["private_host"]
+    assert site.asked == []
+
+
+def test_a_redirect_to_a_private_host_is_refused(tmp_path, site, video, monkeypatch):
+    with serve() as inner:
+        inner.media("/secret.mp4", video)
+        site.pages["/out.mp4"] = (302, {"Location": inner.url("/secret.mp4")}, b"")
+
+        def first_alone(host, port):
+            if port != site.port:
+                raise PrivateHostError(f"{host} is no public host")
+            return host, port
+
+        monkeypatch.setattr(safe_http, "public_address", first_alone)
+        made = fetched(tmp_path, site.url("/out.mp4"), allow_private_hosts=False)
+        assert reasons(made) == ["private_host"]
+        assert inner.asked == []
+
+
+def test_files_are_read_beneath_the_allowed_roots_alone(tmp_path, video):
+    inside, outside = tmp_path / "in" / "a b.mp4", tmp_path / "out" / "b.mp4"
+    for path in (inside, outside):
+        path.parent.mkdir()
+        path.write_bytes(video)
+    (tmp_path / "in" / "link.mp4").symlink_to(outside)
+    urls = [str(inside), inside.as_uri(), str(outside), outside.as_uri(), str(tmp_path / "in" / ".." / "out" / "b.mp4")]
+    urls += [str(tmp_path / "in" / "link.mp4"), "file:///etc/passwd", str(tmp_path / "in" / "gone.mp4"), "/dev/zero"]
+    made = fetched(tmp_path, *urls, allowed_roots=[str(tmp_path / "in")])
+    assert reasons(made) == ["", "", *["outside_roots"] * 5, "not_found", "outside_roots"]
+    assert made.lot("tar").stat().st_size == 10240, "a local file stays where it is"
+
+
+@pytest.mark.parametrize("url", ["", "ftp://host/a.mp4", "gopher://x", "simplecache::file:///etc/passwd", "local:///etc/passwd", "zip://a::file:///etc/passwd", "http://[bad/a.mp4", "http://\x00", "\n", "javascript:alert(1)"])
+def test_an_odd_url_is_one_failed_row(tmp_path, url):
+    made = fetched(tmp_path, url)
+    assert made.items["000000000"].reason != ""
+
+
+def test_hostile_names_become_no_paths(tmp_path, site, video):
+    names = ["/../../etc/x.mp4", "/Grüße/日本.mp4", "/a b?q=1&r=../..", "/new%0Aline.mp4", "/'quote\".mp4"]
+    made = fetched(tmp_path, *(site.url(name) for name in names), site.media("/ok.mp4", video))
+    assert list(made.items) == [f"00000{number:04d}" for number in range(6)]
+    assert made.items["000000005"].reason == ""
+    assert {file.name for file in tmp_path.iterdir()} == {"table.jsonl", "lots"}
+
+
+def test_an_object_of_a_store_is_fetched(tmp_path, video):
+    import fsspec
+
+    with fsspec.open("memory://bucket/a.mp4", "wb") as file:
+        file.write(video)
+    made = fetched(tmp_path, "memory://bucket/a.mp4", "memory://bucket/none.mp4")
+    assert reasons(made) == ["", "not_found"]
+
+
+def test_a_killed_job_asks_for_nothing_twice(tmp_path, site, video):
+    urls = [site.media(f"/{number}.mp4", video) for number in range(4)]
+    table = write_table(tmp_path / "table.txt", *urls)
+    made = Made(tmp_path / "lots", settings_of(table, fetch={"connections": 1}))
+    lot = plan(made.root, table, made.settings)["lots"][0]
+
+    def killed(request):
+        raise KeyboardInterrupt
+
+    from scripts.sources import fetch_shard as module
+
+    real = module.fetch_one
+    done = []
+
+    def dies(*arguments):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return real(*arguments)
+
+    module.fetch_one = dies
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fetch(made, lot)
+    finally:
+        module.fetch_one = real
+    # A kill in the middle of a line leaves half of it.
+    status = made.root / "working" / "fetch0" / "status.jsonl"
+    with status.open("a") as file:
+        file.write('{"key": "0000')
+    asked = len(site.asked)
+    fetch(made, lot)
+    assert [path for path, _ in site.asked[asked:]] == ["/2.mp4", "/3.mp4"]
+    assert reasons(made) == [""] * 4
+    assert not (made.root / "working" / "fetch0").exists()
+
+
+def test_failed_items_alone_are_fetched_again_up_to_the_limit(tmp_path, site, video):
+    urls = [site.media("/good.mp4", video), *(site.url(f"/late{number}.mp4") for number in range(3))]
+    made = fetched(tmp_path, *urls, retry_items=2)
+    assert reasons(made) == ["", "status", "status", "status"]
+    for number in range(3):
+        site.media(f"/late{number}.mp4", video)
+    lot = json.loads((made.root / "plan.json").read_text())["lots"][0]
+    for what in ("tar", "items.parquet", "fetch.ledger.parquet"):
+        made.lot(what).unlink()  # as Snakemake does before a rerun
+    asked = len(site.asked)
+    fetch(made, lot)
+    assert reasons(made) == ["", "", "", "status"]
+    assert len(site.asked) == asked + 2
+    item = made.items["000000000"]
+    assert read_part(made.lot("tar"), item.offset, item.size) == video
+
+
+def test_the_order_of_arrival_changes_no_byte(tmp_path, site, video):
+    import time
+
+    def slow(request):
+        time.sleep(0.2)
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(video)))
+        request.end_headers()
+        request.wfile.write(video)
+
+    site.pages["/slow.mp4"] = slow
+    urls = [site.url("/slow.mp4"), site.media("/quick.mp4", video)]
+    first = fetched(tmp_path / "one", *urls)
+    site.media("/slow.mp4", video)
+    second = fetched(tmp_path / "two", *urls, connections=1)
+    for what in ("tar", "items.parquet", "fetch.ledger.parquet"):
+        assert first.lot(what).read_bytes() == second.lot(what).read_bytes(), what
+
+
+def test_a_full_disk_is_the_machines_fault(tmp_path, site, video, monkeypatch):
+    from scripts.sources.fetch_item import Fetcher
+
+    def full(self, *arguments):
+        raise OSError(28, os.strerror(28), "x")
+
+    monkeypatch.setattr(Fetcher, "fetch", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetched(tmp_path, site.media("/a.mp4", video))
