@@ -225,7 +225,8 @@ def expand_braces(pattern: str) -> list[str]:
         choices = inner.split(",")
     else:
         return [pattern]
-    return [name for choice in choices for name in expand_braces(f"{before}{choice}{after}")]
+    # The inner braces are expanded first, so the outer ones meet each of their own choices more than once.
+    return list(dict.fromkeys(name for choice in choices for name in expand_braces(f"{before}{choice}{after}")))
 
 
 def estimate(dataset: ShardsDataset) -> str:

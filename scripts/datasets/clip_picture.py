@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
 
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import EXACT, blank_like, plane_arrays
+from scripts.common.video import blank_like, plane_arrays
 
 # What lies this close to the middle of an output frame counts as not yet shown: times are rounded.
 TIE_NS = 1000
@@ -65,10 +66,40 @@ def _even(side: int) -> int:
     return max(2, side + side % 2)
 
 
-def shaped(picture: av.VideoFrame, shape: Shape) -> av.VideoFrame:
+class Scaler:
+    """Scales pictures by ffmpeg's own filter, which places the chroma as the program does."""
+
+    def __init__(self) -> None:
+        self._form: tuple[Any, ...] = ()
+        self._graph: Any = None
+
+    def scaled(self, picture: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
+        """The picture in another size."""
+        form = (picture.width, picture.height, picture.format.name, picture.colorspace, picture.color_range, size)
+        if form != self._form:
+            self._form, self._graph = form, _scale_graph(picture, size)
+        self._graph.vpush(picture)
+        return self._graph.vpull()
+
+
+def _scale_graph(picture: av.VideoFrame, size: tuple[int, int]) -> Any:
+    graph = av.filter.Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1_000_000)
+    )
+    scale = graph.add("scale", f"{size[0]}:{size[1]}:flags=bicubic+accurate_rnd+bitexact")
+    sink = graph.add("buffersink")
+    source.link_to(scale)
+    scale.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def shaped(picture: av.VideoFrame, shape: Shape, scaler: Scaler) -> av.VideoFrame:
     """A yuv420p picture in its wanted shape."""
     if (picture.width, picture.height) != shape.scaled:
-        picture = picture.reformat(width=shape.scaled[0], height=shape.scaled[1], interpolation=EXACT, threads=1)
+        picture = scaler.scaled(picture, shape.scaled)
     if shape.scaled == shape.canvas:
         return picture
     canvas = blank_like(picture, *shape.canvas)

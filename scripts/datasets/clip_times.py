@@ -80,7 +80,7 @@ def keyframe_bounds(
         before = keys[keys <= clip.start_s + ROUNDING_S]
         return (float(before[-1]) if len(before) else 0.0), clip.stop_s
     after = keys[keys >= clip.start_s - ROUNDING_S]
-    start = float(after[0]) if len(after) else math.inf
+    start = float(after[0]) if len(after) else duration_s
     if clip.stop_s >= duration_s - ROUNDING_S:
         return start, clip.stop_s
     ends = keys[keys <= clip.stop_s + ROUNDING_S]

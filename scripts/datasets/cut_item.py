@@ -15,7 +15,7 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.video import upright
 from scripts.common.video_item import ItemReader, open_item, read_sound
-from scripts.datasets.clip_picture import Shape, grid, shape_of, shaped
+from scripts.datasets.clip_picture import Scaler, Shape, grid, shape_of, shaped
 from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
 
 US = Fraction(1, 1_000_000)
@@ -79,6 +79,7 @@ class _Cut:
         self._fps = Fraction(task.video["fps"]) if task.video["fps"] else None
         self._shape: Shape | None = None
         self._source = (0, 0)
+        self._scaler = Scaler()
         self.parts: dict[str, dict[str, str]] = {name: {} for name, _, _ in task.clips}
         self.failed: dict[str, str] = {}
 
@@ -161,7 +162,7 @@ class _Cut:
             self._shape = shape_of(
                 *self._source, out_width=video["width"], out_height=video["height"], resize=video["resize"]
             )
-        return shaped(picture, self._shape)
+        return shaped(picture, self._shape, self._scaler)
 
     def _open(self, name: str, start_s: float, stop_s: float, shown: np.ndarray, times: np.ndarray) -> _Open:
         rate = self._fps or Fraction(self._task.facts["fps"] or 25).limit_denominator(100_000)

@@ -61,7 +61,8 @@ def choose(
         min_scene_frames=settings["scan"]["min_scene_frames"],
     )
     found = divided(found, max_s=settings["max_s"], strategy=settings["strategy"])
-    alone = settings["clips"] in ("whole", "auto") and not item.clips and not settings["max_s"]
+    whole = settings["clips"] == "whole" or (settings["clips"] == "auto" and not item.clips)
+    alone = whole and not settings["max_s"]
     chosen = Chosen(item, facts, frames, {}, [], False)
     for number, clip in enumerate(found):
         name = item.key if alone else f"{item.key}_{number:05d}"

@@ -1,4 +1,4 @@
-"""What tests of shards are made of: a server on loopback that behaves badly on request, videos with scenes, and lots."""
+"""What tests of shards are made of: a server on loopback that behaves badly on request, videos, and lots."""
 
 import json
 import threading
@@ -75,7 +75,7 @@ def tone(count: int) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * (200 * t + 100 * t * t))).astype(np.float32)
 
 
-RED, GREEN, BLUE, GREY = (200, 40, 40), (40, 180, 40), (40, 40, 200), (120, 120, 120)
+RED, GREEN, BLUE, GREY = (200, 40, 40), (40, 180, 40), (40, 40, 200), (70, 70, 70)
 FOUR = [(RED, 25), (GREEN, 25), (BLUE, 25), (GREY, 25)]
 
 
@@ -116,7 +116,7 @@ def serve() -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             site.asked.append((self.path, self.headers.get("Range") or ""))
             page = site.pages.get(self.path, (404, {"Content-Type": "text/html"}, b"<html>not here</html>"))
             try:

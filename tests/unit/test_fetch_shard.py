@@ -150,7 +150,9 @@ def test_redirects_are_followed_but_not_for_ever_and_not_to_files(tmp_path, site
     assert reasons(made) == ["", "redirect", "redirect"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "0.0.0.0"]
+)
 def test_a_private_host_is_none_to_ask(host):
     with pytest.raises(PrivateHostError, match="no public host"):
         public_address(host, 80)
@@ -191,7 +193,21 @@ def test_files_are_read_beneath_the_allowed_roots_alone(tmp_path, video):
     assert made.lot("tar").stat().st_size == 10240, "a local file stays where it is"
 
 
-@pytest.mark.parametrize("url", ["", "ftp://host/a.mp4", "gopher://x", "simplecache::file:///etc/passwd", "local:///etc/passwd", "zip://a::file:///etc/passwd", "http://[bad/a.mp4", "http://\x00", "\n", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ftp://host/a.mp4",
+        "gopher://x",
+        "simplecache::file:///etc/passwd",
+        "local:///etc/passwd",
+        "zip://a::file:///etc/passwd",
+        "http://[bad/a.mp4",
+        "http://\x00",
+        "\n",
+        "javascript:alert(1)",
+    ],
+)
 def test_an_odd_url_is_one_failed_row(tmp_path, url):
     made = fetched(tmp_path, url)
     assert made.items["000000000"].reason != ""

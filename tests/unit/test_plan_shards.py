@@ -1,0 +1,248 @@
+"""Tables of every kind become the same rows; rows become shards and lots that stay when rows are appended."""
+
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.common.errors import RunError
+from scripts.common.shards_plan import expand_braces
+from scripts.sources.plan_shards import fill_shards
+from scripts.sources.url_table import clips_text, count_rows, read_rows, seconds_of
+from tests.unit.shard_maker import plan, settings_of, write_table
+
+COLUMNS = {"url": "url", "caption": "caption", "clips": "clips", "seconds": "duration", "bytes": "bytes"}
+CLIPS = [[0.5, 1.25], [2.0, 3723.5]]
+
+
+def rows_of(*tables: object, **columns: str) -> list[dict[str, object]]:
+    named = {**COLUMNS, **columns}
+    return [row for batch in read_rows(map(str, tables), named) for row in batch.to_pylist()]
+
+
+def check(rows: list[dict[str, object]]) -> None:
+    assert [row["url"] for row in rows] == ["http://a/1.mp4", "http://a/2.mp4"]
+    assert rows[0]["caption"] == 'it\'s, "quoted"\nand two lines'
+    assert json.loads(str(rows[0]["clips"])) == CLIPS
+    assert json.loads(str(rows[0]["extra"]))["licence"] == "CC-BY"
+    assert rows[1]["clips"] == ""
+
+
+RECORDS = [
+    {"url": "http://a/1.mp4", "caption": 'it\'s, "quoted"\nand two lines', "clips": CLIPS, "licence": "CC-BY"},
+    {"url": "http://a/2.mp4", "caption": "", "clips": None, "licence": "CC0"},
+]
+
+
+def separated(separator: str) -> str:
+    def cell(value: object) -> str:
+        text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+        return '"' + text.replace('"', '""') + '"'
+
+    lines = [separator.join(RECORDS[0]), *(separator.join(cell(value) for value in row.values()) for row in RECORDS)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "tsv.gz", "json", "jsonl", "parquet"])
+def test_every_kind_of_table_gives_the_same_rows(tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    if ending == "csv":
+        path.write_text("\ufeff" + separated(","), encoding="utf-8")
+    elif ending == "tsv":
+        path.write_text(separated("\t"))
+    elif ending == "tsv.gz":
+        path.write_bytes(gzip.compress(separated("\t").encode()))
+    elif ending == "json":
+        path.write_text(json.dumps(RECORDS, indent=1))
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
+    else:
+        pq.write_table(pa.Table.from_pylist(RECORDS), path)
+    check(rows_of(path))
+    assert count_rows([str(path)], COLUMNS) >= 2
+
+
+def test_text_has_a_url_a_line(tmp_path):
+    path = write_table(tmp_path / "table.txt", "http://a/1.mp4", "", "  http://a/ü.mp4  ")
+    assert [row["url"] for row in rows_of(path)] == ["http://a/1.mp4", "http://a/ü.mp4"]
+
+
+def test_column_wise_json_and_other_names_of_columns(tmp_path):
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps({"link": {"0": "a.mp4", "1": "b.mp4"}, "text": {"0": "one", "1": "two"}}))
+    rows = rows_of(path, url="link", caption="text")
+    assert [(row["url"], row["caption"]) for row in rows] == [("a.mp4", "one"), ("b.mp4", "two")]
+
+
+def test_folders_and_braces_are_read_in_order(tmp_path):
+    for number in range(3):
+        write_table(tmp_path / f"part{number:02d}.txt", f"{number}.mp4")
+    (tmp_path / "notes.md").write_text("no table")
+    assert [row["url"] for row in rows_of(tmp_path)] == ["0.mp4", "1.mp4", "2.mp4"]
+    assert [row["url"] for row in rows_of(f"{tmp_path}/part{{00..02}}.txt")] == ["0.mp4", "1.mp4", "2.mp4"]
+    assert [row["url"] for row in rows_of(f"{tmp_path}/part{{02,00}}.txt")] == ["2.mp4", "0.mp4"]
+
+
+def test_braces_expand_as_in_a_shell():
+    assert expand_braces("a{1..3}b{x,y}") == ["a1bx", "a1by", "a2bx", "a2by", "a3bx", "a3by"]
+    assert expand_braces("{08..11}") == ["08", "09", "10", "11"]
+    assert expand_braces("{a,b{1,2}}") == ["a", "b1", "b2"]
+    assert expand_braces("plain{}") == ["plain{}"]
+
+
+def test_tables_on_a_store_are_read(tmp_path):
+    import fsspec
+
+    with fsspec.open("memory://tables/t.csv", "w") as file:
+        file.write("url,caption\nhttp://a/1.mp4,one\n")
+    assert rows_of("memory://tables/t.csv")[0]["caption"] == "one"
+
+
+def test_tars_of_another_program_are_read_in_place(tmp_path):
+    """As video2dataset writes them: pax headers, cuts in frames, captions as txt."""
+    path = tmp_path / "00000.tar"
+    meta = {"url": "http://a/1.mp4", "cuts": {"cuts_original_fps": [[0, 50], [50, 100]], "original_fps": 25}}
+    members = {
+        "000": {"json": json.dumps(meta).encode(), "mp4": b"m" * 700, "txt": b"a caption"},
+        "001": {"json": b"{}"},
+    }
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for key, parts in members.items():
+            for ending, payload in parts.items():
+                entry = tarfile.TarInfo(f"{key}.{ending}")
+                entry.size, entry.mtime = len(payload), 1.5
+                tar.addfile(entry, io.BytesIO(payload))
+    first, second = rows_of(path)
+    assert (first["url"], first["caption"], first["clips"]) == (
+        "http://a/1.mp4",
+        "a caption",
+        "[[0.0, 2.0], [2.0, 4.0]]",
+    )
+    assert path.read_bytes()[first["offset"] : first["offset"] + first["size"]] == b"m" * 700
+    assert second["size"] == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(1, 1.0), ("2.5", 2.5), ("00:00:01.500", 1.5), ("1:02:03.25", 3723.25), ("02:10", 130.0)]
+)
+def test_times_are_seconds_or_clock_times(value, seconds):
+    assert seconds_of(value) == seconds
+
+
+@pytest.mark.parametrize("value", ["a", "1:x", -1, "nan", "inf", None])
+def test_what_is_no_time_is_refused(value):
+    with pytest.raises((ValueError, TypeError)):
+        seconds_of(value)
+
+
+def test_clips_come_as_lists_or_text_and_stay_as_they_are_when_nobody_can_read_them():
+    assert clips_text("[['00:00:01.000', '00:00:02.500']]") == "[[1.0, 2.5]]"
+    assert clips_text([(0, 1)]) == "[[0.0, 1.0]]"
+    assert clips_text("") == clips_text(None) == clips_text([]) == ""
+    assert clips_text("from 3 to 4") == "from 3 to 4"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"link\nx\n", "no column `url`"),
+        ("a.parquet", b"PAR1 garbage", "cannot be read"),
+        ("a.json", b"[{]", "cannot be read"),
+        ("a.json", b"[1, 2]", "no object"),
+        ("a.tsv.gz", b"no gzip", "cannot be read"),
+        ("a.tar", b"x" * 2000, "cannot be read"),
+        ("a.csv", b"", "cannot be read"),
+        ("a.csv", b"url,caption\na.mp4,b,c\n", "cannot be read"),
+        ("a.xlsx", b"", "none of"),
+    ],
+)
+def test_a_bad_table_is_one_line_that_names_it(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=message) as error:
+        rows_of(path)
+    assert name in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_rows_are_packed_by_count_and_lots_by_shards(tmp_path):
+    table = write_table(tmp_path / "t.txt", *(f"{number}.mp4" for number in range(25)))
+    planned = plan(tmp_path / "p", table, settings_of(table, shard_rows=4, lot_shards=3))
+    assert [lot["shards"] for lot in planned["lots"]] == [[4, 4, 4], [4, 4, 4], [1]]
+    rows = pq.read_table(tmp_path / "p" / "rows.parquet")
+    assert rows["key"].to_pylist()[:5] == ["000000000", "000000001", "000000002", "000000003", "000010000"]
+    assert pq.ParquetFile(tmp_path / "p" / "rows.parquet").num_row_groups == 3
+
+
+def test_rows_are_packed_by_seconds_and_bytes(tmp_path):
+    table = write_table(
+        tmp_path / "t.csv", "url,duration,bytes", *(f"{k}.mp4,{10 if k % 2 else 50},7" for k in range(8))
+    )
+    by_seconds = plan(tmp_path / "p", table, settings_of(table, shard_seconds=60))
+    assert by_seconds["lots"][0]["shards"] == [2] or [c for lot in by_seconds["lots"] for c in lot["shards"]] == [2] * 4
+    by_bytes = plan(tmp_path / "q", table, settings_of(table, shard_bytes=21))
+    assert [count for lot in by_bytes["lots"] for count in lot["shards"]] == [3, 3, 2]
+
+
+def test_appended_rows_begin_their_own_shards_and_move_nobody(tmp_path):
+    names = [f"{number}.mp4" for number in range(10)]
+    table = write_table(tmp_path / "t.txt", *names)
+    settings = settings_of(table, shard_rows=4, lot_shards=2)
+    before = plan(tmp_path / "p", table, settings)
+    write_table(table, *names, "new.mp4", "newer.mp4")
+    after = plan(tmp_path / "p", table, settings)
+    assert after["lots"][: len(before["lots"])] == before["lots"]
+    assert [lot["shards"] for lot in after["lots"]] == [[4, 4], [2], [2]]
+
+
+def test_a_row_that_changed_changes_its_own_lot(tmp_path):
+    names = [f"{number}.mp4" for number in range(12)]
+    table = write_table(tmp_path / "t.txt", *names)
+    settings = settings_of(table, shard_rows=2, lot_shards=2)
+    before = [lot["sha256"] for lot in plan(tmp_path / "p", table, settings)["lots"]]
+    names[5] = "other.mp4"
+    write_table(table, *names)
+    after = [lot["sha256"] for lot in plan(tmp_path / "p", table, settings)["lots"]]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_a_large_table_gives_at_most_two_thousand_jobs(tmp_path):
+    path = tmp_path / "t.parquet"
+    urls = pa.array([f"http://host/{number}.mp4" for number in range(20_000)])
+    pq.write_table(pa.table({"url": urls}), path)
+    planned = plan(tmp_path / "p", path, settings_of(path, shard_rows=2))
+    assert planned["rows"] == 20_000
+    assert planned["shards"] == 10_000
+    assert 4 * len(planned["lots"]) + 10 <= 2000
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path):
+    table = write_table(tmp_path / "t.txt", *(f"{number}.mp4" for number in range(30)))
+    for name in ("p", "q"):
+        plan(tmp_path / name, table, settings_of(table, shard_rows=7))
+    for file in ("rows.parquet", "plan.json"):
+        assert Path(tmp_path / "p" / file).read_bytes() == Path(tmp_path / "q" / file).read_bytes()
+
+
+def test_an_empty_table_has_no_lots(tmp_path):
+    table = write_table(tmp_path / "t.txt")
+    assert plan(tmp_path / "p", table, settings_of(table))["lots"] == []
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 9))
+def test_shards_are_full_whatever_the_batches(batches, rows):
+    used: list[float] = [0, 0.0, 0.0]
+    starts, before = [0], 0
+    for count in batches:
+        found = fill_shards(np.zeros(count), np.zeros(count), used, rows=rows, max_seconds=0, max_bytes=0)
+        starts += [before + start for start in found]
+        before += count
+    assert sorted({*starts}) == list(range(0, before, rows))
