@@ -20,8 +20,8 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from scripts.common import tar_file
+from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
-from scripts.common.shards_plan import expand_braces
 
 BATCH_ROWS = 100_000
 CSV_BLOCK_BYTES = 2**24

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
-from scripts.common.shards_plan import expand_braces
 from scripts.sources.plan_shards import fill_shards
 from scripts.sources.url_table import clips_text, count_rows, read_rows, seconds_of
 from tests.unit.shard_maker import plan, settings_of, write_table
