@@ -8,6 +8,7 @@ Makes   lots/{dataset}/{rows.parquet,plan.json}, {lot}.{tar,items.parquet,scans.
 
 
 checkpoint plan_shards:
+    """Pack the rows of a table into shards, and shards into lots; rows that are appended move nothing."""
     input:
         tables=tables_of,
     output:
@@ -17,7 +18,6 @@ checkpoint plan_shards:
         path.log("plan_shards", "{dataset}"),
     benchmark:
         path.benchmark("plan_shards", "{dataset}")
-    """Pack the rows of a table into shards, and shards into lots; rows that are appended move nothing."""
     wildcard_constraints:
         dataset=shards.names,
     conda:
@@ -39,6 +39,7 @@ checkpoint plan_shards:
 
 
 rule fetch_shard:
+    """Bring the items of a lot here; each ends as fetched, or as failed with a reason."""
     input:
         rows=ancient(shards.rows()),
     output:
@@ -49,7 +50,6 @@ rule fetch_shard:
         path.log("fetch_shard", "{dataset}.{lot}"),
     benchmark:
         path.benchmark("fetch_shard", "{dataset}.{lot}")
-    """Bring the items of a lot here; each ends as fetched, or as failed with a reason."""
     wildcard_constraints:
         dataset=shards.names,
         lot=r"lot\d+",
@@ -71,6 +71,7 @@ rule fetch_shard:
 
 
 rule scan_shard:
+    """Decode every item of a lot once, small: frame tables, cuts, scores, hashes, codec data."""
     input:
         media=shards.lot("tar"),
         contents=shards.lot("items.parquet"),
@@ -83,7 +84,6 @@ rule scan_shard:
         path.log("scan_shard", "{dataset}.{lot}"),
     benchmark:
         path.benchmark("scan_shard", "{dataset}.{lot}")
-    """Decode every item of a lot once, small: frame tables, cuts, scores, hashes, codec data."""
     wildcard_constraints:
         dataset=shards.names,
         lot=r"lot\d+",
@@ -104,6 +104,7 @@ rule scan_shard:
 
 
 rule find_duplicates:
+    """Items that show what another one shows, across all lots."""
     input:
         contents=of_lots("items.parquet"),
         scans=of_lots("scans.parquet"),
@@ -113,7 +114,6 @@ rule find_duplicates:
         path.log("find_duplicates", "{dataset}"),
     benchmark:
         path.benchmark("find_duplicates", "{dataset}")
-    """Items that show what another one shows, across all lots."""
     wildcard_constraints:
         dataset=shards.names,
     conda:
@@ -131,6 +131,7 @@ rule find_duplicates:
 
 
 rule cut_shard:
+    """Cut the clips of a lot's items: one decode an item, one encode a clip."""
     input:
         media=shards.lot("tar"),
         contents=shards.lot("items.parquet"),
@@ -145,7 +146,6 @@ rule cut_shard:
         path.log("cut_shard", "{dataset}.{lot}"),
     benchmark:
         path.benchmark("cut_shard", "{dataset}.{lot}")
-    """Cut the clips of a lot's items: one decode an item, one encode a clip."""
     wildcard_constraints:
         dataset=shards.names,
         lot=r"lot\d+",
@@ -165,6 +165,7 @@ rule cut_shard:
 
 
 rule write_shard:
+    """Write the shards of a lot: members sorted, without times, the same bytes on every run."""
     input:
         media=shards.lot("tar"),
         cut=shards.lot("clips.tar"),
@@ -177,7 +178,6 @@ rule write_shard:
         path.log("write_shard", "{dataset}.{lot}"),
     benchmark:
         path.benchmark("write_shard", "{dataset}.{lot}")
-    """Write the shards of a lot: members sorted, without times, the same bytes on every run."""
     wildcard_constraints:
         dataset=shards.names,
         lot=r"lot\d+",
@@ -198,6 +198,7 @@ rule write_shard:
 
 
 rule index_shards:
+    """All shards in one folder with index, metadata, ledger and card; every row must have ended exactly once."""
     input:
         plan=shards.planned(),
         fetched=of_lots("fetch.ledger.parquet"),
@@ -216,7 +217,6 @@ rule index_shards:
         path.log("index_shards", "{dataset}"),
     benchmark:
         path.benchmark("index_shards", "{dataset}")
-    """All shards in one folder with index, metadata, ledger and card; every row must have ended exactly once."""
     wildcard_constraints:
         dataset=shards.names,
     conda:
