@@ -50,12 +50,15 @@ def fields_of(schema_name: str, schema_encoding: str, schema: bytes, message_enc
             return _json(schema_name, schema)
     except Exception:
         # Whatever a schema's parser cannot take is a topic that cannot be taken.
-        pass
-    return [], lambda wanted: _nothing
+        return _UNKNOWN
+    return _UNKNOWN
 
 
 def _nothing(raw: bytes | memoryview) -> tuple[Any, ...]:
     raise CorruptMessageError("its schema is not known")
+
+
+_UNKNOWN: Fields = ([], lambda wanted: _nothing)
 
 
 def _ros(name: str, encoding: str, schema: bytes, *, cdr: bool) -> Fields:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scripts.common.errors import InputError
+from tests.unit.bag_formats.containers import as_mcap
 from tests.unit.bag_maker import (
     MS,
     PERIOD_NS,
@@ -22,7 +23,6 @@ from tests.unit.bag_maker import (
     small_ros2,
 )
 from tests.unit.examples import REPO
-from tests.unit.test_bag_formats import as_mcap
 
 RAW = "foxglove_msgs/msg/RawAudio"
 
