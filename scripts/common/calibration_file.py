@@ -64,7 +64,7 @@ class Camera:
     def _pinhole(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         k1, k2, p1, p2, k3 = np.pad(self.distortions, (0, 5 - len(self.distortions)))
         square = x * x + y * y
-        square = np.where(np.arctan(np.sqrt(square)) < WIDEST_PINHOLE, square, np.nan)
+        square = np.where(square < min(np.tan(WIDEST_PINHOLE) ** 2, _turning([k1, k2, k3])), square, np.nan)
         radial = 1 + square * (k1 + square * (k2 + square * k3))
         return (
             x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x),
@@ -75,10 +75,22 @@ class Camera:
         radius = np.hypot(x, y)
         angle = np.arctan(radius)
         square = angle * angle
+        square = np.where(square < _turning(self.distortions), square, np.nan)
         k1, k2, k3, k4 = self.distortions
         bent = angle * (1 + square * (k1 + square * (k2 + square * (k3 + square * k4))))
         scale = np.divide(bent, radius, out=np.ones_like(radius), where=radius > 0)
         return x * scale, y * scale
+
+
+def _turning(bends: Iterable[float]) -> float:
+    """Square of the radius at which r (1 + k1 r² + k2 r⁴ + …) stops rising: what lies beyond is seen nowhere.
+
+    There the polynomial folds back, and would put into the picture what stands far beside it. inf: it always rises.
+    """
+    slope = [(2 * power + 1) * bend for power, bend in enumerate([1.0, *bends])]
+    roots = np.roots(slope[::-1])
+    real = roots.real[np.abs(roots.imag) < 1e-9 * np.maximum(1, np.abs(roots))]
+    return float(real[real > 0].min(initial=np.inf))
 
 
 def rotation_matrix(rotation: np.ndarray) -> np.ndarray:

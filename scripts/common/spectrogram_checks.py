@@ -1,6 +1,7 @@
 """What the settings of the exports `spectrogram` and `latency` must be."""
 
 import os
+from math import isfinite, prod
 from typing import Any
 
 from scripts.common.errors import ConfigError
@@ -8,6 +9,10 @@ from scripts.common.names import nearest
 from scripts.common.rigs import Rig
 
 Settings = dict[str, Any]
+# Room around the microphones, in metres, where the config names no volume.
+MARGIN_M = 0.5
+# Cells of the grid on which sound is located; those of 24 microphones take 0.3 GB.
+MOST_CELLS = 100_000
 
 
 def check_spectrogram(rig: Rig, settings: Settings, place: str) -> None:
@@ -25,11 +30,17 @@ def check_spectrogram(rig: Rig, settings: Settings, place: str) -> None:
     location.setdefault("microphone", next(iter(rig.microphone_settings)))
     _check_microphone(rig, location["microphone"], f"{where}.microphone")
     _check_rising(location["band_hz"], f"{where}.band_hz")
-    if location["volume_m"] and not all(a < b for a, b in zip(*location["volume_m"], strict=True)):
-        raise ConfigError(f"{where}.volume_m: the first corner must be the lower one in x, y and z")
+    _check_places(location["positions_m"], f"{where}.positions_m")
+    _check_volume(location, where)
     calibration = rig.entry.get("calibration")
     if calibration and not os.path.isfile(calibration):
         raise ConfigError(f"rigs.{rig.name}.calibration: there is no file {calibration!r}")
+
+
+def volume_corners(positions_m: list[list[float]], volume_m: list[list[float]]) -> list[list[float]]:
+    """Lower and upper corner of where sources may be: as given, or around the microphones."""
+    axes = list(zip(*positions_m, strict=True))
+    return volume_m or [[min(axis) - MARGIN_M for axis in axes], [max(axis) + MARGIN_M for axis in axes]]
 
 
 def check_latency(rig: Rig, settings: Settings, place: str) -> None:
@@ -47,6 +58,28 @@ def check_latency(rig: Rig, settings: Settings, place: str) -> None:
 def _check_microphone(rig: Rig, name: str, place: str) -> None:
     if name not in rig.microphone_settings:
         raise ConfigError(f"{place}: the rig has no microphone `{name}`{nearest(name, rig.microphone_settings)}")
+
+
+def _check_volume(location: Settings, where: str) -> None:
+    """The grid must be one, and fit into memory."""
+    if location["volume_m"]:
+        _check_places(location["volume_m"], f"{where}.volume_m")
+        if len(location["volume_m"]) != 2:
+            raise ConfigError(
+                f"{where}.volume_m: {len(location['volume_m'])} corners; give the lower and the upper one"
+            )
+        if not all(a < b for a, b in zip(*location["volume_m"], strict=True)):
+            raise ConfigError(f"{where}.volume_m: the first corner must be the lower one in x, y and z")
+    low, high = volume_corners(location["positions_m"], location["volume_m"])
+    cells = prod((b - a) / location["step_m"] + 1 for a, b in zip(low, high, strict=True))
+    if not cells <= MOST_CELLS:
+        raise ConfigError(f"{where}.step_m: a grid of {cells:.3g} cells, the limit is {MOST_CELLS:,}; make it coarser")
+
+
+def _check_places(places: list[list[float]], where: str) -> None:
+    for place in places:
+        if not all(isfinite(value) for value in place):
+            raise ConfigError(f"{where}: {place} is no place in the room")
 
 
 def _check_rising(pair: list[float], place: str) -> None:

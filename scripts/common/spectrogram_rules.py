@@ -50,7 +50,7 @@ class SpectrogramRules(ExportRules):
 
     def location_key(self, wildcards: Any) -> Settings:
         """The key of the location."""
-        return versioned(1, cameras=self.all_cameras(wildcards), location=self.location(wildcards))
+        return versioned(2, cameras=self.all_cameras(wildcards), location=self.location(wildcards))
 
     def located(self, pattern: str) -> Any:
         """An input: a file of the microphone whose sound is located."""

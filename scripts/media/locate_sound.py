@@ -13,11 +13,10 @@ from scripts.common.calibration_file import Calibration
 from scripts.common.clock import Clock, Segment
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
+from scripts.common.spectrogram_checks import volume_corners
 from scripts.media.location_track import LocationTrack
 from scripts.media.sound_location import Locator, Place, Volume, band_level_db, disagreeing
 
-# Room around the microphones, in metres, where the config names no volume.
-MARGIN_M = 0.5
 UNITS_PER_M = {"mm": 1000.0, "m": 1.0}
 
 log = logging.getLogger("rushes")
@@ -27,12 +26,6 @@ def blocks_of(clock: Clock, block: int, hop: int) -> Iterator[int]:
     """First samples of the blocks: every `hop` samples, none across the border of two segments."""
     for segment in clock.segments or [Segment(0, clock.start_ns, clock.samples)]:
         yield from range(segment.start_sample, segment.start_sample + segment.samples - block + 1, hop)
-
-
-def volume_of(microphones_m: np.ndarray, corners: list[list[float]], step_m: float) -> Volume:
-    """The volume that `corners` (low, high) names, or that of the microphones and a margin."""
-    low, high = corners or (microphones_m.min(axis=0) - MARGIN_M, microphones_m.max(axis=0) + MARGIN_M)
-    return Volume((low[0], low[1], low[2]), (high[0], high[1], high[2]), step_m)
 
 
 def locate_sound(
@@ -73,9 +66,10 @@ def locate_sound(
         raise InputError(
             "bad_band", f"{recording}: {microphone} at {times.nominal_rate_hz} Hz holds nothing of {low}-{high} Hz"
         )
+    low_m, high_m = volume_corners(location["positions_m"], location["volume_m"])
     locator = Locator(
         positions,
-        volume_of(positions, location["volume_m"], location["step_m"]),
+        Volume((low_m[0], low_m[1], low_m[2]), (high_m[0], high_m[1], high_m[2]), location["step_m"]),
         rate_hz=times.rate_hz,
         block=block,
         band_hz=band,

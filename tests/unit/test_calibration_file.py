@@ -29,6 +29,22 @@ def test_a_fisheye_projects_as_opencv_does():
     assert np.abs(camera.project(POINTS) - theirs.reshape(-1, 2))[seen].max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("bends", "fisheye"),
+    [([-0.35, 0.05, 0, 0, 0], False), ([-0.4, 0.2, 0, 0, -0.05], False), ([-0.3, 0.02, 0, 0], True)],
+)
+def test_what_stands_far_beside_a_camera_is_not_folded_back_into_its_picture(bends, fisheye):
+    matrix = np.array([[600.0, 0, 640], [0, 600, 400], [0, 0, 1]])
+    camera = Camera("a", (1280, 800), matrix, np.array(bends), np.zeros(3), np.zeros(3), fisheye)
+    beside = np.stack([np.tan(np.deg2rad(np.arange(0, 90, 0.5))), np.zeros(180), np.ones(180)], axis=1)
+    across = camera.project(beside)[:, 0]
+    seen = np.isfinite(across)
+    # Further out is further out, and once nothing is seen nothing further out is.
+    assert 60 < seen.sum() < 180
+    assert (np.diff(across[seen]) > 0).all()
+    assert not seen[seen.sum() :].any()
+
+
 def test_what_lies_behind_a_camera_has_no_pixel():
     camera = Camera("a", (640, 480), np.diag([500.0, 500, 1]), np.zeros(5), np.zeros(3), np.zeros(3))
     assert np.isnan(camera.project(np.array([[0.0, 0, -1], [0, 0, 0]]))).all()

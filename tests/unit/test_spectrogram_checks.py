@@ -59,6 +59,18 @@ def test_a_spectrogram_needs_no_mosaic_and_locates_where_positions_are_given(hou
             {"spectrogram": {"location": {"positions_m": POSITIONS, "volume_m": [[0, 0, 0], [1, 0, 1]]}}},
             ".spectrogram.location.volume_m: the first corner must be the lower one",
         ),
+        (
+            {"spectrogram": {"location": {"positions_m": POSITIONS, "volume_m": [[0, 0, 0]]}}},
+            ".spectrogram.location.volume_m: 1 corners; give the lower and the upper one",
+        ),
+        (
+            {"spectrogram": {"location": {"positions_m": [*POSITIONS, [0, float("nan"), 0]]}}},
+            ".spectrogram.location.positions_m: [0, nan, 0] is no place in the room",
+        ),
+        (
+            {"spectrogram": {"location": {"positions_m": POSITIONS, "step_m": 0.001}}},
+            ".spectrogram.location.step_m: a grid of 8.01e+09 cells, the limit is 100,000; make it coarser",
+        ),
         ({"latency": {"camera": "lft"}}, ".latency.camera: the rig has no camera `lft`; did you mean `left`?"),
         ({"latency": {"microphone": "voice"}}, ".latency.microphone: the rig has no microphone `voice`"),
         ({"latency": {"events": "clap"}}, ".latency.events"),
