@@ -13,6 +13,7 @@ from rushes.synthetic.player import hear_sides, heard_from_ns, nearest_offset_ns
 from rushes.synthetic.sounds import add_beeps, find_beeps, make_noise, to_s24le
 from scripts.media.merge_video_audio import merge_video_audio
 from tests.unit.bag_maker import (
+    ENCODERS,
     FORK,
     MS,
     PACKET,
@@ -69,7 +70,7 @@ def as_packets(codec: str, b_frames: int) -> Send:
     """FFMPEGPackets in the order of decoding, each with the stamp of its picture."""
 
     def send(ros: Ros, stamps_ns: np.ndarray) -> None:
-        encoder = {"h264": "libx264", "hevc": "libx265"}[codec] if ros.version == 1 else f"{codec};yuv420p;bgr8;bgr8"
+        encoder = ENCODERS[codec] if ros.version == 1 else f"{codec};yuv420p;bgr8;bgr8"
         packets = encode(codec, FRAMES, gop=12, b_frames=b_frames, size=SIZE, draw=draw)
         for index, (data, number, key) in enumerate(packets):
             log_ns = int(stamps_ns[index]) + 150 * MS
@@ -116,6 +117,7 @@ CARRIERS: dict[str, tuple[int, Send]] = {
     "ros1-mjpeg": (1, as_jpegs),
     "ros2-h264-b-frames": (2, as_packets("h264", 3)),
     "ros2-hevc": (2, as_packets("hevc", 0)),
+    "ros2-av1": (2, as_packets("av1", 0)),
     "ros2-foxglove-h264": (2, as_foxglove_video),
 }
 
