@@ -5,12 +5,11 @@ from math import isfinite, prod
 from typing import Any
 
 from scripts.common.errors import ConfigError
+from scripts.common.location_volume import volume_corners
 from scripts.common.names import nearest
 from scripts.common.rigs import Rig
 
 Settings = dict[str, Any]
-# Room around the microphones, in metres, where the config names no volume.
-MARGIN_M = 0.5
 # Cells of the grid on which sound is located; those of 24 microphones take 0.3 GB.
 MOST_CELLS = 100_000
 
@@ -35,12 +34,6 @@ def check_spectrogram(rig: Rig, settings: Settings, place: str) -> None:
     calibration = rig.entry.get("calibration")
     if calibration and not os.path.isfile(calibration):
         raise ConfigError(f"rigs.{rig.name}.calibration: there is no file {calibration!r}")
-
-
-def volume_corners(positions_m: list[list[float]], volume_m: list[list[float]]) -> list[list[float]]:
-    """Lower and upper corner of where sources may be: as given, or around the microphones."""
-    axes = list(zip(*positions_m, strict=True))
-    return volume_m or [[min(axis) - MARGIN_M for axis in axes], [max(axis) + MARGIN_M for axis in axes]]
 
 
 def check_latency(rig: Rig, settings: Settings, place: str) -> None:

@@ -13,7 +13,7 @@ from scripts.common.calibration_file import Calibration
 from scripts.common.clock import Clock, Segment
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
-from scripts.common.spectrogram_checks import volume_corners
+from scripts.common.location_volume import volume_corners
 from scripts.media.location_track import LocationTrack
 from scripts.media.sound_location import Locator, Place, Volume, band_level_db, disagreeing
 
