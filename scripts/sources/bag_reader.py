@@ -237,7 +237,8 @@ class Bag:
             broken = self._unreadable(error, f" after {count} messages")
             if not self._salvage or not isinstance(broken, InputError):
                 raise broken from error
-            self.notes.append(f"salvaged: {broken.message}")
+            said = f"salvaged: {broken.message}"
+            self.notes += [said] if said not in self.notes else []
 
     def _unreadable(self, error: Exception, where: str = "") -> Exception:
         """What to raise for an error of a library: the machine's faults stay what they are."""

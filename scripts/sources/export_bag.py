@@ -154,11 +154,13 @@ def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...], start_ns: int)
             readers[key] = bag.reader(key, (carrier.fields["sec"], carrier.fields["nanosec"]))
     if not readers:
         return
-    for key, log_ns, raw in islice(bag.messages([topic.name], start_ns or None), SURVEYED):
-        if key in readers:
-            with suppress(CorruptMessageError):
-                sec, nanosec = readers[key](raw)
-                yield sec * 10**9 + nanosec, log_ns
+    # Damage is said where the bag is read for good.
+    with suppress(InputError):
+        for key, log_ns, raw in islice(bag.messages([topic.name], start_ns or None), SURVEYED):
+            if key in readers:
+                with suppress(CorruptMessageError):
+                    sec, nanosec = readers[key](raw)
+                    yield sec * 10**9 + nanosec, log_ns
 
 
 def _add_takers(
