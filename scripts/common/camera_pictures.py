@@ -8,6 +8,7 @@ from typing import Self
 import av
 import numpy as np
 
+from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.video import VideoReader, instant_of, turn_of
 
@@ -68,6 +69,12 @@ class CameraPictures:
             self.undecoded += self._next[0] - self._passed - 1
             self._passed = self._next[0]
             self._shown, self._next = self._next, None
+
+    def check(self, product: str, camera: str) -> None:
+        """Raises InputError if pictures have been met that are no frames of the table."""
+        if self.strangers:
+            message = f"{product}: {self.strangers} pictures of {camera} are no frames of its table"
+            raise InputError("frame_count", f"{message}; import the recording again", value=self.strangers, limit=0)
 
     def _read(self) -> tuple[int, av.VideoFrame] | None:
         for picture in self._pictures:

@@ -18,6 +18,7 @@ import numpy as np
 
 from scripts.common.encoder import THREADS, Coding
 from scripts.common.packet_writer import MP4_OPTIONS, TIME_BASE, disk_errors
+from scripts.common.timeline import NS
 
 # Pictures that wait for the encoder.
 QUEUE = 4
@@ -29,6 +30,25 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 TAGS = {"hevc": "hvc1"}
 # A keyframe stands at least so often.
 GOP_S = 2
+# Steps between two samples of a track are 31 bits of its time scale.
+LONGEST_STEP = 2**31 - 1
+# Of a single picture.
+USUAL_RATE = Fraction(25)
+
+
+def time_base_for(longest_step_us: int) -> Fraction:
+    """Microseconds, or the finest coarser unit in which the longest step between two pictures fits into MP4."""
+    base = TIME_BASE
+    while longest_step_us * TIME_BASE / base >= LONGEST_STEP:
+        base *= 10
+    return base
+
+
+def encoder_rate(period_ns: int) -> Fraction:
+    """About how many pictures a second there are, for the encoder's plans, from their median distance."""
+    if not period_ns:
+        return USUAL_RATE
+    return min(max(Fraction(NS, period_ns).limit_denominator(1001), Fraction(1, 1000)), Fraction(1000))
 
 
 class Sound(Protocol):
@@ -107,13 +127,20 @@ class ProductWriter:
         coding: Coding,
         *,
         rate: Fraction,
+        longest_step_us: int = 0,
         sound: Sound | None = None,
         sound_coding: SoundCoding | None = None,
     ) -> None:
-        """rate: pictures a second, for the encoder's plans; each picture says its own time."""
+        """rate: pictures a second, for the encoder's plans; each picture says its own time.
+
+        longest_step_us: from one picture to the next; MP4 holds 35 minutes in microseconds, more in coarser units.
+        """
         self._path = path
+        self._base = time_base_for(longest_step_us)
+        self._last = -1
+        options = {**MP4_OPTIONS, "video_track_timescale": str(self._base.denominator)}
         with disk_errors(path):
-            self._container = av.open(f"file:{path}", "w", format="mp4", options=MP4_OPTIONS)
+            self._container = av.open(f"file:{path}", "w", format="mp4", options=options)
         self._stream: Any = self._container.add_stream(coding.name, rate=rate, options=coding.options)
         context: Any = self._stream.codec_context
         context.thread_count = THREADS
@@ -121,7 +148,7 @@ class ProductWriter:
         context.pix_fmt = "yuv420p"
         context.flags |= av.codec.context.Flags.bitexact.value
         context.gop_size = max(1, round(GOP_S * rate))
-        context.time_base = self._stream.time_base = TIME_BASE
+        context.time_base = self._stream.time_base = self._base
         if coding.codec in TAGS:
             context.codec_tag = TAGS[coding.codec]
         self._sound = SoundTrack(self._container, sound, sound_coding or SoundCoding("aac")) if sound else None
@@ -154,7 +181,8 @@ class ProductWriter:
         try:
             with disk_errors(self._path):
                 for picture, pts_us in self._taken():
-                    picture.pts, picture.time_base = pts_us, TIME_BASE
+                    self._last = max(self._last + 1, round(pts_us * TIME_BASE / self._base))
+                    picture.pts, picture.time_base = self._last, self._base
                     picture.pict_type = av.video.frame.PictureType.NONE
                     self._mux(picture)
                     if self._sound:

@@ -4,7 +4,6 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,8 +16,7 @@ from scripts.common.encoder import Coding
 from scripts.common.errors import RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
-from scripts.common.product_writer import ProductWriter
-from scripts.common.timeline import NS
+from scripts.common.product_writer import ProductWriter, encoder_rate
 from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, packets, upright
 
 # Codecs whose packets readers of MP4 leave as they are. Those of others go through a parser, which forgets what the
@@ -164,7 +162,8 @@ def _edit_list(stream: BinaryIO, start: int, stop: int) -> int | None:
 def encode_frames(video: Path, source: FrameTable, first: int, stop: int, target: Path, coding: Coding) -> int:
     """Encode frames [first, stop) anew, each at its own time. Returns how many did not decode."""
     keyframes = np.flatnonzero(source.keyframe[: first + 1])
-    rate = Fraction(NS, source.period_ns).limit_denominator(1001) if source.period_ns else Fraction(25)
+    rate = encoder_rate(source.period_ns)
+    longest_us = int(np.diff(source.pts_us[first:stop]).max(initial=0))
     writer: ProductWriter | None = None
     shown = 0
     with VideoReader(video) as reader, ExitStack() as stack:
@@ -179,7 +178,7 @@ def encode_frames(video: Path, source: FrameTable, first: int, stop: int, target
             whole = upright(picture)
             if writer is None:
                 size = (even(whole.width), even(whole.height))
-                writer = stack.enter_context(ProductWriter(target, size, coding, rate=rate))
+                writer = stack.enter_context(ProductWriter(target, size, coding, rate=rate, longest_step_us=longest_us))
             if (whole.width, whole.height) != size:
                 whole = fitted(whole, size)
             writer.write(whole, int(source.pts_us[row] - source.pts_us[first]))

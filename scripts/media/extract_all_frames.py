@@ -140,6 +140,8 @@ def extract_all_frames(
                 place = store.add(frame, time_ns, GRID, jpeg.encode(next(grid), quality))
                 rows.append((frame, time_ns, GRID, frame, *place))
             progress(frame, len(instants), "instants")
+        for name, found in pictures.items():
+            found.check(f"{recording}, {product}", name)
     columns = [pa.array([row[k] for row in rows], field.type) for k, field in enumerate(SCHEMA)]
     write_table(out_folder / "frames.parquet", pa.Table.from_arrays(columns, schema=SCHEMA))
     written = [ledger.Row("extract_all_frames", recording, product, "written", value=len(rows))]

@@ -14,7 +14,7 @@ from scripts.common.clock import Clock
 from scripts.common.errors import InputError
 from scripts.common.frame_table import frame_period_ns
 from scripts.common.job import run
-from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
+from scripts.common.packet_writer import MP4_OPTIONS, TAGS, disk_errors
 from scripts.common.product_writer import SoundCoding, SoundTrack
 from scripts.common.video import OPEN_OPTIONS, packets
 from scripts.media.product_sound import mix_of
@@ -49,11 +49,14 @@ def merge_video_audio(
     with ExitStack() as stack:
         source = stack.enter_context(av.open(f"file:{video}", **OPEN_OPTIONS))
         stack.enter_context(disk_errors(out_video))
-        target = stack.enter_context(av.open(f"file:{out_video}", "w", format="mp4", options=MP4_OPTIONS))
-        stack.enter_context(mix)
         picture = source.streams.video[0]
+        # Its own unit of time: microseconds do not hold a gap of an hour.
+        assert picture.time_base is not None
+        options = {**MP4_OPTIONS, "video_track_timescale": str(picture.time_base.denominator)}
+        target = stack.enter_context(av.open(f"file:{out_video}", "w", format="mp4", options=options))
+        stack.enter_context(mix)
         copy = target.add_stream_from_template(picture, opaque=True)
-        copy.time_base = TIME_BASE
+        copy.time_base = picture.time_base
         if picture.codec_context.name in TAGS:
             copy.codec_context.codec_tag = TAGS[picture.codec_context.name]
         track = SoundTrack(target, mix, SoundCoding(sound["codec"], sound["kbps"]))

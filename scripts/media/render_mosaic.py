@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import av
+import numpy as np
 
 from scripts.common import ledger
 from scripts.common.camera_pictures import CameraPictures
@@ -21,9 +22,8 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.mosaic import Layout, Mosaic, lay_out, rows_of
-from scripts.common.product_writer import ProductWriter, SoundCoding
+from scripts.common.product_writer import ProductWriter, SoundCoding, encoder_rate
 from scripts.common.synchronised import Synchronised, synchronise
-from scripts.common.timeline import NS
 from scripts.media.product_sound import mix_of
 
 # The cells of cameras of which nothing decodes.
@@ -109,7 +109,8 @@ def render_grid(
             out_video,
             decoration.size if decoration else (layout.width, layout.height),
             usable(Coding(scene["codec"], scene["crf"], scene["preset"], scene["encoder"])),
-            rate=rate_of(instants),
+            rate=encoder_rate(instants.period_ns),
+            longest_step_us=int(np.diff(instants.pts_us).max(initial=0)),
             sound=stack.enter_context(heard) if heard else None,
             sound_coding=SoundCoding(sound["codec"], sound["kbps"]) if heard else None,
         )
@@ -117,6 +118,8 @@ def render_grid(
             for instant, (picture, pts_us) in enumerate(zip(mosaic, instants.pts_us.tolist(), strict=True)):
                 writer.write(decoration(picture, instant) if decoration else picture, pts_us)
                 progress(pts_us // 1_000_000, int(instants.pts_us[-1]) // 1_000_000, "seconds")
+        for name, found in pictures.items():
+            found.check(where, name)
         return instants, {name: found.undecoded for name, found in pictures.items() if found.undecoded}
 
 
@@ -128,11 +131,6 @@ def layout_of(scene: dict[str, Any], sizes: list[tuple[int, int] | None]) -> Lay
     if not scene["explicit"]:
         rows = rows_of([name for row in rows for name in row], scene["columns"])
     return lay_out(rows, (cell[0], cell[1]))
-
-
-def rate_of(instants: Synchronised) -> Fraction:
-    """About how many pictures a second there are, for the encoder's plans."""
-    return Fraction(NS, instants.period_ns).limit_denominator(1001) if instants.period_ns else Fraction(25)
 
 
 def written(step: str, recording: str, product: str, instants: Synchronised, damaged: dict[str, int]) -> ledger.Row:

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from scripts.common.encoder import Coding, usable
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.mosaic import lay_out, rows_of
+from scripts.common.product_writer import encoder_rate
 from scripts.common.synchronised import Synchronised
+from scripts.media.merge_video_audio import merge_video_audio
 from scripts.media.render_mosaic import render_mosaic
 from tests.unit.made_media import NS, Pictures, numbers_in, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, decoded, samples_of, stamps, write_camera, write_microphone
@@ -270,6 +273,46 @@ def test_a_single_frame_is_a_video_with_hardly_a_sound(tmp_path, codec):
     video, instants, row = render(tmp_path, ["cam0"], microphones=["array"], sides=[["array"]], sound_codec=codec)
     assert numbers(decoded(video, *SIZE)) == [0]
     assert (len(instants), row.outcome) == (1, "written")
+
+
+def test_an_hour_without_a_picture_keeps_its_length(tmp_path):
+    """Microseconds hold steps of 35 minutes in MP4; a longer one takes coarser units, and no time is lost."""
+    write_camera(tmp_path, "morning", stamps(25, 0.4))
+    write_camera(tmp_path, "noon", stamps(25, 0.4, start_s=3600))
+    video, instants, _ = render(tmp_path, ["morning", "noon"])
+    seen = watch(video, 640, 240)
+    assert len(seen.pts_ns) == 20
+    assert np.abs(seen.pts_ns - (instants.time_ns - START_NS)).max() <= 10_000
+    merged = merge_with(tmp_path, video)
+    assert (watch(merged, 640, 240).pts_ns == seen.pts_ns).all()
+
+
+def merge_with(folder, video):
+    write_microphone(folder, "array", 1, channels=1)
+    merge_video_audio(
+        video, folder / "full.instants.parquet", [folder / "array.wav"], [folder / "array.clock.json"],
+        folder / "merge.mp4", folder / "merge.ledger.parquet", recording="take", product="merge",
+        microphones=["array"], sound={**SOUND, "rate_hz": 8_000, "sides": [["array"]]},
+    )  # fmt: skip
+    return folder / "merge.mp4"
+
+
+@pytest.mark.parametrize(
+    ("period_ns", "rate"),
+    [(0, 25), (25_000_000, 40), (33_366_667, Fraction(30000, 1001)), (10**13, Fraction(1, 1000)), (1, 1000)],
+)
+def test_an_encoder_is_told_a_rate_that_it_takes(period_ns, rate):
+    assert encoder_rate(period_ns) == rate
+
+
+def test_a_video_and_a_table_that_disagree_are_said(tmp_path):
+    table = write_camera(tmp_path, "cam0", stamps(25, 0.4))
+    FrameTable.make(table.pts_us + 7, table.time_ns).write(tmp_path / "cam0.frames.parquet")
+    with pytest.raises(InputError) as error:
+        render(tmp_path, ["cam0"])
+    assert error.value.message == (
+        "take, full: 10 pictures of cam0 are no frames of its table; import the recording again"
+    )
 
 
 def test_is_flash_and_clock_are_what_the_fixture_says(trigger):
