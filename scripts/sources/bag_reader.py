@@ -16,19 +16,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rosbags.interfaces import Connection, MessageDefinitionFormat
+from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag1 import ReaderError as ReaderError1
 from rosbags.rosbag2 import Reader as Reader2
 from rosbags.rosbag2 import ReaderError as ReaderError2
-from rosbags.typesys import TypesysError, get_types_from_idl, get_types_from_msg
-from rosbags.typesys.msg import normalize_msgtype
+from rosbags.typesys import TypesysError
 
 from scripts.common.errors import InputError
 from scripts.sources.channels import Channel
-from scripts.sources.known_types import known_types
+from scripts.sources.connection_fields import list_fields
 from scripts.sources.mcap_file import McapFile, profile_of
-from scripts.sources.message_layout import Leaf, Read, compile_reader, list_leaves
+from scripts.sources.message_layout import Leaf, Read, compile_reader
 from scripts.sources.ros1_messages import CORRUPT, read_messages
 from scripts.sources.ros1_salvage import Ros1Salvage
 
@@ -39,7 +38,6 @@ else:
 
 METADATA = "metadata.yaml"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_IDL_LINE = "=" * 80 + "\n"
 
 READER_ERRORS = (ReaderError1, ReaderError2, TypesysError)
 # Errors of the machine, which another try may not meet; all others are the bag's.
@@ -159,7 +157,7 @@ class Bag:
             return connection.leaves
         definition = (connection.msgtype, connection.msgdef.data)
         if definition not in self._leaves:
-            self._leaves[definition] = _list_fields(connection)
+            self._leaves[definition] = list_fields(connection)
         return self._leaves[definition]
 
     def _make_readers(self) -> list[tuple[Callable[[], Reader], Callable[[], Reader] | None]]:
@@ -258,32 +256,6 @@ class Bag:
 def _numbered(number: int, part: Iterator[Message]) -> Iterator[tuple[int, Message]]:
     for message in part:
         yield number, message
-
-
-def _list_fields(connection: Connection) -> list[Leaf]:
-    """Fields of a connection's type; none where its definition cannot be understood."""
-    kind = normalize_msgtype(connection.msgtype)
-    definition = connection.msgdef
-    try:
-        if definition.format == MessageDefinitionFormat.MSG:
-            types = get_types_from_msg(definition.data, kind)
-        elif definition.format == MessageDefinitionFormat.IDL:
-            types = _parse_idl(definition.data)
-        else:
-            types = known_types(kind)
-    except Exception:
-        # Whatever rosbags cannot parse is a topic that cannot be taken.
-        return []
-    return list_leaves(types, kind)
-
-
-def _parse_idl(definition: str) -> dict[str, Any]:
-    if not definition.startswith(f"{_IDL_LINE}IDL: "):
-        return dict(get_types_from_idl(definition))
-    types: dict[str, Any] = {}
-    for part in definition.split(_IDL_LINE)[1:]:
-        types |= get_types_from_idl(part.split("\n", 1)[1])
-    return types
 
 
 def _unpacked(messages: Iterator[tuple[Connection, int, bytes]]) -> Iterator[tuple[Connection, int, bytes]]:
