@@ -20,6 +20,7 @@ from tests.unit.bag_maker import (
     export,
     picture,
     send_image,
+    send_packet,
     small_ros2,
 )
 from tests.unit.examples import REPO
@@ -204,6 +205,37 @@ def test_a_million_tiny_messages_take_no_more_memory_than_a_few(tmp_path: Path) 
         assert samples == count * 4
         peaks.append(peak_kb / 1024)
     assert peaks[1] - peaks[0] < 300
+
+
+BIG = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from tests.unit.bag_maker import export
+made = export(Path(sys.argv[1]), Path(sys.argv[2]), {"cam": "/cam"}, max_message_mb=50)
+assert made.manifest["streams"]["cam"]["dropped"] == {"larger than 50 MB (max_message_mb)": 1}, made.manifest
+# Not ru_maxrss, which begins with the parent's.
+status = Path("/proc/self/status").read_text().splitlines()
+print(len(made.frames("cam")), *[line.split()[1] for line in status if line.startswith("VmHWM")])
+"""
+
+
+def test_a_huge_message_of_a_ros1_bag_is_not_even_read(tmp_path: Path) -> None:
+    peaks = []
+    for megabytes in (60, 200):
+        ros = camera_of("h264", 30)
+        send_packet(ros, START_NS + 15 * PERIOD_NS, START_NS + 15 * PERIOD_NS, bytes(megabytes * 2**20), 22, False)
+        bag = ros.write(tmp_path / f"{megabytes}.bag")
+        del ros
+        done = subprocess.run(
+            [sys.executable, "-c", BIG, str(bag), str(tmp_path / f"out{megabytes}"), str(REPO)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        frames, peak_kb = map(int, done.stdout.split())
+        assert frames == 30
+        peaks.append(peak_kb / 1024)
+        bag.unlink()
+    assert peaks[1] - peaks[0] < 40
 
 
 def write_tiny(path: Path, count: int) -> Path:
