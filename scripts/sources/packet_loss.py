@@ -7,6 +7,8 @@ import numpy as np
 
 # A step of the counter beyond this many of its usual steps is a hole.
 HOLE_STEPS = 1.5
+# A counter so many steps away from those before and behind it is damaged.
+STRAY_STEPS = 1_000_000
 # Steps that long, or uneven, are a time (µs, ns, 1/90,000 s), not a count of pictures.
 TIME_STEP = 100
 
@@ -34,10 +36,23 @@ def find_loss(counter: np.ndarray, keyframe: np.ndarray) -> Loss:
     if len(steps) == 0:
         return Loss(tainted, 0, counts_pictures=False)
     step = float(np.median(steps))
+    counter = _without_strays(counter, step)
+    steps = np.diff(np.sort(counter))
+    steps = steps[steps > 0]
     lost = 0
     for first, stop in pairwise([*_epochs(counter, keyframe), count]):
         lost += _mark(counter[first:stop], keyframe[first:stop], step, tainted[first:stop])
     return Loss(tainted, lost, counts_pictures=step < TIME_STEP and not np.any(steps % step))
+
+
+def _without_strays(counter: np.ndarray, step: float) -> np.ndarray:
+    """Counters that lie far from both neighbours, which agree, are damaged: each becomes what stands between these."""
+    far = np.abs(np.diff(counter.astype(np.float64))) > STRAY_STEPS * step
+    stray = np.flatnonzero(far[:-1] & far[1:]) + 1
+    stray = stray[np.abs(counter[stray + 1].astype(np.float64) - counter[stray - 1]) <= STRAY_STEPS * step]
+    mended: np.ndarray = counter.copy()
+    mended[stray] = (counter[stray - 1] + counter[stray + 1]) // 2
+    return mended
 
 
 def _epochs(counter: np.ndarray, keyframe: np.ndarray) -> list[int]:

@@ -169,6 +169,13 @@ def test_with_b_frames_a_lost_anchor_taints_those_that_lean_on_it_too() -> None:
     assert losses([0, 3, 1, 2, 4, 5, 9, 7, 8, 12], [0, 12]) == ([4, 5, 9, 7, 8], 3)
 
 
+def test_a_damaged_counter_is_no_loss_of_millions() -> None:
+    counter = np.arange(30)
+    counter[12] = 2**60
+    loss = find_loss(counter, np.arange(30) % 10 == 0)
+    assert (loss.lost, int(loss.tainted.sum())) == (0, 0)
+
+
 def test_an_encoder_that_begins_anew_has_lost_nothing() -> None:
     counters = np.array([0, 1, 2, 3, 4, 0, 1, 2, 3])
     loss = find_loss(counters, np.array([True, False, False, False, False, True, False, False, False]))
