@@ -166,11 +166,11 @@ def bag_streams(topics: Iterable[Topic]) -> tuple[dict[str, str], dict[str, Any]
     notes = [f"{topic.name} has no messages" for topic in topics if not topic.messages]
     by_place: dict[str, list[Topic]] = {}
     for topic in sent:
-        if topic.carrier in PICTURES and not topic.name.endswith("/compressedDepth"):
+        if topic.carrier in PICTURES:
             by_place.setdefault(_without_transport(topic.name), []).append(topic)
     pictures = []
     for same in by_place.values():
-        best, *others = sorted(same, key=lambda topic: PREFERRED.index(topic.carrier))
+        best, *others = sorted(same, key=_preference)
         pictures.append(best.name)
         notes += [f"{best.name} is also there as {other.name}" for other in others]
     sounds = [topic for topic in sent if topic.carrier in SOUNDS and _sounds_like_sound(topic)]
@@ -296,6 +296,11 @@ def _stream_names(topics: list[str], fallback: str, taken: Iterable[str]) -> lis
 def _without_transport(topic: str) -> str:
     place, _, last = topic.rpartition("/")
     return place if last in TRANSPORTS and place else topic
+
+
+def _preference(topic: Topic) -> tuple[bool, int]:
+    """The lower, the rather it is taken. Of a camera that sends both, compressed depth is the poorer."""
+    return topic.name.endswith("/compressedDepth"), PREFERRED.index(topic.carrier)
 
 
 def _shared_parts(topic: str, other: str) -> int:

@@ -313,6 +313,14 @@ def test_topics_without_a_name_of_their_own_get_names_that_differ() -> None:
     assert microphones == {"microphone": "/audio", "a": "/x/a/audio"}
 
 
+def test_compressed_depth_is_a_camera_where_it_is_all_there_is() -> None:
+    topics = [Topic(name, "compressed", 1, False) for name in ("/a/depth/compressedDepth", "/b/image/compressedDepth")]
+    topics.append(Topic("/b/image", "image", 1, False))
+    cameras, _, notes = bag_streams(topics)
+    assert cameras == {"depth": "/a/depth/compressedDepth", "b": "/b/image"}
+    assert notes == ["/b/image is also there as /b/image/compressedDepth"]
+
+
 def test_bytes_are_a_sound_only_where_the_topic_says_so() -> None:
     topics = [Topic("/lidar/raw", "pcm", 1, False), Topic("/robot/audio", "pcm", 1, False)]
     cameras, microphones, notes = bag_streams(topics)
