@@ -52,6 +52,14 @@ def parameter_sets(data: memoryview, codec: str) -> bytes:
     return b"".join(sets) if complete else b""
 
 
+def head(data: memoryview, codec: str) -> memoryview:
+    """A packet without most of its picture: enough to know its size and form, and quickly decoded."""
+    for kind, start, _ in _units(bytes(data), codec):
+        if kind in _SLICES[codec]:
+            return data[: start + HEAD_BYTES]
+    return data
+
+
 def _units(data: bytes, codec: str) -> Iterator[tuple[int, int, int]]:
     """Type, start and stop of each NAL unit, without its start code."""
     found = data.find(START)

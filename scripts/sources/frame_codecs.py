@@ -79,7 +79,7 @@ def probe(data: memoryview, codec: str) -> Any:
     if codec == VP9:
         header = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP90", 0, 0, *_IVF_RATE, 1, 0)
         return av.open(io.BytesIO(header + struct.pack("<IQ", len(data), 0) + bytes(data)), format="ivf")
-    return av.open(io.BytesIO(data), format=codec)
+    return av.open(io.BytesIO(annex_b.head(data, codec)), format=codec)
 
 
 def _obus(data: memoryview) -> Iterator[tuple[int, memoryview]]:

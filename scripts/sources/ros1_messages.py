@@ -3,9 +3,10 @@
 import mmap
 import struct
 from collections.abc import Iterator
-from operator import itemgetter
+from itertools import chain
 from typing import BinaryIO
 
+import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
 from rosbags.rosbag1.reader import Compression, decompressors, read_bytes
@@ -13,6 +14,7 @@ from rosbags.rosbag1.reader import Compression, decompressors, read_bytes
 # Stands for a message that is damaged in the bag: too short for any definition.
 CORRUPT = b""
 
+ENTRIES_AT_ONCE = 4096
 # A chunk that large, if it is not compressed, is mapped and not read: it may hold a message that nobody wants.
 LARGE_CHUNK = 32 * 2**20
 _LENGTH = struct.Struct("<I")
@@ -27,18 +29,27 @@ def read_messages(
 
     Messages that are damaged, and those of a damaged chunk, come as CORRUPT.
     """
-    entries = [
-        (time, chunk, offset, connection)
-        for connection in connections
-        for time, chunk, offset in reader.indexes[connection.id]
-        if (start is None or time >= start) and (stop is None or time < stop)
-    ]
-    entries.sort(key=itemgetter(0))
     current, content = -1, memoryview(b"")
-    for time, chunk, offset, connection in entries:
+    for time, chunk, offset, number in _entries(reader, connections, start, stop):
         if chunk != current:
             current, content = chunk, _read_chunk(reader, chunk)
-        yield connection, time, _message_at(content, offset) if content else CORRUPT
+        yield connections[number], time, _message_at(content, offset) if content else CORRUPT
+
+
+def _entries(reader: Reader, connections: list[Connection], start: int | None, stop: int | None) -> Iterator[list[int]]:
+    """Time, chunk, offset and number of the connection of each message, by time; a table, for they are many."""
+    parts = []
+    for number, connection in enumerate(connections):
+        index = reader.indexes[connection.id]
+        table = np.empty((len(index), 4), np.int64)
+        table[:, :3] = np.fromiter(chain.from_iterable(index), np.int64, 3 * len(index)).reshape(-1, 3)
+        table[:, 3] = number
+        first = np.int64(0) if start is None else np.searchsorted(table[:, 0], start)
+        parts.append(table[first : None if stop is None else np.searchsorted(table[:, 0], stop)])
+    table = np.concatenate(parts) if parts else np.empty((0, 4), np.int64)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    for first in range(0, len(table), ENTRIES_AT_ONCE):
+        yield from table[first : first + ENTRIES_AT_ONCE].tolist()
 
 
 def _read_chunk(reader: Reader, position: int) -> memoryview:
