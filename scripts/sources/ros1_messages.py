@@ -48,8 +48,8 @@ def _entries(reader: Reader, connections: list[Connection], start: int | None, s
         parts.append(table[first : None if stop is None else np.searchsorted(table[:, 0], stop)])
     table = np.concatenate(parts) if parts else np.empty((0, 4), np.int64)
     table = table[np.argsort(table[:, 0], kind="stable")]
-    for first in range(0, len(table), ENTRIES_AT_ONCE):
-        yield from table[first : first + ENTRIES_AT_ONCE].tolist()
+    for some in range(0, len(table), ENTRIES_AT_ONCE):
+        yield from table[some : some + ENTRIES_AT_ONCE].tolist()
 
 
 def _read_chunk(reader: Reader, position: int) -> memoryview:
