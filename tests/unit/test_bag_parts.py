@@ -1,16 +1,19 @@
 """The small parts of reading a bag: fields of messages, keyframes, losses, times."""
 
+import io
 import struct
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rosbags.typesys import get_types_from_msg
 
-from scripts.sources.annex_b import codec_of, is_keyframe, parameter_sets
+from scripts.sources.annex_b import codec_of, head, is_keyframe, parameter_sets
 from scripts.sources.carriers import recognise
 from scripts.sources.message_layout import CorruptMessageError, Leaf, compile_reader, list_leaves, text
 from scripts.sources.packet_loss import find_loss
@@ -155,6 +158,23 @@ def test_keyframes_are_seen_in_the_packets(codec: str) -> None:
 def losses(counters: list[int], keys: list[int]) -> tuple[list[int], int]:
     loss = find_loss(np.array(counters), np.isin(counters, keys))
     return [counters[k] for k in np.flatnonzero(loss.tainted)], loss.lost
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_the_head_of_a_keyframe_tells_all_that_the_whole_does(codec: str) -> None:
+    context: Any = av.CodecContext.create({"h264": "libx264", "hevc": "libx265"}[codec], "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 640, 480, "yuv444p", Fraction(1, 25)
+    context.options = {"preset": "ultrafast", "x265-params": "log-level=none:repeat-headers=1"}
+    noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    packets = context.encode(av.VideoFrame.from_ndarray(noise, format="bgr24").reformat(format="yuv444p"))
+    data = memoryview(bytes((packets + context.encode(None))[0]))
+    seen = []
+    for part in (data, head(data, codec)):
+        with av.open(io.BytesIO(part), "r", format=codec) as container:
+            of = container.streams.video[0].codec_context
+            seen.append((of.width, of.height, of.pix_fmt, of.profile, of.reorder_depth, of.extradata))
+    assert len(head(data, codec)) < len(data) / 4
+    assert seen[0] == seen[1]
 
 
 def test_a_lost_packet_taints_what_is_decoded_after_it_up_to_the_next_keyframe() -> None:
