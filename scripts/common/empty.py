@@ -53,6 +53,11 @@ def _zero_bytes(path: Path) -> None:
     path.touch()
 
 
+def _tar(path: Path) -> None:
+    """Two blocks of zeros end a tar; it is padded to a record, as tar pads it."""
+    path.write_bytes(bytes(10_240))
+
+
 # Outputs that are folders, by their names in a rule: a recording's name, which the folder has, may end in anything.
 FOLDERS = {"out_windows", "out_folder"}
 
@@ -69,6 +74,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".mp4": _zero_bytes,
     ".wav": _zero_bytes,
     ".tsv": _zero_bytes,
+    ".tar": _tar,
     ".raw": _zero_bytes,
 }
 
