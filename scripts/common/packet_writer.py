@@ -15,6 +15,8 @@ from typing import Any
 import av
 from av.video.stream import VideoStream
 
+from scripts.common.errors import InputError
+
 TIME_BASE = Fraction(1, 1_000_000)
 # The µs of the track hold for the whole file; no date, no version of the library.
 MP4_OPTIONS = {"fflags": "+bitexact", "movie_timescale": "1000000", "video_track_timescale": "1000000"}
@@ -22,6 +24,8 @@ MP4_OPTIONS = {"fflags": "+bitexact", "movie_timescale": "1000000", "video_track
 TAGS = {"hevc": "hvc1"}
 # Distance of the DTS that stand before the first picture; any would do.
 LEAD_US = 1_000
+# Steps between two pictures of a track are 31 bits of its time scale.
+LONGEST_STEP_US = 2**31 - 1
 
 
 class PacketWriter:
@@ -60,6 +64,7 @@ class PacketWriter:
         packet.time_base = TIME_BASE
         packet.pts = pts_us
         packet.dts = self._next_dts(pts_us)
+        check_step(self._steps[1])
         # The steps of the DTS are what counts; a duration only for the last packet, and not that of a gap.
         packet.duration = min(self._steps) or max(self._steps)
         packet.is_keyframe = keyframe
@@ -85,6 +90,18 @@ class PacketWriter:
         self._last_dts = dts
         self._count += 1
         return dts
+
+
+def check_step(step_us: int) -> None:
+    """Raise InputError for a pause between two pictures that the file could not tell."""
+    if step_us > LONGEST_STEP_US:
+        raise InputError(
+            "long_pause",
+            f"{step_us / 1e6:.0f} s without a picture, and MP4 holds at most {LONGEST_STEP_US // 1_000_000}: make two "
+            "recordings of it by the columns `start` and `end`",
+            value=step_us / 1e6,
+            limit=LONGEST_STEP_US / 1e6,
+        )
 
 
 @contextmanager

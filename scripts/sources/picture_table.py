@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scripts.common.frame_table import FrameTable
+from scripts.common.packet_writer import check_step
 from scripts.sources.picture_times import PictureTimes
 
 
@@ -66,6 +67,7 @@ class PictureTable:
         else:
             time_ns = self.times.put_after(time_ns, self._latest_ns, self._period_ns)
             pts_us = self._pts(time_ns)
+        check_step((time_ns - self._latest_ns) // 1000)
         self._latest_ns = max(self._latest_ns, time_ns)
         self._time_ns.append(time_ns)
         self._pts_us.append(pts_us)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from tests.unit.bag_maker import (
     camera_of,
     export,
     picture,
+    send_compressed,
     send_image,
     send_packet,
     small_ros2,
@@ -136,6 +138,37 @@ def test_a_camera_that_dies_half_way_leaves_the_others_whole(tmp_path: Path) -> 
     assert len(made.frames("dying")) == 20
     assert made.manifest["timeline"]["stop_ns"] == START_NS + 40 * PERIOD_NS
     assert made.manifest["streams"]["dying"]["stop_ns"] == START_NS + 20 * PERIOD_NS
+
+
+@pytest.mark.parametrize(("pause_s", "outcome"), [(2000, "written"), (2400, "failed")])
+@pytest.mark.parametrize("kind", ["h264", "bgr8", "jpeg"])
+def test_a_pause_is_kept_to_the_microsecond_or_refused(tmp_path: Path, kind: str, pause_s: int, outcome: str) -> None:
+    pause_ns = pause_s * 10**9
+    if kind == "h264":
+        ros = camera_of("h264", 20)
+    else:
+        ros = Ros(1)
+        for index in range(20):
+            if kind == "bgr8":
+                send_image(ros, index, picture(), "bgr8")
+            else:
+                send_compressed(ros, index, cv2.imencode(".jpg", picture())[1].tobytes(), "jpeg")
+    late = []
+    for index, (log_ns, topic, form, content) in enumerate(ros.sent):
+        message = ros.store.deserialize_ros1(content, form)
+        shift_ns = pause_ns if index >= 10 else 0
+        message.header.stamp = ros.time(START_NS + index * PERIOD_NS + shift_ns)
+        late.append((log_ns + shift_ns, topic, form, bytes(ros.store.serialize_ros1(message, form))))
+    ros.sent = late
+    made = export(ros.write(tmp_path / "a.bag"), tmp_path / "out", {"cam": "/cam"})
+    assert made.rows["cam"].outcome == outcome, made.rows["cam"].message
+    if outcome == "failed":
+        assert made.rows["cam"].reason == "long_pause"
+        assert "2400 s without a picture" in made.rows["cam"].message
+        assert made.is_empty("cam")
+    else:
+        pts = [pts for pts, _ in made.decode("cam")]
+        assert pts == [index * 40_000 + (pause_s * 1_000_000 if index >= 10 else 0) for index in range(20)]
 
 
 def two_cameras() -> Ros:
