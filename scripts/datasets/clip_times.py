@@ -51,12 +51,20 @@ def wanted(
         return [
             Clip(start, min(stop, duration_s) if duration_s else stop, str(text)) for start, stop, text in subtitles
         ]
-    found = scenes(len(frames), find_cuts(change, threshold, min_scene_frames))
-    ends = [*(frames.time_ns / 1e9).tolist(), frames.stop_ns / 1e9 if len(frames) else 0.0]
-    clips = [Clip(ends[start], ends[stop]) for start, stop in found]
+    clips = [Clip(*times) for times in scenes_in(frames, change, threshold, min_scene_frames)]
     if source == "longest_cut" and clips:
         return [max(clips, key=lambda clip: clip.seconds)]
     return clips
+
+
+def scenes_in(
+    frames: FrameTable, change: np.ndarray, threshold: float, min_scene_frames: int
+) -> list[tuple[float, float]]:
+    """Start and stop of every scene in seconds; none where nobody looked at the pictures."""
+    if not len(frames) or math.isnan(float(change[0])):
+        return []
+    ends = [*(frames.time_ns / 1e9).tolist(), frames.stop_ns / 1e9]
+    return [(ends[a], ends[b]) for a, b in scenes(len(frames), find_cuts(change, threshold, min_scene_frames))]
 
 
 def divided(clips: Sequence[Clip], *, max_s: float, strategy: str) -> list[Clip]:

@@ -20,7 +20,16 @@ from scripts.common.lot_work import work_on
 from scripts.common.lots import Item
 from scripts.common.tar_file import TarWriter
 from scripts.common.working import Status, Working
-from scripts.datasets.clip_times import Clip, divided, filtered, frames_of, keyframe_bounds, scores_of, wanted
+from scripts.datasets.clip_times import (
+    Clip,
+    divided,
+    filtered,
+    frames_of,
+    keyframe_bounds,
+    scenes_in,
+    scores_of,
+    wanted,
+)
 from scripts.datasets.cut_item import CutTask, cut_item
 
 STEP = "cut_shard"
@@ -38,6 +47,7 @@ class Chosen:
     clips: dict[str, Clip]
     done: list[ledger.Row]
     as_it_is: bool
+    scenes_s: list[tuple[float, float]]
 
 
 def choose(
@@ -63,7 +73,8 @@ def choose(
     found = divided(found, max_s=settings["max_s"], strategy=settings["strategy"])
     whole = settings["clips"] == "whole" or (settings["clips"] == "auto" and not item.clips)
     alone = whole and not settings["max_s"]
-    chosen = Chosen(item, facts, frames, {}, [], False)
+    of_scenes = scenes_in(frames, scores["change"], settings["scan"]["threshold"], settings["scan"]["min_scene_frames"])
+    chosen = Chosen(item, facts, frames, {}, [], False, of_scenes)
     for number, clip in enumerate(found):
         name = item.key if alone else f"{item.key}_{number:05d}"
         clip = _at_keyframes(clip, facts, settings["precision"]) if not alone else clip
@@ -214,10 +225,17 @@ def _finished(
             start_s=round(clip.start_s, 6),
             stop_s=round(clip.stop_s, 6),
             caption=clip.caption or item.caption,
-            meta=clip_tables.metadata(item, choice.facts, clip.scores),
+            meta=clip_tables.metadata(item, choice.facts, clip.scores) | _scenes_of(clip, choice.scenes_s),
             parts=parts,
         )
         yield row, ledger.Row(STEP, dataset, name, "written", value=clip.seconds, **span)
+
+
+def _scenes_of(clip: Clip, scenes_s: list[tuple[float, float]]) -> dict[str, Any]:
+    """The scenes of a clip, in seconds after its start; nothing where nobody looked for them."""
+    inside = [(max(start, clip.start_s), min(stop, clip.stop_s)) for start, stop in scenes_s]
+    times = [[round(start - clip.start_s, 6), round(stop - clip.start_s, 6)] for start, stop in inside if stop > start]
+    return {"cuts_s": times} if times else {}
 
 
 def _duplicates(path: Path | None) -> dict[str, str]:

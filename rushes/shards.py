@@ -1,0 +1,307 @@
+"""Shards for training: samples of webdataset tars, ours or anybody's, decoded, shuffled, divided and resumed.
+
+    for batch in Shards("datasets/web/shards/data", n_frames=8, fps=5, size=(112, 112), shuffle=True, batch_size=16):
+        batch["frames"]      # uint8 (16, 8, 112, 112, 3)
+
+Samples are found by their offsets, so that any order costs the same. `Shards` is an iterable that a DataLoader of torch
+takes as it is: its workers share the samples out among themselves.
+"""
+
+import io
+import json
+import random
+import sys
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+VIDEOS = ("mp4", "mkv", "webm", "avi", "mov")
+SOUNDS = ("m4a", "wav", "mp3", "flac", "ogg")
+
+Sample = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """A sample: its shard, its key, and offset and size of each of its members by ending."""
+
+    shard: Path
+    key: str
+    parts: dict[str, tuple[int, int]]
+
+
+def list_samples(shard: Path) -> list[Place]:
+    """Every sample of a tar, in its order, by a look at its headers alone."""
+    found: dict[str, Place] = {}
+    with tarfile.open(shard, "r:") as tar:
+        for entry in tar:
+            if entry.isfile():
+                folder, _, name = entry.name.rpartition("/")
+                stem, _, ending = name.partition(".")
+                key = f"{folder}/{stem}" if folder else stem
+                found.setdefault(key, Place(shard, key, {})).parts[ending] = (entry.offset_data, entry.size)
+    return list(found.values())
+
+
+def find_shards(shards: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Tars of a folder, of several, or by name, in the order of their names."""
+    given = [shards] if isinstance(shards, str | Path) else list(shards)
+    found = []
+    for path in map(Path, given):
+        found += sorted(path.glob("*.tar")) if path.is_dir() else [path]
+    if not found:
+        raise FileNotFoundError(f"no tar in {', '.join(map(str, given))}")
+    return found
+
+
+class Shards:
+    """Samples of shards, one epoch after the other.
+
+    batch_size: samples that come together, arrays stacked, the rest as lists; None: one by one.
+    shuffle: another order each epoch, from `seed`.  repeat: epochs; 0: without end.
+    n_frames, fps, sampling: which pictures are decoded: `n_frames` of them at `fps` a second, from the middle (uniform)
+    or from a random place (random); without n_frames all, without fps those that there are; a clip that is too short
+    repeats its last picture.  by_cuts: a random scene of those that the sample's json lists in `cuts_s`.
+    size: (height, width), reached by scaling the shorter side and cropping the middle; None: as it is.
+    keep: which samples, from their json: a function, or {name: value, or (least, most)}.
+    rank, world_size: which share of the samples; workers of torch divide it further.
+    decode: False gives the members as bytes.
+    """
+
+    def __init__(
+        self,
+        shards: str | Path | Iterable[str | Path],
+        *,
+        batch_size: int | None = None,
+        drop_last: bool = False,
+        shuffle: bool = False,
+        seed: int = 0,
+        repeat: int = 1,
+        n_frames: int | None = None,
+        fps: float | None = None,
+        sampling: str = "uniform",
+        by_cuts: bool = False,
+        size: tuple[int, int] | None = None,
+        keep: Callable[[Mapping[str, Any]], bool] | Mapping[str, Any] | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        decode: bool = True,
+    ) -> None:
+        if sampling not in ("uniform", "random"):
+            raise ValueError(f"sampling: {sampling!r} is neither uniform nor random")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} does not lie between 0 and {world_size - 1}")
+        self._batch_size, self._drop_last = batch_size, drop_last
+        self._shuffle, self._seed, self._repeat = shuffle, seed, repeat
+        self._n_frames, self._fps, self._sampling, self._by_cuts, self._size = n_frames, fps, sampling, by_cuts, size
+        self._rank, self._world_size, self._decode = rank, world_size, decode
+        places = [place for shard in find_shards(shards) for place in list_samples(shard)]
+        wanted = _filter(keep)
+        self.places = [place for place in places if wanted(read_json(place))] if wanted else places
+        # The epoch, and how many samples of it this share has given.
+        self._state = {"epoch": 0, "given": 0}
+
+    def __len__(self) -> int:
+        """Samples of this rank in an epoch."""
+        return len(range(self._rank, len(self.places), self._world_size))
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the iteration is: give it to `load_state_dict` to go on from there."""
+        return dict(self._state)
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """The next iteration begins where `state` was taken."""
+        self._state = {"epoch": int(state["epoch"]), "given": int(state["given"])}
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Samples, or batches of them: keys, json, txt, `frames` uint8 (N, height, width, 3), `sound` float32."""
+        batch: list[Sample] = []
+        for sample in self._samples():
+            if self._batch_size is None:
+                yield sample
+                continue
+            batch.append(sample)
+            if len(batch) == self._batch_size:
+                yield collate(batch)
+                batch = []
+        if batch and not self._drop_last:
+            yield collate(batch)
+
+    def _samples(self) -> Iterator[Sample]:
+        share, shares = _share(self._rank, self._world_size)
+        while not self._repeat or self._state["epoch"] < self._repeat:
+            epoch = self._state["epoch"]
+            order = list(range(len(self.places)))
+            if self._shuffle:
+                random.Random(f"{self._seed} {epoch}").shuffle(order)
+            own = order[share::shares]
+            if not own and not self._repeat:
+                return
+            while self._state["given"] < len(own):
+                number = own[self._state["given"]]
+                # Counted before it is given: whoever stops after it goes on with the next.
+                self._state["given"] += 1
+                yield self._read(self.places[number], random.Random(f"{self._seed} {epoch} {number}"))
+            self._state = {"epoch": epoch + 1, "given": 0}
+
+    def _read(self, place: Place, chance: random.Random) -> Sample:
+        sample: Sample = {"__key__": place.key, "__url__": str(place.shard)}
+        with place.shard.open("rb") as file:
+            for ending, (offset, size) in place.parts.items():
+                file.seek(offset)
+                sample[ending] = file.read(size)
+        if not self._decode:
+            return sample
+        for ending in list(sample):
+            if ending == "json":
+                sample["json"] = json.loads(sample["json"])
+            elif ending == "txt":
+                sample["txt"] = sample["txt"].decode("utf-8")
+            elif ending == "npy":
+                sample["npy"] = np.load(io.BytesIO(sample["npy"]), allow_pickle=False)
+            elif ending in VIDEOS:
+                span = _scene(sample, chance) if self._by_cuts else None
+                sample["frames"] = self._frames(sample.pop(ending), chance, span)
+            elif ending in SOUNDS:
+                sample["sound"], sample["rate_hz"] = decode_sound(sample.pop(ending))
+        return sample
+
+    def _frames(self, content: bytes, chance: random.Random, span: tuple[float, float] | None) -> np.ndarray:
+        pictures, times = decode_pictures(content, self._size)
+        chosen = choose_frames(
+            times,
+            n_frames=self._n_frames,
+            fps=self._fps,
+            start=chance.random() if self._sampling == "random" else 0.5,
+            span=span,
+        )
+        return np.stack([pictures[number] for number in chosen])
+
+
+def read_json(place: Place) -> dict[str, Any]:
+    """The json of a sample, empty if it has none."""
+    if "json" not in place.parts:
+        return {}
+    offset, size = place.parts["json"]
+    with place.shard.open("rb") as file:
+        file.seek(offset)
+        content: dict[str, Any] = json.loads(file.read(size))
+    return content
+
+
+def choose_frames(
+    times: np.ndarray,
+    *,
+    n_frames: int | None,
+    fps: float | None,
+    start: float = 0.5,
+    span: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Which pictures are taken. times: float64 (N,) in seconds, N > 0; start: where between the earliest (0) and the
+    latest (1) place; span: only between these two times. Returns int64 (n_frames,), or as many as there are."""
+    numbers = np.arange(len(times))
+    if span is not None:
+        inside = numbers[(times >= span[0] - 1e-6) & (times < span[1] - 1e-6)]
+        numbers = inside if len(inside) else numbers
+    if fps:
+        step = 1 / fps
+        first = times[numbers[0]]
+        # The end of the last picture is not known; it lasts as long as the one before it.
+        last = times[numbers[-1]] + (times[numbers[-1]] - times[numbers[-2]] if len(numbers) > 1 else step)
+        count = max(1, int((last - first) * fps + 0.02))
+        at = np.searchsorted(times[numbers], first + (np.arange(count) + 0.5) * step - 1e-6, side="right") - 1
+        numbers = numbers[np.clip(at, 0, len(numbers) - 1)]
+    if n_frames is None:
+        return numbers
+    spare = len(numbers) - n_frames
+    if spare <= 0:
+        return np.concatenate([numbers, np.full(-spare, numbers[-1])]).astype(np.int64)
+    offset = round(start * spare)
+    return numbers[offset : offset + n_frames]
+
+
+def decode_pictures(content: bytes, size: tuple[int, int] | None) -> tuple[list[np.ndarray], np.ndarray]:
+    """Every picture of a video, uint8 (height, width, 3), and its time in seconds, float64 (N,)."""
+    import av
+
+    pictures: list[np.ndarray] = []
+    times: list[float] = []
+    with av.open(io.BytesIO(content), "r", options={"protocol_whitelist": ""}) as container:
+        for picture in container.decode(video=0):
+            times.append(float(len(times)) if picture.time is None else picture.time)
+            pictures.append(_sized(picture, size))
+    if not pictures:
+        raise ValueError("the video has no picture")
+    return pictures, np.array(times)
+
+
+def _sized(picture: Any, size: tuple[int, int] | None) -> np.ndarray:
+    if size is None:
+        array: np.ndarray = picture.to_ndarray(format="rgb24")
+        return array
+    height, width = size
+    scale = max(Fraction(height, picture.height), Fraction(width, picture.width))
+    scaled = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
+    whole: np.ndarray = picture.to_ndarray(format="rgb24", width=scaled[0], height=scaled[1])
+    left, top = (scaled[0] - width) // 2, (scaled[1] - height) // 2
+    return whole[top : top + height, left : left + width]
+
+
+def decode_sound(content: bytes) -> tuple[np.ndarray, int]:
+    """The first sound, float32 (channels, N), and its rate in Hz."""
+    import av
+
+    with av.open(io.BytesIO(content), "r", options={"protocol_whitelist": ""}) as container:
+        resampler = av.AudioResampler(format="fltp")
+        blocks = [part.to_ndarray() for block in container.decode(audio=0) for part in resampler.resample(block)]
+        return np.concatenate(blocks, axis=1), int(container.streams.audio[0].codec_context.sample_rate)
+
+
+def collate(samples: Sequence[Sample]) -> Sample:
+    """A batch: arrays of one shape are stacked, everything else is a list; a name that some lack is None there."""
+    batch: Sample = {}
+    for name in dict.fromkeys(name for sample in samples for name in sample):
+        values = [sample.get(name) for sample in samples]
+        arrays = all(isinstance(value, np.ndarray) for value in values)
+        same = arrays and len({(value.shape, value.dtype) for value in values if value is not None}) == 1
+        batch[name] = np.stack(values) if same else values  # type: ignore[arg-type]
+    return batch
+
+
+def _filter(
+    keep: Callable[[Mapping[str, Any]], bool] | Mapping[str, Any] | None,
+) -> Callable[[Mapping[str, Any]], bool] | None:
+    if keep is None or callable(keep):
+        return keep
+    limits = dict(keep)
+
+    def judge(record: Mapping[str, Any]) -> bool:
+        for name, limit in limits.items():
+            value = record.get(name)
+            if isinstance(limit, tuple):
+                if value is None or not limit[0] <= value <= limit[1]:
+                    return False
+            elif value != limit:
+                return False
+        return True
+
+    return judge
+
+
+def _scene(sample: Sample, chance: random.Random) -> tuple[float, float] | None:
+    record = sample.get("json", {})
+    record = json.loads(record) if isinstance(record, bytes) else record
+    cuts = record.get("cuts_s") or []
+    return tuple(chance.choice(cuts)) if cuts else None
+
+
+def _share(rank: int, world_size: int) -> tuple[int, int]:
+    """Which share of the samples is this process's, of how many: ranks, and in each the workers of torch."""
+    torch = sys.modules.get("torch.utils.data")
+    worker = torch.get_worker_info() if torch is not None else None
+    if worker is None:
+        return rank, world_size
+    return rank * worker.num_workers + worker.id, world_size * worker.num_workers

@@ -1,0 +1,169 @@
+"""Samples come back as they went in: any order, any share, any place to go on from; tars of others, too."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rushes.shards import Shards, choose_frames, collate, list_samples
+from tests.unit.shard_maker import FOUR, make, scene_video, write_table
+
+
+@pytest.fixture(scope="module")
+def tars(tmp_path_factory) -> Path:
+    """Two shards of small samples, as another program writes them: pax headers, folders in names."""
+    folder = tmp_path_factory.mktemp("tars")
+    for shard in range(2):
+        with tarfile.open(folder / f"{shard:05d}.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+            for number in range(5):
+                key = f"{shard}{number}"
+                members = {"txt": f"text {key}".encode(), "json": json.dumps({"n": shard * 5 + number}).encode()}
+                for ending, payload in members.items():
+                    entry = tarfile.TarInfo(f"{key}.{ending}")
+                    entry.size, entry.mtime = len(payload), 12.5
+                    tar.addfile(entry, io.BytesIO(payload))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("clips")
+    video = scene_video(root / "a.mp4", FOUR)
+    row = json.dumps({"url": str(video), "caption": "text", "clips": [[0, 2], [1, 4]]})
+    make(root / "made", write_table(root / "t.jsonl", row), output="webdataset")
+    return root / "made" / "data"
+
+
+def keys(shards: Shards) -> list[str]:
+    return [sample["__key__"] for sample in shards]
+
+
+def test_every_sample_comes_once_an_epoch(tars):
+    shards = Shards(tars)
+    assert keys(shards) == [f"{shard}{number}" for shard in range(2) for number in range(5)]
+    assert keys(shards) == [], "the epochs are over"
+    sample = next(iter(Shards(tars)))
+    assert (sample["txt"], sample["json"]) == ("text 00", {"n": 0})
+
+
+def test_another_order_each_epoch_and_the_same_for_the_same_seed(tars):
+    both = keys(Shards(tars, shuffle=True, seed=3, repeat=2))
+    first, second = both[:10], both[10:]
+    assert sorted(first) == sorted(second) == sorted(keys(Shards(tars)))
+    assert first != second
+    assert both == keys(Shards(tars, shuffle=True, seed=3, repeat=2))
+    assert both != keys(Shards(tars, shuffle=True, seed=4, repeat=2))
+
+
+@given(st.integers(1, 7), st.booleans())
+def test_the_shares_of_all_ranks_are_the_whole(tars, world, shuffle):
+    shares = [keys(Shards(tars, shuffle=shuffle, rank=rank, world_size=world)) for rank in range(world)]
+    together = [key for share in shares for key in share]
+    assert sorted(together) == sorted(keys(Shards(tars)))
+
+
+@given(st.integers(0, 19), st.booleans())
+def test_an_epoch_is_gone_on_with_in_its_middle(tars, taken, shuffle):
+    settings = {"shuffle": shuffle, "seed": 1, "repeat": 2}
+    whole = keys(Shards(tars, **settings))
+    first = Shards(tars, **settings)
+    reading = iter(first)
+    begun = [next(reading)["__key__"] for _ in range(taken)]
+    later = Shards(tars, **settings)
+    later.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    assert begun + keys(later) == whole
+
+
+def test_without_end_goes_on_without_end(tars):
+    reading = iter(Shards(tars, repeat=0))
+    assert [next(reading)["__key__"] for _ in range(25)][20] == "00"
+
+
+def test_samples_are_chosen_by_their_metadata(tars):
+    assert keys(Shards(tars, keep={"n": (3, 6)})) == ["03", "04", "10", "11"]
+    assert keys(Shards(tars, keep={"n": 7})) == ["12"]
+    assert keys(Shards(tars, keep=lambda record: record["n"] % 5 == 0)) == ["00", "10"]
+    assert keys(Shards(tars, keep={"none": 1})) == []
+
+
+def test_batches_are_stacked(clips):
+    batches = list(Shards(clips, n_frames=4, fps=5, size=(48, 64), batch_size=2))
+    assert [batch["frames"].shape for batch in batches] == [(2, 4, 48, 64, 3)]
+    assert batches[0]["frames"].dtype == np.uint8
+    assert batches[0]["txt"] == ["text", "text"]
+    assert [len(batch["__key__"]) for batch in Shards(clips, batch_size=4, n_frames=1)] == [2]
+    assert list(Shards(clips, batch_size=4, n_frames=1, drop_last=True)) == []
+
+
+def test_frames_are_those_that_were_asked_for(clips):
+    whole = next(iter(Shards(clips)))["frames"]
+    assert whole.shape == (50, 120, 160, 3)
+    picked = next(iter(Shards(clips, fps=5)))["frames"]
+    assert [int(np.abs(whole.astype(int) - picture).mean(axis=(1, 2, 3)).argmin()) for picture in picked] == [
+        2 + 5 * k for k in range(10)
+    ]
+    middle = next(iter(Shards(clips, n_frames=10)))["frames"]
+    assert (middle == whole[20:30]).all()
+
+
+def test_random_places_differ_by_epoch_and_repeat_by_seed(clips):
+    def first_frames() -> list[bytes]:
+        reading = Shards(clips, n_frames=3, sampling="random", seed=5, repeat=3, size=(24, 32))
+        return [sample["frames"].tobytes() for sample in reading]
+
+    once = first_frames()
+    assert once == first_frames()
+    assert len(set(once[::2])) > 1
+
+
+def test_a_scene_of_the_sample_may_be_the_clip(clips):
+    reading = Shards(clips, by_cuts=True, repeat=4, size=(24, 32))
+    assert {len(sample["frames"]) for sample in reading} == {25}
+
+
+@given(st.integers(1, 60), st.none() | st.integers(1, 40), st.sampled_from([None, 5.0, 24.0]), st.floats(0, 1))
+def test_chosen_frames_exist_and_are_as_many_as_asked(count, n_frames, fps, start):
+    chosen = choose_frames(np.arange(count) / 25, n_frames=n_frames, fps=fps, start=start)
+    assert chosen.min() >= 0
+    assert chosen.max() < count
+    assert (np.diff(chosen) >= 0).all()
+    assert n_frames is None or len(chosen) == n_frames
+
+
+def test_offsets_are_found_without_reading(tars):
+    place = list_samples(tars / "00001.tar")[2]
+    assert place.key == "12"
+    offset, size = place.parts["txt"]
+    assert (tars / "00001.tar").read_bytes()[offset : offset + size] == b"text 12"
+
+
+def test_what_differs_stays_a_list():
+    batch = collate([{"a": np.zeros(2), "b": np.zeros(2)}, {"a": np.ones(2), "b": np.zeros(3), "c": 1}])
+    assert batch["a"].shape == (2, 2)
+    assert isinstance(batch["b"], list)
+    assert batch["c"] == [None, 1]
+
+
+def test_workers_of_torch_share_the_samples_out(tars):
+    torch_data = pytest.importorskip("torch.utils.data")
+
+    class Stream(torch_data.IterableDataset):
+        def __iter__(self):
+            return iter(Shards(tars))
+
+    loaded = [sample["__key__"] for sample in torch_data.DataLoader(Stream(), batch_size=None, num_workers=2)]
+    assert sorted(loaded) == sorted(keys(Shards(tars)))
+
+
+def test_a_mistake_is_named(tars, tmp_path):
+    with pytest.raises(ValueError, match="neither uniform nor random"):
+        Shards(tars, sampling="some")
+    with pytest.raises(ValueError, match="rank 2"):
+        Shards(tars, rank=2, world_size=2)
+    with pytest.raises(FileNotFoundError, match="no tar"):
+        Shards(tmp_path)

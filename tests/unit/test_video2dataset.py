@@ -1,0 +1,208 @@
+"""The arguments of video2dataset become our config, or are refused by name; the table of the docs has every one."""
+
+import re
+import tarfile
+from typing import Any
+
+import pytest
+import yaml
+
+import rushes
+from rushes.video2dataset import (
+    ARGUMENTS,
+    DEFAULT,
+    ArgumentError,
+    main,
+    publish,
+    read_config,
+    remove,
+    translate,
+    write_run,
+)
+from scripts.common.config import load_config
+from tests.unit.examples import REPO
+from tests.unit.shard_maker import FOUR, scene_video, write_table
+
+# Of video2dataset 1.3.0: its signature, and the keys of its config with the arguments of its subsamplers.
+SIGNATURE = [
+    "url_list",
+    "output_folder",
+    "output_format",
+    "input_format",
+    "encode_formats",
+    "stage",
+    "url_col",
+    "caption_col",
+    "clip_col",
+    "save_additional_columns",
+    "enable_wandb",
+    "wandb_project",
+    "incremental_mode",
+    "max_shard_retry",
+    "tmp_dir",
+    "config",
+]
+SUBSAMPLERS = {
+    "ResolutionSubsampler": "video_size height width resize_mode encode_format",
+    "FrameSubsampler": "frame_rate downsample_method encode_format",
+    "AudioRateSubsampler": "sample_rate n_audio_channels encode_format",
+    "CutDetectionSubsampler": "cuts_are_clips cut_detection_mode framerates threshold min_scene_len",
+    "ClippingSubsampler": "oom_clip_count min_length max_length max_length_strategy precision",
+    "FFProbeSubsampler": "extract_keyframes",
+}
+WHOLE = ("OpticalFlowSubsampler", "CaptionSubsampler", "WhisperSubsampler", "NoOpSubsampler")
+SECTIONS = {
+    "reading": "yt_args dataloader_args timeout sampler",
+    "storage": "number_sample_per_shard oom_shard_count captions_are_subtitles",
+    "distribution": "processes_count thread_count subjob_size distributor distributor_args",
+}
+DOWNSAMPLE = """
+subsampling:
+    ResolutionSubsampler: {args: {video_size: 224, resize_mode: "scale,crop,pad"}}
+    FrameSubsampler: {args: {frame_rate: 5}}
+    CutDetectionSubsampler:
+        cuts_are_clips: True
+        args: {cut_detection_mode: all, framerates: null, threshold: 11.5, min_scene_len: 15}
+    ClippingSubsampler:
+        args: {min_length: 4.0, max_length: 10.0, max_length_strategy: all, precision: exact}
+    FFProbeSubsampler: {args: {extract_keyframes: False}}
+reading: {yt_args: {download_size: 360}, timeout: 60, sampler: null}
+storage: {number_sample_per_shard: 100, oom_shard_count: 6, captions_are_subtitles: False}
+distribution: {processes_count: 16, thread_count: 32, subjob_size: 1000, distributor: multiprocessing}
+"""
+
+
+def entry_of(config: Any = "default", **changes: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "output_format": "webdataset",
+        "input_format": "csv",
+        "encode_formats": {"video": "mp4"},
+        "stage": "download",
+        "columns": {"url": "url", "caption": None, "clips": None},
+    }
+    return translate("/t.csv", read_config(config), **{**settings, **changes})
+
+
+def test_the_table_of_the_docs_has_every_argument_and_no_other():
+    text = (REPO / "docs" / "video2dataset.md").read_text()
+    listed = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    wanted = [
+        *SIGNATURE,
+        *(f"subsampling.{name}.{key}" for name, keys in SUBSAMPLERS.items() for key in keys.split()),
+        *(f"subsampling.{name}" for name in WHOLE),
+        *(f"{section}.{key}" for section, keys in SECTIONS.items() for key in keys.split()),
+    ]
+    assert sorted(listed) == sorted(wanted)
+    assert ["url_list", *ARGUMENTS][: len(SIGNATURE)] == SIGNATURE
+
+
+def test_its_own_example_becomes_our_config():
+    entry = entry_of(DOWNSAMPLE)
+    checked = load_config({"datasets": {"dataset": entry}})["datasets"]["dataset"]
+    assert checked["clips"] == "cuts"
+    assert (checked["video"]["height"], checked["video"]["width"], checked["video"]["fps"]) == (224, 224, "5")
+    assert checked["video"]["resize"] == ["scale", "crop", "pad"]
+    assert (checked["min_s"], checked["max_s"], checked["strategy"], checked["precision"]) == (4, 10, "all", "exact")
+    assert (checked["scan"]["threshold"], checked["scan"]["min_scene_frames"]) == (11.5, 15)
+    assert (checked["shard_rows"], checked["shard_digits"]) == (100, 6)
+    assert (checked["fetch"]["connections"], checked["fetch"]["silence_s"]) == (32, 60)
+
+
+def test_a_config_comes_by_name_path_text_or_mapping(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(DOWNSAMPLE)
+    assert read_config(str(path)) == read_config(DOWNSAMPLE) == read_config(yaml.safe_load(DOWNSAMPLE))
+    assert read_config("default") == DEFAULT
+
+
+def test_low_is_keyframe_and_no_limit_is_none():
+    clipping = {"ClippingSubsampler": {"args": {"precision": "low", "max_length": 999999.0}}}
+    entry = entry_of({"subsampling": clipping})
+    assert (entry["precision"], entry["max_s"]) == ("keyframe", 0)
+
+
+def test_minus_one_and_nothing_leave_things_as_they_are():
+    audio = {"AudioRateSubsampler": {"args": {"sample_rate": -1, "n_audio_channels": None}}}
+    size = {"ResolutionSubsampler": {"args": {"height": -1, "video_size": -1}}}
+    entry = entry_of({"subsampling": {**audio, **size}})
+    assert (entry["audio"], entry["video"]) == ({}, {})
+
+
+def test_a_subsampler_without_arguments_uses_what_the_metadata_holds():
+    assert entry_of({"subsampling": {"CutDetectionSubsampler": {"cuts_are_clips": True}}})["clips"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"distribution": {"distributor": "pyspark"}}, "pyspark"),
+        ({"distribution": {"subjob_size": 10}}, "subjob_size"),
+        ({"distribution": {"distributor_args": {"n_nodes": 2}}}, "distributor_args"),
+        ({"reading": {"sampler": "x"}}, "sampler"),
+        ({"reading": {"dataloader_args": {}}}, "dataloader_args"),
+        ({"subsampling": {"WhisperSubsampler": {}}}, "WhisperSubsampler"),
+        ({"subsampling": {"CutDetectionSubsampler": {"args": {"framerates": [1]}}}}, "framerates"),
+        ({"subsampling": {"ResolutionSubsampler": {"args": {"vidoe_size": 3}}}}, "unknown `vidoe_size`"),
+        ({"subsampling": {"Resolution": {}}}, "unknown `Resolution`"),
+        ({"storage": {"rows": 3}}, "unknown `rows`"),
+        ({"other": {}}, "unknown section `other`"),
+        ("a: [", "config"),
+        ([1], "config"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_by_name(config, message):
+    with pytest.raises(ArgumentError, match=re.escape(message)) as error:
+        entry_of(config)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"output_format": "zip"}, {"input_format": "xls"}, {"stage": "whisper"}, {"encode_formats": {"video": "webm"}}],
+)
+def test_a_wrong_choice_is_named(changes):
+    with pytest.raises(ArgumentError, match=next(iter(changes))):
+        entry_of(**changes)
+
+
+def test_overwriting_asks_first(tmp_path):
+    folder = tmp_path / "out"
+    write_run(folder, entry_of())
+    for answer in ("no", "", "y"):
+        with pytest.raises(ArgumentError, match="not confirmed"):
+            remove(folder, lambda question, answer=answer: answer)
+    assert folder.exists()
+    remove(folder, lambda question: "yes")
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "thesis.txt").touch()
+    with pytest.raises(ArgumentError, match="other files"):
+        remove(folder, lambda question: "yes")
+    assert (folder / "thesis.txt").exists()
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(capsys):
+    assert main(["--url_list=a.csv", "--stage=caption"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_table_becomes_shards_where_that_program_puts_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", "/dev/null")
+    video = scene_video(tmp_path / "a.mp4", FOUR)
+    table = write_table(tmp_path / "t.csv", "url,caption", f"{video},a caption", f"{tmp_path}/none.mp4,b")
+    cuts = {"CutDetectionSubsampler": {"cuts_are_clips": True, "args": {"cut_detection_mode": "all"}}}
+    out = tmp_path / "out"
+    rushes.video2dataset(
+        str(table),
+        output_folder=str(out),
+        output_format="webdataset",
+        caption_col="caption",
+        config={"subsampling": {**cuts, "FrameSubsampler": {"args": {"frame_rate": 5}}}},
+    )
+    with tarfile.open(out / "00000.tar") as tar:
+        assert [name for name in tar.getnames() if name.endswith("mp4")] == [f"000000000_0000{k}.mp4" for k in range(4)]
+    assert (out / "00000.parquet").exists()
+    assert (out / "00000_stats.json").exists()
+    before = (out / "00000.tar").stat().st_ino
+    publish(out)
+    assert (out / "00000.tar").stat().st_ino == before
