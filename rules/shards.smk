@@ -7,6 +7,32 @@ Makes   lots/{dataset}/{rows.parquet,plan.json}, {lot}.{tar,items.parquet,scans.
 """
 
 
+rule list_recordings:
+    """A table of a rig's conformed recordings, each camera a row, for its shards."""
+    input:
+        videos=listed_recordings("video"),
+        sounds=listed_recordings("sound"),
+    output:
+        table=shards.listing(),
+    log:
+        path.log("list_recordings", "{dataset}"),
+    benchmark:
+        path.benchmark("list_recordings", "{dataset}")
+    wildcard_constraints:
+        dataset=shards.names,
+    conda:
+        "../envs/sources.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=work.minutes(base=10, per_recording=0.1),
+    params:
+        rows=listed_recordings("row"),
+        key=lambda wildcards: versioned(1, rows=listed_recordings("row")(wildcards)),
+    script:
+        "../scripts/sources/list_recordings.py"
+
+
 checkpoint plan_shards:
     """Pack the rows of a table into shards, and shards into lots; rows that are appended move nothing."""
     input:

@@ -10,6 +10,11 @@ from scripts.common.planning_cost import quick
 shards = plan.rooms["shards"]
 
 
+def listed_recordings(what):
+    """A fact of every item that is a recording's camera: its row, its video, or its sound."""
+    return lambda wildcards: [item[what] for item in shards.datasets[wildcards.dataset].items if item[what]]
+
+
 @quick
 def tables_of(wildcards):
     """The local files among the tables; those of a store are not watched."""
@@ -57,8 +62,7 @@ def of_lot(name):
 def fetch_key(wildcards):
     """Which items there are, not how hard they are tried for: a new time-out fetches nothing again."""
     entry = shards.datasets[wildcards.dataset].entry["fetch"]
-    kept = {name: entry[name] for name in ("video_height", "subtitles", "max_bytes")}
-    return versioned(1, rows=lot_of(wildcards).sha256, **kept)
+    return versioned(1, rows=lot_of(wildcards).sha256, max_bytes=entry["max_bytes"])
 
 
 def looks(wildcards):

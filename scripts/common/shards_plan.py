@@ -7,7 +7,7 @@ file is known, and a job of its own reads the same small plan.
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from scripts.common.braces import expand_braces
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_stream_name
-from scripts.common.recordings import tidy
+from scripts.common.names import is_stream_name, nearest
+from scripts.common.recordings import Recording, tidy
 from scripts.common.room import Room
 
 if TYPE_CHECKING:
@@ -45,12 +45,16 @@ class Lot:
 
 @dataclass(frozen=True)
 class ShardsDataset:
-    """A dataset of the config. files: the local files among its tables; entry: its checked settings."""
+    """A dataset of the config. files: the local files among its tables; entry: its checked settings.
+
+    items: of a rig's recordings, each with its row of the table, its video and its sound ("" for none).
+    """
 
     name: str
     tables: tuple[str, ...]
     files: tuple[str, ...]
     entry: dict[str, Any]
+    items: tuple[dict[str, Any], ...] = ()
 
     @property
     def looks(self) -> bool:
@@ -69,13 +73,47 @@ class ShardsRoom(Room):
     def __init__(self, plan: "Plan") -> None:
         super().__init__(plan)
         entries = {name: entry for name, entry in plan.config["datasets"].items() if entry["kind"] == "shards"}
-        self.datasets = {name: make_shards(name, entry) for name, entry in entries.items()}
         self.folder = f"{plan.path.results}/lots/{{dataset}}"
+        self.datasets = {
+            name: self._of_rig(name, entry) if entry["rig"] else make_shards(name, entry)
+            for name, entry in entries.items()
+        }
 
     @property
     def names(self) -> str:
         """The datasets as a wildcard's pattern; one that matches none where there is none."""
         return "|".join(map(re.escape, self.datasets)) or "(?!)"
+
+    def _of_rig(self, name: str, entry: dict[str, Any]) -> ShardsDataset:
+        """A dataset of a rig's recordings: its table is a file of the run."""
+        place, rigs = f"datasets.{name}", self.plan.rigs
+        if entry["rig"] not in rigs:
+            raise ConfigError(f"{place}.rig: there is no rig `{entry['rig']}`{nearest(entry['rig'], rigs)}")
+        if entry["table"]:
+            raise ConfigError(f"{place}: it has a table and a rig; name one of them")
+        rig = rigs[entry["rig"]]
+        microphones = [stream.name for stream in rig.microphones]
+        microphone = entry["microphone"] or next(iter(microphones), "")
+        if microphone and microphone not in microphones:
+            raise ConfigError(f"{place}.microphone: the rig has no `{microphone}`{nearest(microphone, microphones)}")
+        table = self.listing().format(dataset=name)
+        entry["fetch"]["allowed_roots"] = entry["fetch"]["allowed_roots"] or [self.plan.path.results]
+        checked = make_shards(name, entry, listing=table)
+        own = [recording for recording in self.plan.recordings.values() if recording.rig == rig.name]
+        items = [self._item(r, camera, microphone) for r in own for camera in r.cameras]
+        return replace(checked, items=tuple(items))
+
+    def _item(self, recording: Recording, camera: str, microphone: str) -> dict[str, Any]:
+        paths, facts = self.plan.path, {"rig": recording.rig, "recording": recording.name}
+        video = paths.video("conformed").format(**facts, camera=camera)
+        sound = paths.sound("conformed").format(**facts, microphone=microphone) if microphone else ""
+        of_sheet = {"subject": recording.subject, "session": recording.session, "split": recording.split}
+        row = {"url": video, "_sound": sound, "camera": camera, **facts, **of_sheet}
+        return {"row": row, "video": video, "sound": sound}
+
+    def listing(self) -> str:
+        """The table of a rig's recordings."""
+        return f"{self.folder}/recordings.jsonl"
 
     def rows(self) -> str:
         """The planned rows of a table, a row group a lot."""
@@ -171,16 +209,21 @@ def _read_plan(path: str, mtime_ns: int) -> tuple[Lot, ...]:
     )
 
 
-def make_shards(name: str, entry: dict[str, Any]) -> ShardsDataset:
-    """The dataset `name` from its checked config entry. Raises ConfigError."""
+def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> ShardsDataset:
+    """The dataset `name` from its checked config entry. listing: its table, which a job makes. Raises ConfigError."""
     place = f"datasets.{name}"
     if not is_stream_name(name):
         raise ConfigError(f"{place}: a dataset's name becomes a folder; use letters, digits and _+=@-")
     tables = [entry["table"]] if isinstance(entry["table"], str) else list(entry["table"])
     tables = [tidy(table) if "://" not in table else table for table in tables if table]
-    if not tables:
+    if not tables and not listing:
         raise ConfigError(f"{place}: the key `table` is missing")
-    files = [file for table in tables if "://" not in table for file in _local_files(table, place)]
+    tables = tables or [listing]
+    files = (
+        [listing]
+        if listing
+        else [file for table in tables if "://" not in table for file in _local_files(table, place)]
+    )
     if entry["video"]["fps"]:
         entry["video"]["fps"] = rational(entry["video"]["fps"], f"{place}.video.fps")
         if Fraction(entry["video"]["fps"]) > 240:
@@ -214,6 +257,8 @@ def _local_files(table: str, place: str) -> list[str]:
 
 def estimate(dataset: ShardsDataset) -> str:
     """How much a table that is not planned yet will be, from a look at its beginning."""
+    if dataset.items:
+        return f"datasets.{dataset.name}: {len(dataset.items)} recorded videos are not planned yet"
     size, rows, known = 0, 0.0, True
     for file in dataset.files:
         if os.path.isfile(file):

@@ -97,7 +97,7 @@ def choose(
             chosen.clips[name] = clip
     if not found:
         chosen.done.append(ledger.Row(STEP, dataset, item.key, "filtered", "no_clips", message="it has no clip"))
-    chosen.as_it_is = alone and _unchanged(facts, settings)
+    chosen.as_it_is = alone and not item.sound and _unchanged(facts, settings)
     return chosen
 
 

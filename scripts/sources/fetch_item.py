@@ -74,6 +74,10 @@ class Fetcher:
             raise InputError("no_medium", "its sample in the tar has no medium")
         return self._checked(path, offset, size)
 
+    def local(self, path: str) -> Fetched:
+        """A local file, which stays where it is. Raises InputError if it may not be read, or is none."""
+        return self._local(Path(path))
+
     def _local(self, path: Path) -> Fetched:
         resolved = path.resolve()
         if not any(resolved.is_relative_to(root) for root in self._roots):

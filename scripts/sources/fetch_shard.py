@@ -29,7 +29,7 @@ STEP = "fetch_shard"
 
 
 # What is remembered of an item.
-REMEMBERED = ("key", "path", "offset", "size", "sha256", "subtitles", "extra", "outcome", "reason", "message")
+REMEMBERED = ("key", "path", "offset", "size", "sha256", "sound", "outcome", "reason", "message")
 
 
 def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, working: Working) -> Item:
@@ -42,6 +42,9 @@ def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, workin
         else:
             found = fetcher.fetch(item.url, working.file(f"{item.key}.part"))
         ended = replace(item, size=found.size, sha256=found.sha256)
+        if item.sound:
+            # A file like any other: it must lie where files may be read.
+            ended = replace(ended, sound=os.path.relpath(fetcher.local(item.sound).path))
         if found.path == working.file(f"{item.key}.part"):
             os.replace(found.path, working.file(f"{item.key}.media"))
         else:

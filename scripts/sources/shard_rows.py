@@ -1,6 +1,7 @@
 """Planned rows as items."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from scripts.common.lots import Item
@@ -14,7 +15,9 @@ def item_of(row: dict[str, Any]) -> tuple[Item, tuple[str, int, int]]:
     except ValueError:
         clips = []
         extra["clips_not_read"] = row["clips"]
-    # Control characters would break whatever prints them.
-    url = row["url"]
-    item = Item(row["key"], row["shard"], url, row["caption"], clips, extra)
+    subtitles = extra.pop("subtitles", [])
+    sound = str(extra.pop("_sound", ""))
+    item = Item(row["key"], row["shard"], row["url"], row["caption"], clips, extra, sound=sound)
+    if isinstance(subtitles, list) and all(isinstance(line, list) and len(line) == 3 for line in subtitles):
+        item = replace(item, subtitles=[[float(start), float(stop), str(text)] for start, stop, text in subtitles])
     return item, (row["path"], row["offset"], row["size"])

@@ -1,0 +1,118 @@
+"""A table to shards through Snakemake: appended rows, failures that are mended, kills, and the project's recordings."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import REPO, Workspace
+from tests.end_to_end.trees import digest
+from tests.unit.shard_maker import FOUR, scene_video, serve, write_table
+
+SETTINGS = {"clips": "cuts", "video": {"fps": 5, "height": 60}, "shard_rows": 2, "lot_shards": 1}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(4):
+        scene_video(folder / f"{number}.mp4", FOUR, seed=number)
+    return folder
+
+
+def workspace_of(root: Path, **settings) -> Workspace:
+    (root / "config").mkdir(parents=True)
+    (root / "config" / "recordings.tsv").write_text("recording\trig\tsource\n")
+    shutil.copy(REPO / "config" / "models.yaml", root / "config")
+    entry = {"kind": "shards", "table": "t.txt", **SETTINGS, **settings}
+    (root / "config" / "config.yaml").write_text(yaml.safe_dump({"datasets": {"web": entry}}))
+    return Workspace(root, configfile="config/config.yaml")
+
+
+def samples(workspace: Workspace) -> list[str]:
+    folder = workspace.root / "results" / "datasets" / "web" / "shards" / "data"
+    return [name for path in sorted(folder.glob("*.tar")) for name in tarfile.open(path).getnames()]
+
+
+def test_appended_rows_are_all_that_is_computed(tmp_path, videos):
+    workspace = workspace_of(tmp_path, fetch={"allowed_roots": [str(videos)]})
+    table = write_table(tmp_path / "t.txt", *(str(videos / f"{k}.mp4") for k in range(3)))
+    first = workspace.snakemake()
+    assert first.returncode == 0, first.stdout
+    assert "web: 3 rows = 3 written, 0 filtered, 0 failed; 12 samples in 2 shards" in first.stdout
+    assert "Nothing to be done" in workspace.snakemake().stdout
+    before = (tmp_path / "results/lots/web/lot00000.clips.tar").stat().st_mtime_ns
+    write_table(table, *(str(videos / f"{k}.mp4") for k in range(4)))
+    second = workspace.snakemake()
+    assert second.returncode == 0, second.stdout
+    assert second.stdout.count("rule fetch_shard") == 1
+    assert (tmp_path / "results/lots/web/lot00000.clips.tar").stat().st_mtime_ns == before
+    assert len(samples(workspace)) == 4 * 4 * 2
+
+
+def test_what_failed_is_fetched_again_on_request_alone(tmp_path, videos):
+    with serve() as site:
+        good = [site.media(f"/{k}.mp4", (videos / f"{k}.mp4").read_bytes()) for k in range(2)]
+        fetch = {"allow_private_hosts": True, "attempts": 1}
+        workspace = workspace_of(tmp_path, fetch=fetch)
+        write_table(tmp_path / "t.txt", *good, site.url("/late.mp4"))
+        first = workspace.snakemake()
+        assert first.returncode == 0, first.stdout
+        assert "2 written, 0 filtered, 1 failed" in first.stdout
+        site.media("/late.mp4", (videos / "2.mp4").read_bytes())
+        assert "Nothing to be done" in workspace.snakemake().stdout
+        asked = len(site.asked)
+        again = workspace.snakemake("--config", "retry=failed")
+        assert "3 written, 0 filtered, 0 failed" in again.stdout, again.stdout
+        assert [path for path, _ in site.asked[asked:]] == ["/late.mp4"]
+
+
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path, videos):
+    trees = []
+    for kill in (False, True):
+        root = tmp_path / str(kill)
+        workspace = workspace_of(root, fetch={"allowed_roots": [str(videos)]})
+        write_table(root / "t.txt", *(str(videos / f"{k}.mp4") for k in range(4)))
+        if kill:
+            log = (root / "log").open("wb")
+            child = subprocess.Popen(
+                workspace.command(), cwd=root, env=workspace.environment, stdout=log, stderr=log, start_new_session=True
+            )
+            until = time.monotonic() + 60
+            while not list((root / "results").glob("lots/web/working/cut/*/*.mp4")) and child.poll() is None:
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        done = workspace.snakemake()
+        assert done.returncode == 0, done.stdout
+        trees.append(digest(root / "results" / "datasets"))
+    assert trees[0] == trees[1]
+
+
+def test_recordings_of_the_project_become_shards_with_their_sound(tmp_path, videos):
+    workspace = workspace_of(tmp_path)
+    entry = {"kind": "shards", "rig": "booth", **SETTINGS}
+    rigs = {"booth": {"source": "file", "cameras": {"front": "{source}"}, "microphones": {"voice": "{source}"}}}
+    (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump({"rigs": rigs, "datasets": {"web": entry}}))
+    rows = [f"take{k}\tbooth\t{videos / f'{k}.mp4'}\tperson{k}" for k in range(2)]
+    write_table(tmp_path / "config" / "recordings.tsv", "recording\trig\tsource\tsubject", *rows)
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout
+    names = samples(workspace)
+    assert len([name for name in names if name.endswith(".mp4")]) == 8
+    shard = tmp_path / "results/datasets/web/shards/data/00000.tar"
+    with tarfile.open(shard) as tar:
+        record = json.load(tar.extractfile("000000001_00002.json"))
+        (tmp_path / "a.mp4").write_bytes(tar.extractfile("000000001_00002.mp4").read())
+    assert (record["recording"], record["subject"]) == ("take1", "person1")
+    from tests.unit.test_cut_shard import pitch_start_s
+
+    assert abs(pitch_start_s(tmp_path / "a.mp4") - 2) < 0.05
