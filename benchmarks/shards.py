@@ -45,23 +45,25 @@ def config(subsampling):
         "distribution": {"processes_count": 2, "thread_count": 16, "subjob_size": 1000,
                          "distributor": "multiprocessing"},
     }
-table, folder, stages = sys.argv[1:4]
-if stages == "download":
-    video2dataset(url_list=table, input_format="txt", output_format="webdataset", output_folder=folder,
-                  encode_formats={"video": "mp4"}, stage="download", config=config({}))
-    sys.exit()
-cuts = {"CutDetectionSubsampler": {"args": {"cut_detection_mode": "all", "framerates": None, "threshold": 27,
-        "min_scene_len": 15}, "cuts_are_clips": True}}
-clips = {"ClippingSubsampler": {"args": {"min_length": 0.0, "max_length": 999999.0, "max_length_strategy": "all",
-         "precision": "exact"}}}
-video2dataset(url_list=table, input_format="txt", output_format="webdataset", output_folder=folder + "/one",
-              encode_formats={"video": "mp4"}, stage="download", config=config({**cuts, **clips}))
-frames = {"FrameSubsampler": {"args": {"frame_rate": 5}}}
-size = {"ResolutionSubsampler": {"args": {"video_size": 224, "resize_mode": "scale,crop,pad"}}}
-tars = sorted(os.path.join(folder, "one", n) for n in os.listdir(folder + "/one") if n.endswith(".tar"))
-video2dataset(url_list=tars[0] if len(tars) == 1 else folder + "/one/{00000..%05d}.tar" % (len(tars) - 1),
-              input_format="webdataset", output_format="webdataset", output_folder=folder + "/two",
-              encode_formats={"video": "mp4"}, stage="subset", config=config({**size, **frames}))
+def main(table, folder, stages):
+    if stages == "download":
+        video2dataset(url_list=table, input_format="txt", output_format="webdataset", output_folder=folder,
+                      encode_formats={"video": "mp4"}, stage="download", config=config({}))
+        return
+    cuts = {"CutDetectionSubsampler": {"args": {"cut_detection_mode": "all", "framerates": None, "threshold": 27,
+            "min_scene_len": 15}, "cuts_are_clips": True}}
+    clips = {"ClippingSubsampler": {"args": {"min_length": 0.0, "max_length": 999999.0, "max_length_strategy": "all",
+             "precision": "exact"}}}
+    video2dataset(url_list=table, input_format="txt", output_format="webdataset", output_folder=folder + "/one",
+                  encode_formats={"video": "mp4"}, stage="download", config=config({**cuts, **clips}))
+    frames = {"FrameSubsampler": {"args": {"frame_rate": 5}}}
+    size = {"ResolutionSubsampler": {"args": {"video_size": 224, "resize_mode": "scale,crop,pad"}}}
+    tars = sorted(os.path.join(folder, "one", n) for n in os.listdir(folder + "/one") if n.endswith(".tar"))
+    video2dataset(url_list=tars[0] if len(tars) == 1 else folder + "/one/{00000..%05d}.tar" % (len(tars) - 1),
+                  input_format="webdataset", output_format="webdataset", output_folder=folder + "/two",
+                  encode_formats={"video": "mp4"}, stage="subset", config=config({**size, **frames}))
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
 """
 
 

@@ -61,7 +61,7 @@ def write_webdataset(folder: Path, name: str, samples: list[Sample]) -> Index:
                     member = tar.add(member_name, part.payload)
                 else:
                     member = tar.copy(member_name, part.path, part.offset, part.size, part.sha256)
-                yield _entry(sample, name, path, part, member.offset)
+                yield _entry(folder, sample, name, path, part, member.offset)
 
 
 def write_files(folder: Path, name: str, samples: list[Sample]) -> Index:
@@ -71,7 +71,7 @@ def write_files(folder: Path, name: str, samples: list[Sample]) -> Index:
         for part in sample.parts:
             path = folder / name / f"{sample.key}.{part.ending}"
             path.write_bytes(part.read())
-            yield _entry(sample, name, path.relative_to(folder), part, 0)
+            yield _entry(folder, sample, name, path, part, 0)
 
 
 def write_parquet(folder: Path, name: str, samples: list[Sample]) -> Index:
@@ -109,7 +109,7 @@ def write_parquet(folder: Path, name: str, samples: list[Sample]) -> Index:
     pq.write_table(whole, path, row_group_size=ROW_GROUP, compression="zstd")
     for sample in samples:
         for part in sample.parts:
-            yield _entry(sample, name, path, part, -1)
+            yield _entry(folder, sample, name, path, part, -1)
 
 
 def write_tfrecord(folder: Path, name: str, samples: list[Sample]) -> Index:
@@ -124,7 +124,7 @@ def write_tfrecord(folder: Path, name: str, samples: list[Sample]) -> Index:
             file.write(length + struct.pack("<I", masked_crc(length)))
             file.write(payload + struct.pack("<I", masked_crc(payload)))
             for part in sample.parts:
-                yield _entry(sample, name, path, part, start)
+                yield _entry(folder, sample, name, path, part, start)
 
 
 def write_dummy(folder: Path, name: str, samples: list[Sample]) -> Index:
@@ -141,8 +141,8 @@ FORMATS: dict[str, Callable[[Path, str, list[Sample]], Index]] = {
 }
 
 
-def _entry(sample: Sample, shard: str, path: Path, part: Part, offset: int) -> dict[str, Any]:
-    file = path.as_posix() if not path.is_absolute() else path.name
+def _entry(folder: Path, sample: Sample, shard: str, path: Path, part: Part, offset: int) -> dict[str, Any]:
+    file = path.relative_to(folder).as_posix()
     found = {"key": sample.key, "shard": shard, "file": file, "ending": part.ending}
     return found | {"offset": offset, "size": part.size, "sha256": part.sha256}
 

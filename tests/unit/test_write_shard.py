@@ -89,6 +89,23 @@ def test_the_index_finds_every_member_by_offset_and_its_sum_holds(made):
         assert hashlib.sha256(payload).hexdigest() == row["sha256"]
 
 
+def test_the_index_names_files_below_its_folder_wherever_that_is_written(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    from pathlib import Path
+
+    from scripts.datasets.write_shard import write_shard
+
+    write_shard(
+        *(made.lot(what) for what in ("tar", "clips.tar", "clips.parquet")),
+        *(Path(name) for name in (".part.shards", "index.parquet", "metadata.parquet")),
+        first_shard=0,
+        shards=1,
+        digits=5,
+        output="webdataset",
+    )
+    assert set(pq.read_table("index.parquet")["file"].to_pylist()) == {"00000.tar"}
+
+
 def test_the_metadata_has_all_that_the_json_says(made):
     rows = {row["key"]: row for row in pq.read_table(made.root / "metadata.parquet").to_pylist()}
     for path in (made.root / "data").glob("*.tar"):
