@@ -47,7 +47,6 @@ REFUSED = {
     "downsample_method": "only `fps` is known",
     "encode_format": "pictures are written as mp4, sound as m4a",
     "oom_clip_count": "clips have five digits",
-    "yt_args": "pages of other sites are not fetched; name the files themselves",
     "dataloader_args": "they belong to a stage that is not here",
     "sampler": "a table's rows are taken as they are; leave out rows in the table",
     "subjob_size": "lots are sized by the number of rows; `lot_shards` in our config changes that",
@@ -63,7 +62,6 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "sampler": (None,),
     "subjob_size": (1000,),
     "distributor_args": (None,),
-    "yt_args": (None,),
 }
 
 

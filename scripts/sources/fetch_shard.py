@@ -7,6 +7,7 @@ asks for the failed items alone.
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -125,7 +126,9 @@ def fetch_shard(
                 items[number] = replace(item, offset=member.offset)
     lots.write_items(out_contents, items)
     failed = [item for item in items if not item.is_there]
-    log.info("%d of %d items fetched", len(items) - len(failed), len(items))
+    megabytes = sum(item.size for item in items if item.is_there) / 1e6
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(i.reason for i in failed).items()))
+    log.info("%d of %d items fetched, %.1f MB; failed: %s", len(items) - len(failed), len(items), megabytes, reasons)
     ledger.write(
         out_ledger,
         [
