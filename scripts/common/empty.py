@@ -11,7 +11,6 @@ from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
 from scripts.common.ledger import write_table
 from scripts.common.statistics import Moments
-from scripts.common.tar_file import TarWriter
 
 
 def _frames(path: Path) -> None:
@@ -50,11 +49,6 @@ def _parquet(path: Path) -> None:
     write_table(path, pa.table({}))
 
 
-def _tar(path: Path) -> None:
-    with TarWriter(path):
-        pass
-
-
 def _zero_bytes(path: Path) -> None:
     path.touch()
 
@@ -77,7 +71,6 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".stats.npz": _stats,
     ".parquet": _parquet,
     ".json": _json,
-    ".tar": _tar,
     ".mp4": _zero_bytes,
     ".wav": _zero_bytes,
     ".tsv": _zero_bytes,
