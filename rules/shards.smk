@@ -115,7 +115,7 @@ rule scan_shard:
         lot=r"lot\d+",
     conda:
         "../envs/media.yaml"
-    threads: 8
+    threads: 4
     resources:
         mem_mb=lot_memory(base_mb=2000, per_row_mb=0.1),
         runtime=lot_minutes(seconds_per_row=1.0, seconds_per_second=0.05),
@@ -177,7 +177,7 @@ rule cut_shard:
         lot=r"lot\d+",
     conda:
         "../envs/shards.yaml"
-    threads: 8
+    threads: 4
     resources:
         mem_mb=lot_memory(base_mb=4000, per_row_mb=0.1),
         runtime=lot_minutes(seconds_per_row=2.0, seconds_per_second=0.2),

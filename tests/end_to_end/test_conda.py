@@ -1,5 +1,6 @@
 """`--sdm conda`, end to end: every job runs in the env of its rule, on nothing but what the env has."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,13 @@ from tests.conftest import REPO, Workspace, make_workspace
 from tests.end_to_end import fake_conda
 
 RECORDINGS = ("bench", "speaker_one")
+# Everything that a rig can ask for, of one small bag.
+EXPORTS = {
+    **dict.fromkeys(("separate", "full", "merge", "mosaic", "allframes", "spectrogram", "latency")),
+    "audio": {"formats": ["wav", "raw", "flac"]},
+    "frame": {"every_s": 4},
+    "clips": {"table": "config/few_clips.csv"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +35,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, conda: Path, demo_record
     folder = workspace.root / "config"
     header, *rows = (folder / "demo.tsv").read_text().splitlines(keepends=True)
     (folder / "few.tsv").write_text("".join([header, *(row for row in rows if row.startswith(RECORDINGS))]))
+    (folder / "few_clips.csv").write_text("start,end\n1,2\n")
     config = yaml.safe_load((folder / "demo.yaml").read_text())
     config |= {"recordings": "config/few.tsv", "known_failures": []}
     config["datasets"]["visemes"]["split"] = {"by": "subject", "train": 1, "val": 0}
+    config["rigs"]["bench"] |= {"exports": EXPORTS, "naming": "aviary"}
     (folder / "few.yaml").write_text(yaml.safe_dump(config))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAKE_CONDA", str(conda))
@@ -47,19 +57,22 @@ def runs(conda: Path, workspace: Workspace) -> list[dict[str, Any]]:
     return [{**run, "env": names[Path(f"{run['prefix']}.yaml").read_text()]} for run in fake_conda.read_runs(conda)]
 
 
-def test_every_job_runs_in_the_env_of_its_stage(runs):
-    stages = {script.stem: script.parent.name for script in (REPO / "scripts").glob("*/*.py")}
+def test_every_job_runs_in_the_env_that_its_rule_names(runs):
+    rule = r'conda:\n\s+f?"\.\./envs/(\w+)[^"]*"\n(?:.*\n)*?\s+script:\n\s+"\.\./scripts/\w+/(\w+)\.py"'
+    text = "".join(file.read_text() for file in (REPO / "rules").glob("*.smk"))
+    named = {script: env for env, script in re.findall(rule, text)}
     # Snakemake runs a copy: .snakemake/scripts/<random>.<rule's script>.py
     envs = {(run["argv"][0].split(".")[-2], run["env"]) for run in runs if run["argv"][0].endswith(".py")}
-    assert {env for _, env in envs} == {"sources", "media", "faces.cpu", "datasets", "reports"}
-    assert {(script, stages[script]) for script, _ in envs} == {(script, env.split(".")[0]) for script, env in envs}
+    assert {env for _, env in envs} == {"sources", "media", "faces.cpu", "datasets", "reports", "shards"}
+    assert {(script, named[script]) for script, _ in envs} == {(script, env.split(".")[0]) for script, env in envs}
 
 
 def test_every_script_ran_in_an_env(runs, workspace):
     """But for those that this workspace has no use for."""
     ran = {run["argv"][0].split(".")[-2] for run in runs if run["argv"][0].endswith(".py")}
     scripts = {file.stem for file in (REPO / "scripts").glob("*/*.py") if f"run({file.stem})" in file.read_text()}
-    assert scripts - ran == {"fetch_model", "scan"}
+    # Here are no array of microphones, no look for duplicates, and no shards of the recordings themselves.
+    assert scripts - ran == {"fetch_model", "scan", "locate_sound", "find_duplicates", "list_recordings"}
 
 
 def test_the_post_deploy_script_installs_into_its_env(runs):
