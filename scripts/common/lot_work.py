@@ -3,9 +3,11 @@
 import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 from scripts.common.errors import InputError
@@ -43,10 +45,11 @@ def _side_by_side(
     """Fill `ended`; yields what was not finished when a process died."""
     if not waiting:
         return
-    with _pool(min(processes, len(waiting))) as pool:
+    with _pool(min(processes, len(waiting)), function) as pool:
         futures: dict[Future[Status], str] = {}
         try:
-            futures = {pool.submit(_guarded, function, key, task): key for key, task in waiting.items()}
+            with _hidden_main():
+                futures = {pool.submit(_guarded, function, key, task): key for key, task in waiting.items()}
             for done, future in enumerate(as_completed(futures), 1):
                 status = future.result()
                 working.end(status)
@@ -60,9 +63,24 @@ def _side_by_side(
             raise
 
 
-def _pool(processes: int) -> ProcessPoolExecutor:
-    # A fork shares what is imported: a spawned process would import it all again, which takes longer than a clip.
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), initializer=_calm)
+def _pool(processes: int, function: Callable[[Any], Status]) -> ProcessPoolExecutor:
+    # A fork of this process could inherit the locks of its threads, and hang; so processes are forks of a server that
+    # has imported what they need, and has no threads.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([function.__module__])
+    return ProcessPoolExecutor(processes, context, initializer=_calm)
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Processes that start here do not run the main program again: what they do stands in modules."""
+    main = sys.modules["__main__"]
+    kept: dict[str, Any] = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
 
 
 def _calm() -> None:
@@ -83,9 +101,11 @@ def _guarded(function: Callable[[Any], Status], key: str, task: Any) -> Status:
 
 
 def _alone(function: Callable[[Any], Status], key: str, task: Any) -> Status:
-    with _pool(1) as pool:
+    with _pool(1, function) as pool:
         try:
-            return pool.submit(_guarded, function, key, task).result()
+            with _hidden_main():
+                future = pool.submit(_guarded, function, key, task)
+            return future.result()
         except BrokenProcessPool:
             return failed(key, InputError("crashed", "its decoder brought the process down"))
 

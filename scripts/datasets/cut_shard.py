@@ -158,7 +158,7 @@ def cut_shard(
         for key, choice in chosen.items()
         if choice.clips and not choice.as_it_is
     }
-    ended = work_on(cut_item_task, tasks, place, threads, "items cut")
+    ended = work_on(cut_item, tasks, place, threads, "items cut")
     rows: list[ClipRow] = []
     entries: list[ledger.Row] = []
     with TarWriter(out_media) as tar:
@@ -170,11 +170,6 @@ def cut_shard(
     clip_tables.write(out_clips, rows)
     ledger.write(out_ledger, entries)
     place.remove()
-
-
-def cut_item_task(task: CutTask) -> Status:
-    """`cut_item` for a process."""
-    return cut_item(task)
 
 
 def _task(choice: Chosen, media: Path, settings: dict[str, Any], place: Working) -> CutTask:
