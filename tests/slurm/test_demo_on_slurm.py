@@ -23,7 +23,8 @@ GPU = ["--set-resources", "extract_landmarks:gpu=1"]
 @pytest.fixture(scope="module")
 def on_slurm(real_slurm: Cluster, demo_recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The demo, made on the cluster by one command that was given again after each kill."""
-    workspace = make_workspace(tmp_path_factory.mktemp("slurm"), demo_recordings)
+    # As deep as the one at home: what was fetched names local files relative to the working directory.
+    workspace = make_workspace(tmp_path_factory.mktemp("slurm") / "run", demo_recordings)
     moment = random.Random(5)
     for _ in range(KILLS):
         run = real_slurm.start(workspace.root, *ARGUMENTS, *GPU)
