@@ -234,7 +234,8 @@ def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> Shard
     if entry["max_s"] and entry["min_s"] > entry["max_s"]:
         raise ConfigError(f"{place}.min_s: {entry['min_s']:g} is more than max_s, {entry['max_s']:g}: no clip is left")
     changes = [key for key in ("width", "height", "fps") if entry["video"][key]]
-    if entry["precision"] != "exact" and (changes or any(entry["audio"][key] for key in ("rate_hz", "channels"))):
+    resampled = entry["precision"] != "smart" and any(entry["audio"][key] for key in ("rate_hz", "channels"))
+    if entry["precision"] != "exact" and (changes or resampled):
         raise ConfigError(f"{place}.precision: {entry['precision']} copies what is there; to change it, set exact")
     if entry["precision"] != "exact" and entry["encode_formats"] != {"video": "mp4"}:
         raise ConfigError(f"{place}.precision: {entry['precision']} gives mp4 alone; for other formats, set exact")

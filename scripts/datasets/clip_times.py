@@ -16,12 +16,16 @@ ROUNDING_S = 1e-6
 
 @dataclass(frozen=True)
 class Clip:
-    """start_s, stop_s: on the item's clock. caption: of the clip. scores: see `scores_of`."""
+    """start_s, stop_s: on the item's clock. caption: of the clip. scores: see `scores_of`.
+
+    asked_s: the times that were asked for, where keyframes moved them.
+    """
 
     start_s: float
     stop_s: float
     caption: str = ""
     scores: dict[str, float] = field(default_factory=dict)
+    asked_s: tuple[float, float] | None = None
 
     @property
     def seconds(self) -> float:

@@ -53,7 +53,7 @@ class ClipWriter:
             self._audio = self._container.add_stream("aac", rate=rate_hz, layout=LAYOUTS[len(sound)])
             self._audio.codec_context.bit_rate = bitrate
             self._audio.codec_context.flags |= av.codec.context.Flags.bitexact.value
-            self._blocks = _blocks(sound, rate_hz)
+            self._blocks = sound_blocks(sound, rate_hz)
             self._waiting = next(self._blocks, None)
 
     def __enter__(self) -> Self:
@@ -98,7 +98,8 @@ class ClipWriter:
             self._container.mux(packet)
 
 
-def _blocks(sound: np.ndarray, rate_hz: int) -> Iterator[av.AudioFrame]:
+def sound_blocks(sound: np.ndarray, rate_hz: int) -> Iterator[av.AudioFrame]:
+    """Frames for an encoder, of a sound that is float32 (channels, N)."""
     for start in range(0, sound.shape[1], SOUND_BLOCK):
         part = np.ascontiguousarray(sound[:, start : start + SOUND_BLOCK])
         block = av.AudioFrame.from_ndarray(part, format="fltp", layout=LAYOUTS[len(sound)])

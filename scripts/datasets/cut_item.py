@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from scripts.common.video import upright
 from scripts.common.video_item import ItemReader, open_item, read_sound
 from scripts.datasets.clip_picture import Scaler, Shape, grid, shape_of, shaped
 from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
+from scripts.datasets.smart_copy import SmartCutter
 
 US = Fraction(1, 1_000_000)
+NS = Fraction(1, 1_000_000_000)
 # Fewer frames than this are decoded and thrown away rather than sought over.
 SEEK_FRAMES = 50
 MAX_RATE = 240
@@ -36,7 +38,7 @@ class CutTask:
     video: dict[str, Any]
     audio: dict[str, Any]
     formats: dict[str, str]
-    copies: bool
+    precision: str
     folder: str
 
 
@@ -56,21 +58,60 @@ class _Open:
 
 def cut_item(task: CutTask) -> dict[str, Any]:
     """Write every clip; returns `parts`: name -> {ending: file name}, `failed`: name -> message, and sizes."""
-    if task.copies:
+    if task.precision in ("keyframe", "keyframe_adjusted"):
         return _copy_all(task)
+    made = _smart(task) if task.precision == "smart" else {}
+    left = replace(task, clips=[clip for clip in task.clips if clip[0] not in made])
+    if not left.clips:
+        return {"parts": made, "failed": {}}
+    done = _encode_all(left)
+    return {"parts": made | done["parts"], "failed": done["failed"]}
+
+
+def _encode_all(task: CutTask) -> dict[str, Any]:
     stack = contextlib.ExitStack()
     with stack:
         reader = stack.enter_context(ItemReader(task.url)) if len(task.frames) else None
-        origin = (
-            Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9) if reader else Fraction(0)
-        )
-        sound = read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else origin)
-        cut = _Cut(task, sound)
+        cut = _Cut(task, _sound_of(task))
         if reader is not None and reader.video is not None and set(task.formats) & {"video", "frames"}:
             cut.pictures(reader)
         else:
             cut.sounds()
         return {"parts": cut.parts, "failed": cut.failed}
+
+
+def _origin(task: CutTask) -> Fraction:
+    """Where the item's time 0 stands in its file, in seconds."""
+    if not len(task.frames):
+        return Fraction(0)
+    return Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9)
+
+
+def _sound_of(task: CutTask) -> tuple[np.ndarray, int] | None:
+    return read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else _origin(task))
+
+
+def _smart(task: CutTask) -> dict[str, dict[str, str]]:
+    """The clips that can be put together of copied GOPs and encoded edges; the others are left to be encoded."""
+    video, audio = task.video, task.audio
+    if video["width"] or video["height"] or video["fps"] or set(task.formats) != {"video"} or not len(task.frames):
+        return {}
+    cutter = SmartCutter(task.url, video, audio)
+    if not cutter.fits:
+        return {}
+    origin, sound, made = _origin(task), _sound_of(task), {}
+    for name, start_s, stop_s in task.clips:
+        heard = None
+        if sound is not None:
+            heard = sound_of_clip(*sound, start_s, stop_s, out_rate_hz=audio["rate_hz"], out_channels=audio["channels"])
+        path = Path(task.folder, f"{name}.mp4")
+        # A nanosecond earlier: times of the table are rounded, and a picture at a border belongs to its clip.
+        bounds = (origin + Fraction(start_s) - NS, origin + Fraction(stop_s) - NS)
+        if cutter.cut(path, *bounds, heard):
+            made[name] = {"mp4": path.name}
+        else:
+            path.unlink(missing_ok=True)
+    return made
 
 
 class _Cut:
@@ -236,13 +277,8 @@ def _copy_all(task: CutTask) -> dict[str, Any]:
     failed: dict[str, str] = {}
     for name, start_s, stop_s in task.clips:
         path = Path(task.folder, f"{name}.mp4")
-        origin = (
-            Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9)
-            if len(task.frames)
-            else Fraction(0)
-        )
         try:
-            copied = copy_packets(task.url, path, origin + Fraction(start_s), origin + Fraction(stop_s))
+            copied = copy_packets(task.url, path, _origin(task) + Fraction(start_s), _origin(task) + Fraction(stop_s))
         except (av.error.FFmpegError, ValueError) as error:
             path.unlink(missing_ok=True)
             failed[name] = f"its packets do not fit into MP4 ({error})"

@@ -108,10 +108,10 @@ def _span(clip: Clip) -> dict[str, Any]:
 
 
 def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
-    if precision == "exact" or not facts["keyframes_s"]:
+    if precision not in ("keyframe", "keyframe_adjusted") or not facts["keyframes_s"]:
         return clip
     bounds = keyframe_bounds(clip, facts["keyframes_s"], facts["duration_s"], inwards=precision == "keyframe_adjusted")
-    return replace(clip, start_s=bounds[0], stop_s=bounds[1])
+    return replace(clip, start_s=bounds[0], stop_s=bounds[1], asked_s=(clip.start_s, clip.stop_s))
 
 
 def _unchanged(facts: dict[str, Any], settings: dict[str, Any]) -> bool:
@@ -184,7 +184,7 @@ def _task(choice: Chosen, media: Path, settings: dict[str, Any], place: Working)
         video=video,
         audio=settings["audio"],
         formats=settings["encode_formats"],
-        copies=settings["precision"] != "exact",
+        precision=settings["precision"],
         folder=str(place.folder),
     )
 
@@ -220,10 +220,21 @@ def _finished(
             start_s=round(clip.start_s, 6),
             stop_s=round(clip.stop_s, 6),
             caption=clip.caption or item.caption,
-            meta=clip_tables.metadata(item, choice.facts, clip.scores) | _scenes_of(clip, choice.scenes_s),
+            meta=clip_tables.metadata(item, choice.facts, clip.scores)
+            | _snapped(clip)
+            | _scenes_of(clip, choice.scenes_s),
             parts=parts,
         )
         yield row, ledger.Row(STEP, dataset, name, "written", value=clip.seconds, **span)
+
+
+def _snapped(clip: Clip) -> dict[str, Any]:
+    """What was asked of a clip that begins and ends at keyframes, and how much of it was dropped, or came on top."""
+    if clip.asked_s is None:
+        return {}
+    start_s, stop_s = clip.asked_s
+    dropped = (clip.start_s - start_s) + (stop_s - clip.stop_s)
+    return {"asked_start_s": round(start_s, 6), "asked_stop_s": round(stop_s, 6), "dropped_s": round(dropped, 6)}
 
 
 def _scenes_of(clip: Clip, scenes_s: list[tuple[float, float]]) -> dict[str, Any]:

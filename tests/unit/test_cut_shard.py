@@ -15,6 +15,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.video_item import read_sound
 from scripts.datasets.clip_picture import grid, shape_of
 from scripts.datasets.clip_times import Clip, divided, filtered, keyframe_bounds
+from scripts.datasets.smart_copy import Packet, decode_times, pieces_of
 from tests.unit.shard_maker import (
     FOUR,
     GREEN,
@@ -248,6 +249,8 @@ def test_adjusted_copies_say_what_they_dropped(cut_by):
     assert keyframe_bounds(Clip(0.5, 0.9), [0, 0.48, 0.96], 4, inwards=True)[0] >= 0.9
     row = made.rows("cut")[0]
     assert (row.outcome, row.start_ns, row.stop_ns) == ("written", 960_000_000, 1_440_000_000)
+    said = made.clips["000000000_00000"].meta
+    assert (said["asked_start_s"], said["asked_stop_s"], said["dropped_s"]) == (0.5, 1.5, pytest.approx(0.52))
 
 
 def test_a_scene_between_two_keyframes_is_filtered_with_a_reason(tmp_path):
@@ -256,6 +259,73 @@ def test_a_scene_between_two_keyframes_is_filtered_with_a_reason(tmp_path):
     made = make(tmp_path / "made", write_table(tmp_path / "t.jsonl", row), precision="keyframe_adjusted")
     assert made.outcomes("cut")["000000000_00000"] == "no_keyframe"
     assert made.outcomes("cut")["000000000_00001"] == ""
+
+
+def pixels(path: Path, start_s: float = 0, stop_s: float = 1e9) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        shown = [(float(p.pts * p.time_base), p.to_ndarray(format="gray")) for p in container.decode(video=0)]
+    return [picture for time_s, picture in shown if start_s - 1e-4 <= time_s < stop_s - 1e-4]
+
+
+def test_a_smart_clip_has_every_frame_and_copies_whole_gops_bit_by_bit(cut_by, video):
+    made = cut_by(precision="smart")
+    assert [(c.start_s, c.stop_s) for c in made.clips.values()] == [(0.5, 1.5), (1.02, 2.9)]
+    for clip in made.clips.values():
+        source, cut_pixels = pixels(video, clip.start_s, clip.stop_s), pixels(made.unpack(clip.key))
+        assert len(cut_pixels) == len(source)
+        assert all(np.abs(one.astype(int) - other).mean() < 8 for one, other in zip(cut_pixels, source, strict=True))
+        # GOPs of 12 frames: those from 24 on lie whole inside the first clip, those from 36 on inside the second.
+        first = round(clip.start_s * FPS + 0.49)
+        whole = range(24, 36) if clip.start_s < 1 else range(36, 72)
+        assert all(np.array_equal(cut_pixels[k - first], source[k - first]) for k in whole)
+        assert not all(np.array_equal(*pair) for pair in zip(cut_pixels, source, strict=True))
+        assert abs(pitch_start_s(made.unpack(clip.key)) - clip.start_s) < 0.03
+
+
+def test_a_smart_clip_plays_in_ffmpeg_with_the_times_of_its_source(cut_by, video):
+    import subprocess
+
+    import imageio_ffmpeg
+
+    path = cut_by(precision="smart").unpack("000000000_00001")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-f", "null", "-"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
+    assert times_in(path) == pytest.approx([k / FPS - 1.02 for k in range(26, 73)], abs=1e-4)
+
+
+def test_a_smart_clip_without_a_whole_gop_is_encoded(tmp_path):
+    video = scene_video(tmp_path / "a.mp4", FOUR, gop=300)
+    row = json.dumps({"url": str(video), "clips": [[0.2, 0.8]]})
+    made = make(tmp_path / "made", write_table(tmp_path / "t.jsonl", row), precision="smart")
+    assert len(pixels(made.unpack("000000000_00000"))) == 15
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=12),
+    st.integers(0, 100),
+    st.integers(1, 100),
+    st.booleans(),
+)
+def test_a_smart_clip_is_made_of_all_its_pictures_once(gops, start, length, reordered):
+    packets = []
+    for size in gops:
+        first = len(packets)
+        order = list(range(first, first + size))
+        if reordered and size > 2:
+            order[1], order[2] = order[2], order[1]
+        packets += [Packet(pts, pts == first) for pts in order]
+    pieces = pieces_of(packets, start, start + length)
+    if pieces is not None:
+        assert start <= pieces.copy_from < pieces.copy_until <= start + length
+        ends = {0} | {sum(gops[: k + 1]) for k in range(len(gops))}
+        assert pieces.copy_from in ends
+        assert pieces.copy_until in ends or pieces.copy_until >= len(packets)
+        wanted = set(range(pieces.copy_from, min(pieces.copy_until, len(packets))))
+        assert set(pieces.copied) == wanted
+        shown = [*range(start, pieces.copy_from), *pieces.copied]
+        times = decode_times(shown)
+        assert all(a < b for a, b in itertools.pairwise(times))
+        assert all(dts <= pts for dts, pts in zip(times, shown, strict=True))
 
 
 def test_every_clip_ends_once_and_filters_give_their_reason(cut_by):
@@ -275,9 +345,7 @@ def test_every_clip_ends_once_and_filters_give_their_reason(cut_by):
 
 
 def test_a_frozen_and_a_black_clip_are_known_by_their_shares():
-    settings = settings_of(Path(__file__).parent)["filters"] if False else None
     filters = dict.fromkeys(("min_caption",), 0) | {"languages": [], "max_freeze": 0.5, "max_black": 0.5}
-    assert settings is None
     clip = Clip(0, 1, scores={"freeze": 0.9, "black": 0.1})
     assert filtered(clip, min_s=0, filters=filters, caption="", language="") == ("max_freeze", 0.9, 0.5)
     clip = Clip(0, 1, scores={"freeze": 0.1, "black": 0.9})

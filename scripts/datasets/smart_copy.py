@@ -1,0 +1,216 @@
+"""Clips whose whole GOPs are copied and whose edges alone are encoded: nearly as fast as a copy, exact to the frame.
+
+An edge carries parameter sets of its own inside the stream, under ids that the source's do not have, so that one track
+holds both. Sound is trimmed by time and encoded, as in an exact clip.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from scripts.common.video_item import ItemReader, open_item
+from scripts.datasets.clip_writer import ENCODER_THREADS, LAYOUTS, sound_blocks
+
+START = b"\0\0\1"
+# Types of NAL units: a slice of an IDR picture, an access unit delimiter.
+IDR, DELIMITER = 5, 9
+# The edges' parameter sets; x264 and the encoders of cameras number theirs from 0.
+SET_ID = 31
+FORMAT = "yuv420p"
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What is known of a packet before it is read: ticks of the file, and whether decoding may start at it."""
+
+    pts: int
+    idr: bool
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A clip in ticks of the file: [start, copy_from) is encoded, [copy_from, copy_until) copied, the rest encoded.
+
+    copied: the times of the copied packets in the order of the file.
+    """
+
+    start: int
+    copy_from: int
+    copy_until: int
+    stop: int
+    copied: tuple[int, ...]
+
+
+def pieces_of(packets: Sequence[Packet], start: int, stop: int) -> Pieces | None:
+    """How a clip is put together; None if no whole GOP lies in it.
+
+    packets: in the order of the file, from the keyframe before `start` to beyond `stop`.
+    """
+    keys = [packet.pts for packet in packets if packet.idr and start <= packet.pts]
+    last = max((packet.pts for packet in packets), default=start)
+    bounds = [key for key in keys if key <= stop]
+    if last < stop and bounds:
+        # The file ends inside the clip: its last GOP is whole, too.
+        bounds.append(stop)
+    if len(bounds) < 2 or bounds[0] == bounds[-1]:
+        return None
+    inner = tuple(packet.pts for packet in packets if bounds[0] <= packet.pts < bounds[-1])
+    return Pieces(start, bounds[0], bounds[-1], stop, inner)
+
+
+def decode_times(shown: Sequence[int]) -> list[int]:
+    """Decoding times of packets that are shown at `shown` and stand in this order: increasing, never after showing."""
+    in_order = sorted(shown)
+    rank = {pts: place for place, pts in enumerate(in_order)}
+    delay = max((place - rank[pts] for place, pts in enumerate(shown)), default=0)
+    step = min((b - a for a, b in pairwise(in_order)), default=1)
+    early = [in_order[0] - (delay - place) * step for place in range(min(delay, len(shown)))]
+    return [*early, *in_order[: len(shown) - delay]] if shown else []
+
+
+class SmartCutter:
+    """Cuts clips of one item. `fits` says whether its video can be put together at all."""
+
+    def __init__(self, url: str, video: dict[str, Any], audio: dict[str, Any]) -> None:
+        """video, audio: `crf` and `preset`, and `bitrate`, of what is encoded."""
+        self._url, self._video, self._audio = url, video, audio
+        with open_item(url) as source:
+            streams = source.streams.video
+            self.fits = bool(streams) and _fits(streams[0])
+            self.time_base = streams[0].time_base if streams else Fraction(1)
+
+    def cut(self, path: Path, start_s: Fraction, stop_s: Fraction, sound: tuple[np.ndarray, int] | None) -> bool:
+        """Write the clip [start_s, stop_s) of the file's own times; False if no whole GOP lies in it."""
+        start, stop = (math.ceil(instant / self.time_base) for instant in (start_s, stop_s))
+        pieces = pieces_of(self._packets(start, stop), start, stop)
+        if pieces is None:
+            return False
+        head = self._encoded(pieces.start, pieces.copy_from)
+        tail = self._encoded(pieces.copy_until, pieces.stop)
+        if head is None or tail is None:
+            return False
+        origin = round(start_s / self.time_base)
+        shown = [pts for pts, _ in head] + list(pieces.copied) + [pts for pts, _ in tail]
+        with (
+            open_item(self._url) as source,
+            av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"}) as target,
+        ):
+            video = target.add_stream_from_template(source.streams.video[0])
+            audio = _add_sound(target, sound, self._audio["bitrate"])
+            times = iter(decode_times([pts - origin for pts in shown]))
+            for pts, data, key in self._every(source, head, pieces, tail):
+                packet = av.Packet(data)
+                packet.stream, packet.time_base = video, self.time_base
+                packet.pts, packet.dts, packet.is_keyframe = pts - origin, next(times), key
+                target.mux(packet)
+            if audio is not None and sound is not None:
+                for block in sound_blocks(*sound):
+                    target.mux(audio.encode(block))
+                target.mux(audio.encode(None))
+        return True
+
+    def _packets(self, start: int, stop: int) -> list[Packet]:
+        found = []
+        with open_item(self._url) as source:
+            stream = source.streams.video[0]
+            source.seek(start, stream=stream)
+            for packet in source.demux(stream):
+                if packet.pts is None:
+                    continue
+                found.append(Packet(packet.pts, packet.is_keyframe and _has_idr(bytes(packet))))
+                if packet.is_keyframe and packet.pts >= stop:
+                    break
+        return found
+
+    def _encoded(self, start: int, stop: int) -> list[tuple[int, bytes]] | None:
+        """The pictures shown in [start, stop), each an access unit in the order of showing; None if interlaced."""
+        encoder: Any = None
+        made: list[Any] = []
+        if start >= stop:
+            return []
+        with ItemReader(self._url) as reader:
+            reader.seek(start * self.time_base)
+            for picture, instant in reader.pictures():
+                pts = round(instant / self.time_base)
+                if pts >= stop:
+                    break
+                if pts < start:
+                    continue
+                if picture.interlaced_frame:
+                    return None
+                encoder = encoder or self._encoder(picture)
+                picture.pts, picture.time_base = pts, self.time_base
+                picture.pict_type = av.video.frame.PictureType.NONE
+                made += encoder.encode(picture)
+        made += encoder.encode(None) if encoder else []
+        return [(int(packet.pts), _length_prefixed(bytes(packet))) for packet in made]
+
+    def _encoder(self, picture: av.VideoFrame) -> Any:
+        encoder = av.CodecContext.create("libx264", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, FORMAT
+        encoder.time_base, encoder.thread_count = self.time_base, ENCODER_THREADS
+        encoder.color_range, encoder.colorspace = picture.color_range, picture.colorspace
+        encoder.color_primaries, encoder.color_trc = picture.color_primaries, picture.color_trc
+        encoder.flags |= av.codec.context.Flags.bitexact.value
+        encoder.options = {
+            "crf": str(self._video["crf"]),
+            "preset": self._video["preset"],
+            "x264-params": f"cpu-independent=1:sps-id={SET_ID}:bframes=0:repeat-headers=1",
+            "a53cc": "0",
+        }
+        return encoder
+
+    def _every(
+        self, source: Any, head: list[tuple[int, bytes]], pieces: Pieces, tail: list[tuple[int, bytes]]
+    ) -> Iterator[tuple[int, bytes, bool]]:
+        for number, (pts, data) in enumerate(head):
+            yield pts, data, number == 0
+        stream = source.streams.video[0]
+        source.seek(pieces.copy_from, stream=stream)
+        left = len(pieces.copied)
+        for packet in source.demux(stream):
+            if not left:
+                break
+            if packet.pts is not None and pieces.copy_from <= packet.pts < pieces.copy_until:
+                left -= 1
+                yield packet.pts, bytes(packet), packet.is_keyframe
+        for number, (pts, data) in enumerate(tail):
+            yield pts, data, number == 0
+
+
+def _fits(stream: Any) -> bool:
+    """8-bit h264 whose packets have 4-byte lengths: what the edges can be like."""
+    context = stream.codec_context
+    extra = context.extradata or b""
+    return context.name == "h264" and context.pix_fmt == FORMAT and extra[:1] == b"\1" and extra[4] & 3 == 3
+
+
+def _has_idr(data: bytes) -> bool:
+    place = 0
+    while place + 4 < len(data):
+        if data[place + 4] & 31 == IDR:
+            return True
+        place += 4 + int.from_bytes(data[place : place + 4], "big")
+    return False
+
+
+def _length_prefixed(data: bytes) -> bytes:
+    """NAL units behind start codes as units behind their lengths, as MP4 has them."""
+    units = [unit.rstrip(b"\0") for unit in data.split(START)]
+    return b"".join(len(u).to_bytes(4, "big") + u for u in units if u and u[0] & 31 != DELIMITER)
+
+
+def _add_sound(target: Any, sound: tuple[np.ndarray, int] | None, bitrate: int) -> Any:
+    if sound is None:
+        return None
+    stream = target.add_stream("aac", rate=sound[1], layout=LAYOUTS[len(sound[0])])
+    stream.codec_context.bit_rate = bitrate
+    stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
+    return stream
