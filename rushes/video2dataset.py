@@ -31,8 +31,16 @@ INPUTS = ("txt", "csv", "tsv", "tsv.gz", "json", "parquet", "webdataset")
 PRECISIONS = {"low": "keyframe", "keyframe_adjusted": "keyframe_adjusted", "exact": "exact"}
 # A length that its users write for "no limit".
 NO_LIMIT_S = 999_999.0
+# How pages of other sites are asked. What a page says is always kept.
+YT_ARGS = {"download_size": "height", "download_audio_rate": "rate_hz"}
+YT_METADATA = ("writesubtitles", "subtitleslangs", "writeautomaticsub", "get_info")
 
-DEFAULT: dict[str, Any] = {"subsampling": {}, "reading": {}, "storage": {}, "distribution": {}}
+DEFAULT: dict[str, Any] = {
+    "subsampling": {},
+    "reading": {"yt_args": {"download_size": 360, "download_audio_rate": 44100}},
+    "storage": {},
+    "distribution": {},
+}
 
 # What is refused, and why.
 REFUSED = {
@@ -276,12 +284,30 @@ def _take_reading(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
         if key == "timeout":
             entry["fetch"]["silence_s"] = value
         elif key == "yt_args":
-            # Every config of its own names them; they matter only where a page is no medium.
-            continue
+            entry["fetch"]["sites"] = _sites(value or {}, bool(value))
         elif key in REFUSED:
             _refuse(f"config.reading.{key}", key, value)
         else:
             raise ArgumentError(f"config.reading: unknown `{key}`; known: timeout, yt_args, sampler, dataloader_args")
+
+
+def _sites(given: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
+    """How pages of other sites are asked for their media."""
+    sites: dict[str, Any] = {"extract": wanted}
+    of_pages = dict(given.get("yt_metadata_args") or {})
+    for key, value in given.items():
+        if key in YT_ARGS:
+            sites[YT_ARGS[key]] = value
+        elif key != "yt_metadata_args":
+            raise ArgumentError(f"config.reading.yt_args.{key}: unknown; known: {', '.join(YT_ARGS)}, yt_metadata_args")
+    for key in of_pages:
+        if key not in YT_METADATA:
+            raise ArgumentError(
+                f"config.reading.yt_args.yt_metadata_args.{key}: not taken; known: {', '.join(YT_METADATA)}"
+            )
+    if of_pages.get("writesubtitles"):
+        sites["subtitles"] = list(of_pages.get("subtitleslangs") or ["en"])
+    return sites
 
 
 def _take_storage(given: Mapping[str, Any], entry: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import http
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -15,6 +15,7 @@ import urllib3
 
 from scripts.common.containers import HEAD_BYTES, container_of, looks_like
 from scripts.common.errors import InputError
+from scripts.sources.page_medium import medium_behind
 from scripts.sources.safe_http import PrivateHostError, make_pool
 
 CHUNK_BYTES = 2**18
@@ -38,12 +39,16 @@ class _PassingError(Exception):
 
 @dataclass(frozen=True)
 class Fetched:
-    """path: the file that holds it; offset, size: where in it; sha256 of those bytes."""
+    """path: the file that holds it; offset, size: where in it; sha256 of those bytes.
+
+    page: what a page says of it, `subtitles` and `metadata`, where it was found behind one.
+    """
 
     path: Path
     offset: int
     size: int
     sha256: str
+    page: dict[str, Any] = field(default_factory=dict)
 
 
 class Fetcher:
@@ -61,7 +66,7 @@ class Fetcher:
         if not url or "\x00" in url:
             raise InputError("no_url", "the row names no URL")
         if scheme in ("http", "https"):
-            return self._with_attempts(url, target)
+            return self._from_web(url, target)
         if scheme in ("", "file"):
             return self._local(Path(unquote(urlsplit(url).path)) if scheme else Path(url))
         if scheme not in STORES or "::" in url:
@@ -107,6 +112,15 @@ class Fetcher:
         except (OSError, ValueError, ImportError) as error:
             reason = "not_found" if isinstance(error, FileNotFoundError) else "store"
             raise InputError(reason, f"{url}: {type(error).__name__}: {error}") from None
+
+    def _from_web(self, url: str, target: Path) -> Fetched:
+        try:
+            return self._with_attempts(url, target)
+        except InputError as error:
+            if not self.settings["sites"]["extract"] or error.reason not in ("content_type", "no_medium"):
+                raise
+        found = medium_behind(url, target, self.settings)
+        return replace(self._checked(target, 0, target.stat().st_size), page=found)
 
     def _with_attempts(self, url: str, target: Path) -> Fetched:
         until = time.monotonic() + self.settings["item_s"]

@@ -42,7 +42,7 @@ def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, workin
             found = fetcher.member(Path(member[0]), member[1], member[2])
         else:
             found = fetcher.fetch(item.url, working.file(f"{item.key}.part"))
-        ended = replace(item, size=found.size, sha256=found.sha256)
+        ended = replace(item, size=found.size, sha256=found.sha256, **_of_page(item, found.page))
         if item.sound:
             # A file like any other: it must lie where files may be read.
             ended = replace(ended, sound=os.path.relpath(fetcher.local(item.sound).path))
@@ -58,8 +58,21 @@ def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, workin
         ended = replace(item, outcome="failed", reason="unreadable", message=f"{error.strerror or error}")
     except (ValueError, UnicodeError) as error:
         ended = replace(item, outcome="failed", reason="no_url", message=" ".join(str(error).split()))
-    working.end({name: getattr(ended, name) for name in REMEMBERED})
+    of_page = {
+        name: getattr(ended, name) for name in ("extra", "subtitles") if getattr(ended, name) != getattr(item, name)
+    }
+    working.end({name: getattr(ended, name) for name in REMEMBERED} | of_page)
     return ended
+
+
+def _of_page(item: Item, page: dict[str, Any]) -> dict[str, Any]:
+    """What a page says of its medium; what the table says goes first."""
+    if not page:
+        return {}
+    return {
+        "extra": {"page_subtitles": len(page["subtitles"]), **page["metadata"], **item.extra},
+        "subtitles": item.subtitles or page["subtitles"],
+    }
 
 
 # A full disk is the machine's fault, not the item's.

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from scripts.common.errors import InputError
 from scripts.common.lots import media_url
 from scripts.common.tar_file import read_part
 from scripts.common.video_item import ItemReader
 from scripts.sources import safe_http
+from scripts.sources.page_medium import medium_behind, options_of
 from scripts.sources.safe_http import PrivateHostError, public_address
+from scripts.sources.subtitle_file import read_subtitles
 from tests.unit.shard_maker import FOUR, Made, fetch, plan, scene_video, serve, settings_of, write_table
 
 
@@ -312,3 +315,53 @@ def test_a_full_disk_is_the_machines_fault(tmp_path, site, video, monkeypatch):
     monkeypatch.setattr(Fetcher, "fetch", full)
     with pytest.raises(OSError, match="No space left"):
         fetched(tmp_path, site.media("/a.mp4", video))
+
+
+PAGE = b"""<html><head><title>A day at sea</title><meta name="description" content="Waves."></head>
+<body><video src="/behind.mp4"><track kind="subtitles" srclang="en" src="/en.vtt"></video></body></html>"""
+VTT = b"WEBVTT\n\n00:00.500 --> 00:01.500\n<c>Hello</c> &amp; welcome\n\n00:02.000 --> 00:03.250\nto the sea\n"
+
+
+def test_a_medium_behind_a_page_comes_with_its_subtitles_and_metadata(tmp_path, site, video):
+    site.media("/behind.mp4", video)
+    site.pages["/watch"] = (200, {"Content-Type": "text/html"}, PAGE)
+    site.pages["/en.vtt"] = (200, {"Content-Type": "text/vtt"}, VTT)
+    made = fetched(tmp_path, site.url("/watch"), sites={"extract": True, "subtitles": ["de", "en"]}, item_s=60)
+    item = made.items["000000000"]
+    assert (item.outcome, item.reason) == ("written", ""), item.message
+    assert read_part(made.lot("tar"), item.offset, item.size) == video
+    assert item.subtitles == [[0.5, 1.5, "Hello & welcome"], [2.0, 3.25, "to the sea"]]
+    assert item.extra["page_title"].startswith("A day at sea")
+
+
+def test_a_page_is_only_looked_behind_on_request_and_asks_no_private_host(tmp_path, site, video, monkeypatch):
+    site.media("/behind.mp4", video)
+    site.pages["/watch"] = (200, {"Content-Type": "text/html"}, PAGE)
+    assert reasons(fetched(tmp_path / "off", site.url("/watch"))) == ["content_type"]
+    settings = settings_of(tmp_path / "off" / "table.jsonl", fetch={"sites": {"extract": True}, "item_s": 60})["fetch"]
+    asked = len(site.asked)
+    with pytest.raises(InputError, match="no public host"):
+        medium_behind(site.url("/watch"), tmp_path / "target", settings | {"allow_private_hosts": False})
+    assert len(site.asked) == asked
+    assert not list(tmp_path.glob("target*"))
+
+
+def test_a_page_without_a_medium_is_one_failed_row(tmp_path, site):
+    site.pages["/empty"] = (200, {"Content-Type": "text/html"}, b"<html><body>nothing</body></html>")
+    made = fetched(tmp_path, site.url("/empty"), sites={"extract": True}, item_s=60)
+    assert reasons(made) == ["page"]
+
+
+def test_the_best_height_up_to_the_limit_and_the_cookies_are_asked_for(tmp_path):
+    settings = settings_of(
+        write_table(tmp_path / "t.txt", "x"), fetch={"sites": {"cookies": "c.txt", "rate_hz": 16000}}
+    )
+    options = options_of(tmp_path, settings["fetch"])
+    assert options["format_sort"] == ["res:360", "asr:16000"]
+    assert (options["cookiefile"], options["hls_prefer_native"]) == ("c.txt", True)
+
+
+def test_rolling_captions_are_said_once():
+    text = "1\n00:00:01,000 --> 00:00:02,000\nhello\n\n2\n00:00:02,000 --> 00:00:03,500\nhello\n\n3\nno time\n"
+    assert read_subtitles(text) == [[1.0, 3.5, "hello"]]
+    assert read_subtitles("") == []

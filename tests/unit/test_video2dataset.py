@@ -52,7 +52,9 @@ SUBSAMPLERS = {
 }
 WHOLE = ("OpticalFlowSubsampler", "CaptionSubsampler", "WhisperSubsampler", "NoOpSubsampler")
 SECTIONS = {
-    "reading": "yt_args dataloader_args timeout sampler",
+    "reading": "yt_args.download_size yt_args.download_audio_rate yt_args.yt_metadata_args.writesubtitles "
+    "yt_args.yt_metadata_args.subtitleslangs yt_args.yt_metadata_args.writeautomaticsub "
+    "yt_args.yt_metadata_args.get_info dataloader_args timeout sampler",
     "storage": "number_sample_per_shard oom_shard_count captions_are_subtitles",
     "distribution": "processes_count thread_count subjob_size distributor distributor_args",
 }

@@ -1,0 +1,154 @@
+"""The medium behind a page, brought by yt-dlp in a process of its own, this module as a program.
+
+yt-dlp asks whatever a page names, so connections are checked where they are made, in that process alone. It reads a
+JSON of `url`, `folder` and `settings` on standard input, and prints one of `path`, `subtitles` and `metadata`, or of
+`error`.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from scripts.common.errors import InputError
+from scripts.common.ffmpeg_program import program
+from scripts.sources.safe_http import PrivateHostError, public_address
+from scripts.sources.subtitle_file import read_subtitles
+
+# What a page says of its medium, as columns `page_…`.
+KEPT: tuple[str, ...] = (
+    "title",
+    "description",
+    "uploader",
+    "channel_id",
+    "upload_date",
+    "duration",
+    "tags",
+    "categories",
+    "language",
+)
+KEPT += ("license", "view_count", "like_count", "age_limit", "extractor", "webpage_url")
+
+
+def medium_behind(url: str, target: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Bring the medium behind a page to `target`; answers with its `subtitles` and `metadata`.
+
+    Raises InputError where there is none, or where it takes longer than `item_s`.
+    """
+    folder = target.with_suffix(".page").absolute()
+    question = json.dumps({"url": url, "folder": str(folder), "settings": settings})
+    root = Path(__file__).parents[2]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.sources.page_medium"],
+            input=question,
+            capture_output=True,
+            text=True,
+            timeout=settings["item_s"],
+            check=False,
+            cwd=root,
+        )
+        lines = done.stdout.splitlines()
+        answer = json.loads(lines[-1]) if lines else {"error": (done.stderr.splitlines() or ["it crashed"])[-1][:200]}
+        if "error" in answer:
+            raise InputError("page", f"yt-dlp finds no medium behind the page: {answer['error']}")
+        os.replace(answer["path"], target)
+        return {name: answer[name] for name in ("subtitles", "metadata")}
+    except subprocess.TimeoutExpired:
+        raise InputError("timeout", f"the page takes longer than {settings['item_s']:g} s") from None
+    except ValueError:
+        raise InputError("page", "yt-dlp gave no answer") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def guard_connections() -> None:
+    """From here on this process connects to public hosts alone."""
+    connect = socket.socket.connect
+
+    def checked(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                public_address(str(address[0]), int(address[1]))
+            except PrivateHostError as error:
+                # What yt-dlp takes for a fault of the network, and passes on with its words.
+                raise ConnectionRefusedError(str(error)) from None
+        connect(self, address)
+
+    socket.socket.connect = checked  # type: ignore[method-assign, assignment]
+
+
+def options_of(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """How yt-dlp is asked: the best picture of at most `height` lines, and the sound nearest to `rate_hz`."""
+    sites = settings["sites"]
+    order = [f"res:{sites['height']}"] if sites["height"] else []
+    order += [f"asr:{sites['rate_hz']}"] if sites["rate_hz"] else []
+    return {
+        "quiet": True,
+        "no_warnings": True,
+        "noprogress": True,
+        "noplaylist": True,
+        "playlist_items": "1",
+        "cachedir": False,
+        "format": "bv*+ba/b",
+        "format_sort": order,
+        "merge_output_format": "mp4",
+        # A program would connect by itself, unchecked.
+        "hls_prefer_native": True,
+        "external_downloader": {"default": "native"},
+        "ffmpeg_location": program(),
+        "outtmpl": {"default": str(folder / "medium.%(ext)s")},
+        "max_filesize": settings["max_bytes"],
+        "socket_timeout": settings["silence_s"],
+        "retries": settings["attempts"] - 1,
+        "writesubtitles": bool(sites["subtitles"]),
+        "writeautomaticsub": bool(sites["subtitles"]),
+        "subtitleslangs": sites["subtitles"],
+        "subtitlesformat": "vtt/srt/best",
+        "cookiefile": sites["cookies"] or None,
+        "enable_file_urls": False,
+    }
+
+
+def extract(url: str, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Bring the medium of a page into `folder`. Answers with `error` where there is none."""
+    import yt_dlp
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if not settings["allow_private_hosts"]:
+        guard_connections()
+    try:
+        with yt_dlp.YoutubeDL(options_of(folder, settings)) as loader:
+            found = loader.sanitize_info(loader.extract_info(url))
+    except (yt_dlp.utils.YoutubeDLError, OSError) as error:
+        return {"error": " ".join(str(error).replace("ERROR: ", "").split())[:300]}
+    found = (found.get("entries") or [found])[0] or {}
+    files = [path for path in sorted(folder.glob("medium.*")) if path.suffix not in (".vtt", ".srt", ".part", ".ytdl")]
+    if not files:
+        return {"error": "the page gave no medium within `max_bytes`"}
+    metadata = {f"page_{name}": found[name] for name in KEPT if found.get(name) not in (None, "", [])}
+    return {"path": str(files[0]), "subtitles": _subtitles(folder, settings["sites"]), "metadata": metadata}
+
+
+def _subtitles(folder: Path, sites: dict[str, Any]) -> list[list[Any]]:
+    """Those of the first wanted language that the page has."""
+    for language in sites["subtitles"]:
+        for path in sorted(folder.glob(f"medium.{language}*")):
+            if path.suffix in (".vtt", ".srt"):
+                return read_subtitles(path.read_text(encoding="utf-8", errors="replace"))
+    return []
+
+
+def main() -> None:
+    """Answer the question on standard input."""
+    asked = json.load(sys.stdin)
+    answer = extract(asked["url"], Path(asked["folder"]), asked["settings"])
+    print(json.dumps(answer, default=str))
+
+
+if __name__ == "__main__":
+    main()
