@@ -34,6 +34,7 @@ include: "rules/faces.smk"
 include: "rules/datasets.smk"
 include: "rules/shards_common.smk"
 include: "rules/shards.smk"
+include: "rules/annotations.smk"
 include: "rules/reports.smk"
 
 

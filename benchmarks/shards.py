@@ -40,7 +40,11 @@ from video2dataset import video2dataset
 def config(subsampling):
     return {
         "subsampling": subsampling,
-        "reading": {"yt_args": None, "timeout": 60, "sampler": None},
+        "reading": {
+            "yt_args": {"download_size": 360, "download_audio_rate": 44100, "yt_metadata_args": None},
+            "timeout": 60,
+            "sampler": None,
+        },
         "storage": {"number_sample_per_shard": 1000, "oom_shard_count": 5, "captions_are_subtitles": False},
         "distribution": {"processes_count": 2, "thread_count": 16, "subjob_size": 1000,
                          "distributor": "multiprocessing"},

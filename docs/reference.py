@@ -30,6 +30,10 @@ SECTIONS = [
         (f"exports.{kind}", f"An export, {kind}: `rigs.<name>.exports.{kind}`", f"exports.{kind}.")
         for kind in kinds("exports")
     ),
+    *(
+        (f"annotations.{kind}", f"An annotation, {kind}: `datasets.<name>.annotations.<name>`", "annotations.<name>.")
+        for kind in kinds("annotations")
+    ),
     ("recordings", "The recordings sheet: `config/recordings.tsv`", ""),
     ("exclude", "The exclusions: `config/exclude.tsv`", ""),
     ("weights", "A weight file: `config/models.yaml`", "<file>."),

@@ -196,6 +196,8 @@ rule write_shard:
         media=shards.lot("tar"),
         cut=shards.lot("clips.tar"),
         clips=shards.lot("clips.parquet"),
+        annotation_files=annotated("tar"),
+        annotation_values=annotated("parquet"),
     output:
         folder=directory(shards.lot("shards")),
         index=shards.lot("index.parquet"),
@@ -230,6 +232,7 @@ rule index_shards:
         fetched=of_lots("fetch.ledger.parquet"),
         scanned=of_lots("scan.ledger.parquet"),
         cut=of_lots("cut.ledger.parquet"),
+        annotated=annotated_lots("ledger.parquet"),
         indexes=of_lots("index.parquet"),
         metadata=of_lots("metadata.parquet"),
         folders=of_lots("shards"),

@@ -99,6 +99,43 @@ def of_lots(what):
     return fill
 
 
+def annotation_setting(what):
+    """The settings, the key or the watched files of an annotation."""
+
+    @quick
+    def find(wildcards):
+        found = shards.annotation(wildcards.dataset, wildcards.annotation)
+        if what == "key":
+            return versioned(1, **found.settings)
+        return getattr(found, what) if what == "settings" else list(getattr(found, what))
+
+    return find
+
+
+def annotated(what):
+    """A file of every annotation of a lot."""
+    return quick(
+        lambda wildcards: [
+            shards.lot(f"{found.name}.annotation.{what}").format(dataset=wildcards.dataset, lot=wildcards.lot)
+            for found in shards.datasets[wildcards.dataset].annotations
+        ]
+    )
+
+
+def annotated_lots(what):
+    """A file of every annotation of every lot, as soon as the table is planned."""
+
+    def fill(wildcards):
+        checkpoints.plan_shards.get(dataset=wildcards.dataset)
+        return [
+            shards.lot(f"{found.name}.annotation.{what}").format(dataset=wildcards.dataset, lot=lot.name)
+            for lot in shards.lots(wildcards.dataset)
+            for found in shards.datasets[wildcards.dataset].annotations
+        ]
+
+    return fill
+
+
 def lot_minutes(*, seconds_per_row, seconds_per_second=0.0):
     """Runtime of a lot: a share for each row, and for each second of its media where the table says them."""
 

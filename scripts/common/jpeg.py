@@ -10,7 +10,11 @@ from scripts.common.video import EXACT, upright
 
 def encode(picture: av.VideoFrame, quality: int) -> bytes:
     """The upright picture as jpeg; the same bytes on every run."""
-    rgb: np.ndarray = upright(picture).to_ndarray(format="rgb24", interpolation=EXACT, threads=1)
+    return encode_pixels(upright(picture).to_ndarray(format="rgb24", interpolation=EXACT, threads=1), quality)
+
+
+def encode_pixels(rgb: np.ndarray, quality: int) -> bytes:
+    """Pixels, uint8 (H, W, 3), red first, as jpeg; the same bytes on every run."""
     jpeg: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(rgb), quality=quality, colorspace="RGB", colorsubsampling="420", fastdct=False
     )

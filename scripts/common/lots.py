@@ -108,10 +108,14 @@ def _packed(value: object) -> str:
 
 def media_url(item: Item, tar: Path) -> str:
     """What ffmpeg opens to read an item: a part of a file is read in place."""
-    file = item.path or str(tar)
     if not item.path or item.offset:
-        return f"subfile,,start,{item.offset},end,{item.offset + item.size},,:{Path(file).absolute()}"
-    return f"file:{file}"
+        return part_url(item.path or str(tar), item.offset, item.size)
+    return f"file:{item.path}"
+
+
+def part_url(file: str, offset: int, size: int) -> str:
+    """What ffmpeg opens to read a part of a file in place."""
+    return f"subfile,,start,{offset},end,{offset + size},,:{Path(file).absolute()}"
 
 
 def write_frames(path: Path, tables: Mapping[str, tuple[FrameTable, Mapping[str, np.ndarray]]]) -> None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from scripts.common.annotations_plan import Annotation, make_annotations
 from scripts.common.braces import expand_braces
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
@@ -55,6 +56,7 @@ class ShardsDataset:
     files: tuple[str, ...]
     entry: dict[str, Any]
     items: tuple[dict[str, Any], ...] = ()
+    annotations: tuple[Annotation, ...] = ()
 
     @property
     def looks(self) -> bool:
@@ -130,6 +132,15 @@ class ShardsRoom(Room):
     def working(self, step: str) -> str:
         """Where a step keeps what outlives its killed job."""
         return f"{self.folder}/working/{step}/{{lot}}"
+
+    def annotations(self, rule: str) -> str:
+        """Names of all annotations that a rule makes, as a wildcard's pattern; one that matches none for none."""
+        names = {a.name for dataset in self.datasets.values() for a in dataset.annotations if a.rule == rule}
+        return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+    def annotation(self, dataset: str, name: str) -> Annotation:
+        """An annotation of a dataset by its name."""
+        return next(found for found in self.datasets[dataset].annotations if found.name == name)
 
     def kept_plan(self) -> str:
         """Where the plan is remembered while it is made anew."""
@@ -243,7 +254,8 @@ def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> Shard
         raise ConfigError(f"{place}.encode_formats: it is empty; name one of video, audio, frames")
     roots = entry["fetch"]["allowed_roots"] or sorted({os.path.dirname(file) or "." for file in files})
     entry["fetch"]["allowed_roots"] = roots
-    return ShardsDataset(name, tuple(tables), tuple(files), entry)
+    annotations = tuple(make_annotations(name, entry))
+    return ShardsDataset(name, tuple(tables), tuple(files), entry, annotations=annotations)
 
 
 def _local_files(table: str, place: str) -> list[str]:

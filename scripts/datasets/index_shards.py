@@ -130,7 +130,7 @@ def describe(
         },
         "steps": {
             step: {" ".join(filter(None, key[1:])): count for key, count in sorted(counts.items()) if key[0] == step}
-            for step in ("fetch_shard", "scan_shard", "cut_shard")
+            for step in sorted({key[0] for key in counts} - {"write_shard"})
         },
         "seconds_histogram": {f"from {edge} s": int(n) for edge, n in zip(EDGES_S, histogram, strict=True)},
         "licences": _most(metadata, licence) if licence in names else {},
@@ -154,6 +154,7 @@ def index_shards(
     fetched: list[Path],
     scanned: list[Path],
     cut: list[Path],
+    annotated: list[Path],
     indexes: list[Path],
     metadata: list[Path],
     folders: list[Path],
@@ -180,6 +181,10 @@ def index_shards(
             every = [*of_fetch, *of_scan, *of_cut, *ends]
             counts.update((row.step, row.outcome, row.reason) for row in every)
             writer.write_table(pa.Table.from_pylist([vars(row) for row in every], schema=ledger.SCHEMA))
+        for path in annotated:
+            found = ledger.read([path])
+            counts.update((row.step, row.outcome, row.reason) for row in ledger.rows(found))
+            writer.write_table(found)
     if rows != planned:
         raise RunError(f"{dataset}: the table has {planned} rows, but {rows} have ended")
     concatenate(indexes, out_index, INDEX)

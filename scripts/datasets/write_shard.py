@@ -1,9 +1,9 @@
 """The shards of a lot: the clips of each in the order of their keys, with an index and a table of metadata."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -11,6 +11,7 @@ from scripts.common import clips as clip_tables
 from scripts.common import ledger
 from scripts.common.clips import ClipRow
 from scripts.common.job import run
+from scripts.datasets import annotation
 from scripts.datasets.shard_formats import FORMATS, Part, Sample, record_table, text_part
 
 INDEX = pa.schema(
@@ -32,15 +33,27 @@ def record_of(clip: ClipRow, shard: str) -> dict[str, Any]:
     return {**clip.meta, **own, "duration_s": round(clip.stop_s - clip.start_s, 6)}
 
 
-def sample_of(clip: ClipRow, shard: str, media: Path, cut: Path) -> Sample:
-    """A clip as a sample: its media, its caption as txt, and its json."""
+class Found(NamedTuple):
+    """What an annotation found out about the clips of a lot, and the tar with its files."""
+
+    files: Path
+    by_key: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
+
+
+def sample_of(clip: ClipRow, shard: str, media: Path, cut: Path, annotations: Sequence[Found] = ()) -> Sample:
+    """A clip as a sample: its media, its caption as txt, its json, and what annotations added to them."""
     record = record_of(clip, shard)
+    found = [(one.files, *one.by_key[clip.key]) for one in annotations if clip.key in one.by_key]
+    for _, values, _ in found:
+        record = {**values, **record}
     parts = [text_part("json", json.dumps(record, ensure_ascii=False, sort_keys=True, indent=None))]
     if clip.caption:
         parts.append(text_part("txt", clip.caption))
     for part in clip.parts:
         place = Path(part["path"]) if part["path"] else (media if part["from_item"] else cut)
         parts.append(Part(part["ending"], place, part["offset"], part["size"], part["sha256"]))
+    for files, _, members in found:
+        parts += [Part(m["ending"], files, m["offset"], m["size"], m["sha256"]) for m in members]
     return Sample(clip.key, sorted(parts, key=lambda part: part.ending), record)
 
 
@@ -54,6 +67,8 @@ def write_shard(
     media: Path,
     cut: Path,
     clips: Path,
+    annotation_files: list[Path],
+    annotation_values: list[Path],
     out_folder: Path,
     out_index: Path,
     out_metadata: Path,
@@ -65,12 +80,13 @@ def write_shard(
 ) -> None:
     """Write `shards` shards from number `first_shard` on. media, cut: the tars of the lot's items and of its clips."""
     rows = clip_tables.read(clips)
+    found = [Found(*pair) for pair in zip(annotation_files, map(annotation.read, annotation_values), strict=True)]
     out_folder.mkdir()
     entries: list[dict[str, Any]] = []
     records: list[dict[str, Any]] = []
     for number, members in shards_of(rows, first_shard, shards):
         name = f"{number:0{digits}d}"
-        samples = [sample_of(clip, name, media, cut) for clip in members]
+        samples = [sample_of(clip, name, media, cut, found) for clip in members]
         if samples:
             entries += FORMATS[output](out_folder, name, samples)
         records += [sample.record for sample in samples]

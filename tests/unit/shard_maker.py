@@ -1,5 +1,6 @@
 """What tests of shards are made of: a server on loopback that behaves badly on request, videos, and lots."""
 
+import importlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import av
 import numpy as np
 
 from scripts.common import clips, ledger, lots
+from scripts.common.annotations_plan import make_annotations
 from scripts.common.config import checked, schema
 from scripts.common.shards_plan import make_shards
 from scripts.datasets.cut_shard import cut_shard
@@ -255,10 +257,31 @@ def cut(made: Made, number: int = 0, duplicates: Path | None = None) -> None:
     )
 
 
+def annotate(made: Made, number: int = 0) -> None:
+    """Make every annotation of a lot."""
+    for found in make_annotations("web", made.settings):
+        endings = ("tar", "parquet", "ledger.parquet")
+        module = importlib.import_module(f"scripts.datasets.{found.rule}")
+        getattr(module, found.rule)(
+            *(made.lot(what, number) for what in ("tar", "clips.tar", "clips.parquet")),
+            *([[Path(file) for file in found.files]] if found.files else []),
+            *(made.lot(f"{found.name}.annotation.{ending}", number) for ending in endings),
+            dataset="web",
+            annotation=found.name,
+            settings=found.settings,
+            working=str(made.root / "working" / f"{found.name}{number}"),
+            threads=2,
+        )
+
+
 def write(made: Made, lot: dict[str, Any], number: int = 0) -> None:
     """Write the shards of a lot."""
     write_shard(
         *(made.lot(what, number) for what in ("tar", "clips.tar", "clips.parquet")),
+        *(
+            [made.lot(f"{name}.annotation.{what}", number) for name in made.settings["annotations"]]
+            for what in ("tar", "parquet")
+        ),
         *(made.lot(what, number) for what in ("shards", "index.parquet", "metadata.parquet")),
         first_shard=lot["first_shard"],
         shards=len(lot["shards"]),
@@ -276,6 +299,7 @@ def make(root: Path, table: Path, **changes: Any) -> Made:
         fetch(made, lot, number)
         scan(made, number)
         cut(made, number)
+        annotate(made, number)
         write(made, lot, number)
 
     def each(what: str) -> list[Path]:
@@ -286,6 +310,7 @@ def make(root: Path, table: Path, **changes: Any) -> Made:
     index_shards(
         root / "plan.json",
         *steps,
+        [path for name in made.settings["annotations"] for path in each(f"{name}.annotation.ledger.parquet")],
         *(each(what) for what in ("index.parquet", "metadata.parquet", "shards")),
         root / "data",
         *(root / name for name in names),

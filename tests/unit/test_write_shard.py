@@ -97,6 +97,7 @@ def test_the_index_names_files_below_its_folder_wherever_that_is_written(made, t
 
     write_shard(
         *(made.lot(what) for what in ("tar", "clips.tar", "clips.parquet")),
+        *([], []),
         *(Path(name) for name in (".part.shards", "index.parquet", "metadata.parquet")),
         first_shard=0,
         shards=1,

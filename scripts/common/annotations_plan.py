@@ -1,0 +1,55 @@
+"""The annotations of datasets of shards: what is found out about clips after they are cut. Pure but for `stat`."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.common.config import checked, kinds, rational, schema
+from scripts.common.errors import ConfigError
+from scripts.common.names import is_stream_name, nearest
+
+SECTION = "annotations"
+# Each kind has a rule and a script of this name, and needs these files.
+RULES = {
+    "optical_flow": "compute_flow",
+    "frames": "extract_clip_frames",
+    "embeddings": "embed_clips",
+    "captions": "caption_clips",
+    "transcripts": "transcribe_clips",
+}
+FILES = {"embeddings": ("model",), "captions": ("model", "vocabulary"), "transcripts": ("model",)}
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """An annotation of a dataset. rule: which makes it; files: models and the like, watched as inputs."""
+
+    name: str
+    rule: str
+    settings: dict[str, Any]
+    files: tuple[str, ...]
+
+
+def make_annotations(dataset: str, entry: dict[str, Any]) -> list[Annotation]:
+    """The annotations of a dataset's checked entry, by name. Raises ConfigError for what cannot be made."""
+    made = []
+    for name, given in sorted(entry[SECTION].items()):
+        place = f"datasets.{dataset}.{SECTION}.{name}"
+        if not is_stream_name(name):
+            raise ConfigError(f"{place}: the name ends members of samples; use letters, digits and _")
+        if not isinstance(given, dict) or "kind" not in given:
+            raise ConfigError(f"{place}: the key `kind` is missing; known: {', '.join(kinds(SECTION))}")
+        kind = given["kind"]
+        if kind not in kinds(SECTION):
+            raise ConfigError(f"{place}.kind: there is no `{kind}`{nearest(str(kind), kinds(SECTION))}")
+        settings = checked(given, schema(f"{SECTION}.{kind}"), place)
+        if settings.get("fps"):
+            settings["fps"] = rational(settings["fps"], f"{place}.fps")
+        files = [settings[key] for key in FILES.get(kind, ())]
+        for key, file in zip(FILES.get(kind, ()), files, strict=True):
+            if not os.path.exists(file):
+                raise ConfigError(f"{place}.{key}: {file!r} does not exist")
+        if "video" not in entry["encode_formats"]:
+            raise ConfigError(f"{place}: it looks at clips as mp4; add `video: mp4` to encode_formats")
+        made.append(Annotation(name, RULES[kind], settings, tuple(files)))
+    return made
