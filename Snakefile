@@ -30,6 +30,7 @@ include: "rules/sources.smk"
 include: "rules/media.smk"
 include: "rules/exports.smk"
 include: "rules/spectrogram.smk"
+include: "rules/faces_common.smk"
 include: "rules/faces.smk"
 include: "rules/datasets.smk"
 include: "rules/shards_common.smk"
@@ -58,7 +59,7 @@ rule media:
 
 
 rule faces:
-    """Landmarks of every face."""
+    """Landmarks of every face, speech and cuts."""
     input:
         plan.targets("faces"),
 

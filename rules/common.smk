@@ -152,10 +152,11 @@ def dataset_fps(wildcards):
 def window_key(wildcards):
     dataset = plan.datasets[wildcards.dataset]
     return versioned(
-        1,
+        2,
         window_frames=dataset.window_frames,
         hop=dataset.hop,
         limits=dataset.limits,
+        speaker=dataset.speaker,
         start_s=start_s(wildcards),
         excluded=ruled_out(wildcards),
     )

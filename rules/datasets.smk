@@ -14,6 +14,8 @@ rule extract_windows:
         sound=of_recording(path.sound("conformed")),
         clock=of_recording(path.clock("conformed")),
         landmarks=of_recording(path.landmarks()),
+        scenes=of_recording(faces_room.scenes()),
+        speech=speech_of,
     output:
         windows=directory(path.npz()),
         index=path.windows("index.parquet"),
@@ -35,6 +37,7 @@ rule extract_windows:
         window_frames=dataset_setting("window_frames"),
         hop=dataset_setting("hop"),
         limits=dataset_setting("limits"),
+        speaker=dataset_setting("speaker"),
         start_s=start_s,
         excluded=ruled_out,
         key=window_key,

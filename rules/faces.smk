@@ -1,8 +1,9 @@
 """
-faces: landmarks of every face in a conformed video.
+faces: landmarks of every face in a conformed video, its scenes, and the speech in a conformed sound.
 
-Needs   conformed/{rig}/{recording}/{camera}.mp4 + frame table   (media), models/{weights}   (sources)
-Makes   faces/{rig}/{recording}/{camera}.{landmarks}.landmarks.npz
+Needs   conformed/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (media)
+        models/{weights}   (sources)
+Makes   faces/{rig}/{recording}/{camera}.{landmarks}.landmarks.npz, {camera}.scenes.parquet, {microphone}.speech.parquet
 """
 
 
@@ -44,3 +45,60 @@ rule extract_landmarks:
         ),
     script:
         "../scripts/faces/extract_landmarks.py"
+
+
+rule detect_cuts:
+    """The scenes of a conformed video, as intervals."""
+    input:
+        video=path.video("conformed"),
+        frames=path.frames("conformed"),
+        manifest=path.manifest(),
+    output:
+        scenes=faces_room.scenes(),
+        ledger=faces_room.scenes_ledger(),
+    log:
+        path.log("detect_cuts", "{rig}/{recording}.{camera}"),
+    benchmark:
+        path.benchmark("detect_cuts", "{rig}/{recording}.{camera}")
+    conda:
+        "../envs/media.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=800),
+        runtime=work.runtime(seconds_per_mb=2),
+    params:
+        recording="{recording}",
+        camera="{camera}",
+        fps=rig_fps,
+        threshold=plan.config["faces"]["cuts"]["threshold"],
+        min_scene_frames=plan.config["faces"]["cuts"]["min_scene_frames"],
+        key=versioned(1, **plan.config["faces"]["cuts"]),
+    script:
+        "../scripts/faces/detect_cuts.py"
+
+
+rule detect_speech:
+    """Where somebody speaks in a conformed sound, as intervals."""
+    input:
+        sound=path.sound("conformed"),
+        clock=path.clock("conformed"),
+    output:
+        speech=faces_room.speech(),
+        ledger=faces_room.speech_ledger(),
+    log:
+        path.log("detect_speech", "{rig}/{recording}.{microphone}"),
+    benchmark:
+        path.benchmark("detect_speech", "{rig}/{recording}.{microphone}")
+    conda:
+        "../envs/speech.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=800),
+        runtime=work.runtime(seconds_per_mb=0.5),
+    params:
+        recording="{recording}",
+        microphone="{microphone}",
+        rule=plan.config["faces"]["speech"],
+        key=versioned(1, **plan.config["faces"]["speech"]),
+    script:
+        "../scripts/faces/detect_speech.py"

@@ -42,7 +42,7 @@ def expected_outcomes(truth: dict[str, Any], fps: Fraction) -> Outcomes:
         counts.update(EXPORTS.get(name, {}))
         if known["kind"] == "garbage":
             counts["import_video", "failed", "unreadable"] += 2
-            for step in ("conform_video", "conform_audio", "extract_landmarks", "extract_windows"):
+            for step in ("conform_video", "conform_audio", "extract_landmarks", "detect_cuts", "extract_windows"):
                 counts[step, "failed", "upstream"] += 1
             continue
         step = "export_bag" if known["kind"] == "bag" else "import_video"
@@ -51,6 +51,7 @@ def expected_outcomes(truth: dict[str, Any], fps: Fraction) -> Outcomes:
         counts["conform_audio", "written", ""] += len(known["microphones"])
         if known["kind"] == "file":
             counts["extract_landmarks", "written", ""] += 1
+            counts["detect_cuts", "written", ""] += 1
             for reason, windows in expected_windows(known["cameras"]["front"], fps).items():
                 counts["extract_windows", "filtered" if reason else "written", reason] += windows
     return counts

@@ -28,6 +28,7 @@ class Dataset:
     formats: tuple[str, ...]
     recordings: tuple[str, ...]
     splits: dict[str, str]
+    speaker: str = "only"
 
     def members(self, split: str | None) -> list[str]:
         """The recordings of a split, or all of them, in the order of the sheet."""
@@ -74,6 +75,7 @@ def make_dataset(name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], reco
             split["seed"],
             f"{place}.split",
         ),
+        speaker=entry["speaker"],
     )
 
 

@@ -45,6 +45,12 @@ def _stats(path: Path) -> None:
     Moments.empty(2 * 68).write(path)
 
 
+def _intervals(path: Path) -> None:
+    from scripts.common.intervals import Intervals
+
+    Intervals.empty().write(path)
+
+
 def _parquet(path: Path) -> None:
     write_table(path, pa.table({}))
 
@@ -69,6 +75,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".landmarks.npz": _landmarks,
     ".index.parquet": _index,
     ".stats.npz": _stats,
+    ".speech.parquet": _intervals,
+    ".scenes.parquet": _intervals,
     ".parquet": _parquet,
     ".json": _json,
     ".mp4": _zero_bytes,

@@ -23,6 +23,7 @@ ROWS = {
     "box": (np.float32, (4,)),
     "interpolated": (np.bool_, ()),
 }
+COUNTS = ("frames", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Landmarks:
     interpolated: bool (R,), the row stands in a gap and was computed from its neighbours in time.
     imputed: bool (68,), points that no network measured: they follow from their neighbours in the face.
     frames: number of frames of the video.  backend: fan, openseeface, given; "" where there is none.
+    width, height: of the video in pixels; 0 where nobody knows.
     """
 
     frame: np.ndarray
@@ -47,6 +49,8 @@ class Landmarks:
     imputed: np.ndarray
     frames: int
     backend: str
+    width: int = 0
+    height: int = 0
 
     def __post_init__(self) -> None:
         """Raises ValueError where the arrays are not those of the contract."""
@@ -74,6 +78,7 @@ class Landmarks:
         frames: int,
         backend: str,
         imputed: tuple[int, ...] = (),
+        size: tuple[int, int] = (0, 0),
     ) -> Self:
         """Landmarks from rows in any order; boxes come from the points, tracks are numbered without holes."""
         order = np.lexsort((track, frame))
@@ -89,6 +94,8 @@ class Landmarks:
             imputed=np.isin(np.arange(POINTS), imputed),
             frames=frames,
             backend=backend,
+            width=size[0],
+            height=size[1],
         )
 
     @classmethod
@@ -106,8 +113,10 @@ class Landmarks:
                 raise ValueError("a single array")
             with arrays:
                 values: dict[str, Any] = {field.name: arrays[field.name] for field in fields(cls)}
-            _check("frames", values["frames"], np.int32, ())
-            return cls(**{**values, "frames": int(values["frames"]), "backend": str(values["backend"])})
+            for name in COUNTS:
+                _check(name, values[name], np.int32, ())
+                values[name] = int(values[name])
+            return cls(**{**values, "backend": str(values["backend"])})
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             # KeyError's own text is quoted.
             cause = error.args[0] if error.args else type(error).__name__
@@ -117,7 +126,8 @@ class Landmarks:
         """Write as npz, the same bytes on every run."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         with path.open("wb") as file:
-            np.savez(file, **{**arrays, "frames": np.int32(self.frames), "backend": np.str_(self.backend)})
+            counts = {name: np.int32(arrays[name]) for name in COUNTS}
+            np.savez(file, **{**arrays, **counts, "backend": np.str_(self.backend)})
 
     @property
     def frames_with_face(self) -> int:

@@ -14,6 +14,7 @@ from scripts.common.config import checked, load_config, schema
 from scripts.common.datasets import Dataset, make_dataset
 from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
+from scripts.common.faces_plan import FacesRoom
 from scripts.common.names import nearest
 from scripts.common.paths import Paths
 from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
@@ -34,6 +35,7 @@ STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models"
 # What is made besides windows: each room knows its own paths, targets and ledgers.
 ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
+    "faces": FacesRoom,
     "shards": ShardsRoom,
 }
 

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 
 from scripts.common.ledger import write_table
 
-# file: path of the sample below the dataset's folder.  start_ns, stop_ns: on the recording's clock.
+# start_ns, stop_ns: on the recording's clock.  interpolated: frames whose landmarks stand in a gap and follow from
+# their neighbours.  file: path of the sample below the dataset's folder.
 SCHEMA = pa.schema(
     [
         ("sample", pa.string()),
@@ -16,6 +17,7 @@ SCHEMA = pa.schema(
         ("stop_ns", pa.int64()),
         ("first_frame", pa.int32()),
         ("track", pa.int32()),
+        ("interpolated", pa.int32()),
         ("file", pa.string()),
     ]
 )

@@ -15,13 +15,19 @@ from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
+from scripts.common.intervals import Intervals
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS, Landmarks
 from scripts.common.statistics import Moments
-from scripts.datasets.window_checks import Exclusion, Picked, Recorded, Reject, check_window, spoken_for
+from scripts.datasets.speakers import Faces
+from scripts.datasets.window_checks import Exclusion, Recorded, Reject, check_window, spoken_for
 
 # The point below the nose tip, which the seed's models take as their origin.
 NOSE_TIP = 33
+
+# Samples from here on count as clipped: a resampled plateau is not quite flat.
+CLIPPED = 0.985
+BLOCK_FRAMES = 1500
 
 STEP = "extract_windows"
 
@@ -57,11 +63,16 @@ def extract_windows(
     limits: dict[str, float],
     start_s: float,
     excluded: Sequence[Sequence[object]],
+    scenes: Path | None = None,
+    speech: Path | None = None,
+    speaker: str = "only",
 ) -> None:
     """Write one npz a window, keys `pose` float32 (W, 2, 68) pixels and `audio` float32 (1, W x samples a frame).
 
     start_s: where in the recording its import began.
     excluded: (start_s, stop_s, reason) of stretches that a person has ruled out, seconds of the recording or None.
+    scenes, speech: interval tables of camera and microphone; without them there are no cuts, and all is speech.
+    speaker: whose landmarks, see `Faces.rows`.
     Raises InputError if picture, sound or landmarks of the recording failed in an earlier step.
     """
     table, times, faces = FrameTable.read(frames), Clock.read(clock), Landmarks.read(landmarks)
@@ -74,8 +85,15 @@ def extract_windows(
             f"{recording}: {len(table)} frames, but landmarks of {faces.frames} and {times.samples} samples; "
             "they are not of one run: remove its conformed files, then give the same command again"
         )
-    recorded = Recorded.of(table, times, Fraction(fps))
-    picked = Picked.of(faces, len(table))
+    recorded = Recorded.of(
+        table,
+        times,
+        Fraction(fps),
+        scenes=Intervals.read(scenes) if scenes else None,
+        speech=Intervals.read(speech) if speech else None,
+        clipped=clipped_share(sound, len(table), int(samples_per_frame)),
+    )
+    people = Faces.of(faces, len(table), speaker)
     ruled_out = [Exclusion.of(entry, times.start_ns - start_s * 1e9) for entry in excluded]
     out_windows.mkdir()
     rows, samples, moments = [], [], Moments.empty(2 * POINTS)
@@ -84,16 +102,18 @@ def extract_windows(
             name = f"{recording}_{first:06d}"
             start_ns, stop_ns = recorded.span_ns(first, window_frames)
             reject = spoken_for(ruled_out, start_ns, stop_ns) or check_window(
-                recorded, picked, first, window_frames, limits
+                recorded, people, first, window_frames, limits
             )
             if reject is not None:
                 rows.append(ledger.Row(STEP, recording, name, "filtered", *reject, start_ns, stop_ns))
                 continue
-            track, pose = picked.pose(first, window_frames)
+            chosen = people.rows(first, window_frames)
+            assert chosen is not None  # else the check has said so
+            pose = people.pose(chosen)
             audio.seek(int(first * samples_per_frame))
             signal = audio.read(int(window_frames * samples_per_frame), dtype="float32", always_2d=True)
             np.savez(out_windows / f"{name}.npz", pose=pose, audio=signal[:, 0][None])
-            moments = moments.merge(Moments.of(relative_to_nose(picked.measured(pose))))
+            moments = moments.merge(Moments.of(relative_to_nose(people.measured(pose))))
             rows.append(ledger.Row(STEP, recording, name, "written", start_ns=start_ns, stop_ns=stop_ns))
             samples.append(
                 {
@@ -102,7 +122,8 @@ def extract_windows(
                     "start_ns": start_ns,
                     "stop_ns": stop_ns,
                     "first_frame": first,
-                    "track": track,
+                    "track": int(faces.track[chosen[0]]),
+                    "interpolated": int(faces.interpolated[chosen].sum()),
                     "file": f"npz/{recording}/{name}.npz",
                 }
             )
@@ -111,6 +132,18 @@ def extract_windows(
     sample_index.write(out_index, samples)
     moments.write(out_stats)
     ledger.write(out_ledger, rows)
+
+
+def clipped_share(sound: Path, frames: int, samples: int) -> np.ndarray:
+    """Share of the samples of each frame that stand at the end of the scale; float (frames,)."""
+    share = np.zeros(frames)
+    with soundfile.SoundFile(sound) as audio:
+        for number, block in enumerate(audio.blocks(BLOCK_FRAMES * samples, dtype="float32", always_2d=True)):
+            full = np.abs(block[:, 0]) >= CLIPPED
+            whole = len(full) // samples
+            first = number * BLOCK_FRAMES
+            share[first : first + whole] = full[: whole * samples].reshape(whole, samples).mean(axis=1)
+    return share
 
 
 def _too_short(recording: str, recorded: Recorded, frames: int, window_frames: int) -> ledger.Row:

@@ -1,6 +1,6 @@
 """Why a window is not taken: pure decisions over frame numbers, each with its value and its limit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Self
@@ -9,11 +9,11 @@ import numpy as np
 
 from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
-from scripts.common.landmarks import POINTS, Landmarks
+from scripts.common.intervals import Intervals
+from scripts.datasets.speakers import Faces, eye_distance
 
-# iBUG 68: nose and eyes hardly move against the skull; the outer corners of the eyes are 36 and 45.
+# iBUG 68: nose and eyes hardly move against the skull.
 STABLE = np.r_[27:48]
-EYE_CORNERS = (36, 45)
 
 
 class Reject(NamedTuple):
@@ -47,7 +47,8 @@ class Recorded:
 
     instant_ns: int64, where the frame stands.  no_picture, no_sound: -1 before the start, 1 after the end, else 0.
     stands_still_s: float, length of the gap whose missing picture the frame repeats.  silent_s: float, length of the
-    hole in the sound that the frame lies in.  tainted: bool.
+    hole in the sound that the frame lies in.  tainted: bool.  scene: int, number of the frame's scene.
+    speech_s: float, speech in the frame, in seconds.  clipped: float, share of its samples at the end of the scale.
     """
 
     instant_ns: np.ndarray
@@ -57,10 +58,26 @@ class Recorded:
     stands_still_s: np.ndarray
     silent_s: np.ndarray
     tainted: np.ndarray
+    scene: np.ndarray
+    speech_s: np.ndarray
+    clipped: np.ndarray
 
     @classmethod
-    def of(cls, table: FrameTable, clock: Clock, fps: Fraction) -> Self:
-        """From a conformed frame table and the clock of the conformed sound."""
+    def of(
+        cls,
+        table: FrameTable,
+        clock: Clock,
+        fps: Fraction,
+        *,
+        scenes: Intervals | None = None,
+        speech: Intervals | None = None,
+        clipped: np.ndarray | None = None,
+    ) -> Self:
+        """From a conformed frame table and the clock of the conformed sound.
+
+        scenes, of frames: without them there is one; speech, of samples: without it everything is speech.
+        clipped: float (N,).
+        """
         count = len(table)
         number = np.arange(count, dtype=np.int64)
         instant = clock.start_ns + (number * 10**9 * fps.denominator) // fps.numerator
@@ -85,6 +102,9 @@ class Recorded:
             stands_still_s=_stands_still(table, no_picture, fps),
             silent_s=silent,
             tainted=table.tainted,
+            scene=np.zeros(count, int) if scenes is None else np.searchsorted(scenes.first, number, side="right"),
+            speech_s=np.full(count, float(1 / fps)) if speech is None else _speech_s(speech, count, clock, fps),
+            clipped=np.zeros(count) if clipped is None else clipped,
         )
 
     def span_ns(self, first: int, count: int) -> tuple[int, int]:
@@ -104,40 +124,15 @@ def _stands_still(table: FrameTable, no_picture: np.ndarray, fps: Fraction) -> n
     return still
 
 
-@dataclass(frozen=True)
-class Picked:
-    """Landmarks by frame; arrays of shape (N,).
-
-    faces: int, faces in each frame.  row: int, row of the frame's only face, -1 where there is none or several.
-    track: int, the track of that face, -1 likewise.
-    """
-
-    points: np.ndarray
-    imputed: np.ndarray
-    faces: np.ndarray
-    row: np.ndarray
-    track: np.ndarray
-
-    @classmethod
-    def of(cls, landmarks: Landmarks, frames: int) -> Self:
-        """Index the rows of `landmarks` by frame; a face without coordinates is none."""
-        known = np.flatnonzero(np.isfinite(landmarks.points).all(axis=(1, 2)))
-        faces = np.bincount(landmarks.frame[known], minlength=frames)
-        row, track = np.full(frames, -1), np.full(frames, -1)
-        row[landmarks.frame[known]] = known
-        row[faces != 1] = -1
-        alone = row >= 0
-        track[alone] = landmarks.track[row[alone]]
-        return cls(landmarks.points, landmarks.imputed, faces, row, track)
-
-    def pose(self, first: int, count: int) -> tuple[int, np.ndarray]:
-        """The track of the one face of the frames, and its landmarks float32 (count, 2, 68)."""
-        points = self.points[self.row[first : first + count]]
-        return int(self.track[first]), np.ascontiguousarray(points.transpose(0, 2, 1), dtype=np.float32)
-
-    def measured(self, pose: np.ndarray) -> np.ndarray:
-        """`pose` with NaN where no network measured the point, for statistics."""
-        return np.where(self.imputed[None, None, :POINTS], np.nan, pose)
+def _speech_s(speech: Intervals, count: int, clock: Clock, fps: Fraction) -> np.ndarray:
+    """Seconds of speech in each frame, float (N,)."""
+    edges = np.array([float(k * clock.nominal_rate_hz / fps) for k in range(count + 1)])
+    # Speech up to each edge: it grows by one a sample inside of an interval.
+    before = np.zeros(count + 1)
+    for first, stop in zip(speech.first, speech.stop, strict=True):
+        before += np.clip(edges, first, stop) - first
+    spoken: np.ndarray = np.diff(before) / clock.nominal_rate_hz
+    return spoken
 
 
 def spoken_for(excluded: Sequence[Exclusion], start_ns: int, stop_ns: int) -> Reject | None:
@@ -149,12 +144,19 @@ def spoken_for(excluded: Sequence[Exclusion], start_ns: int, stop_ns: int) -> Re
     return None
 
 
-def check_window(recorded: Recorded, picked: Picked, first: int, count: int, limits: dict[str, float]) -> Reject | None:
+def check_window(
+    recorded: Recorded, faces: Faces, first: int, count: int, limits: Mapping[str, float]
+) -> Reject | None:
     """The first reason against the `count` frames from `first`, or None: the window is taken."""
-    return _check_streams(recorded, slice(first, first + count), limits) or _check_face(picked, first, count, limits)
+    frames = slice(first, first + count)
+    return (
+        _check_streams(recorded, frames, limits)
+        or _check_face(faces, first, count, limits)
+        or _check_sound(recorded, frames, limits)
+    )
 
 
-def _check_streams(recorded: Recorded, frames: slice, limits: dict[str, float]) -> Reject | None:
+def _check_streams(recorded: Recorded, frames: slice, limits: Mapping[str, float]) -> Reject | None:
     for reason, side, where in (("av_start", -1, "start"), ("av_length", 1, "end")):
         lacking = [int(np.count_nonzero(kind[frames] == side)) for kind in (recorded.no_picture, recorded.no_sound)]
         if max(lacking) > limits[reason]:
@@ -167,20 +169,34 @@ def _check_streams(recorded: Recorded, frames: slice, limits: dict[str, float]) 
     damaged = int(np.count_nonzero(recorded.tainted[frames]))
     if damaged:
         return Reject("tainted", damaged, 0, f"{damaged} frames were damaged by a lost packet")
+    cuts = len(np.unique(recorded.scene[frames])) - 1
+    if cuts:
+        return Reject("cut", cuts, 0, f"the picture is cut {'once' if cuts == 1 else f'{cuts} times'}")
     return None
 
 
-def _check_face(picked: Picked, first: int, count: int, limits: dict[str, float]) -> Reject | None:
-    faces = picked.faces[first : first + count]
-    without = int(np.count_nonzero(faces == 0))
+def _check_sound(recorded: Recorded, frames: slice, limits: Mapping[str, float]) -> Reject | None:
+    spoken, least = float(recorded.speech_s[frames].sum()), limits.get("no_speech", 0.0)
+    if spoken < least:
+        return Reject("no_speech", spoken, least, f"{spoken:.2f} s of speech")
+    clipped, most = float(recorded.clipped[frames].mean()), limits.get("clipping", 1.0)
+    if clipped > most:
+        return Reject("clipping", clipped, most, f"{clipped:.1%} of the sound stands at the end of the scale")
+    return None
+
+
+def _check_face(faces: Faces, first: int, count: int, limits: Mapping[str, float]) -> Reject | None:
+    seen = faces.count[first : first + count]
+    without = int(np.count_nonzero(seen == 0))
     if without:
         return Reject("no_face", without, 0, f"{without} of {count} frames show no face")
-    if faces.max() > 1:
-        return Reject("multi_face", int(faces.max()), 1, f"up to {int(faces.max())} faces at once")
-    tracks = len(np.unique(picked.track[first : first + count]))
-    if tracks > 1:
+    if faces.speaker == "only" and seen.max() > 1:
+        return Reject("multi_face", int(seen.max()), 1, f"up to {int(seen.max())} faces at once")
+    rows = faces.rows(first, count)
+    if rows is None:
+        tracks = faces.tracks_in(first, count)
         return Reject("jump", tracks, 1, f"{tracks} faces follow each other")
-    _, pose = picked.pose(first, count)
+    pose = faces.pose(rows)
     width = float(np.ptp(pose[:, 0], axis=1).min())
     if width < limits["too_small"]:
         return Reject("too_small", width, limits["too_small"], f"the face is {width:.0f} px wide")
@@ -195,7 +211,6 @@ def largest_jump(pose: np.ndarray) -> float:
 
     pose: float (N, 2, 68) pixels.
     """
-    eyes = np.linalg.norm(pose[:, :, EYE_CORNERS[0]] - pose[:, :, EYE_CORNERS[1]], axis=1)
     centre = pose[:, :, STABLE].mean(axis=2)
     moves = np.linalg.norm(np.diff(centre, axis=0), axis=1)
-    return float((moves / np.maximum(eyes[1:], 1e-6)).max(initial=0.0))
+    return float((moves / np.maximum(eye_distance(pose)[1:], 1e-6)).max(initial=0.0))

@@ -10,6 +10,7 @@ from tests.dag.archive import BAGS, HOSTILE, MEDIA, Archive
 
 # What follows from other windows, and what follows from other counts.
 OF_WINDOWS = {"compute_stats", "index_dataset", "arrange_train", "arrange_val"}
+OF_FACES = {"extract_landmarks", "detect_cuts", "detect_speech"}
 OF_LEDGERS = {"merge_ledgers", "plot_outcomes", "check_ledger"}
 
 
@@ -37,6 +38,8 @@ def test_a_dry_run_shows_every_job_before_it_is_made(archive):
         "conform_audio": 3 + 2,
         "fetch_model": 2,
         "extract_landmarks": 3,
+        "detect_cuts": 3,
+        "detect_speech": 3,
         "extract_windows": 3,
         "split_dataset": 1,
         "compute_stats": 1,
@@ -59,7 +62,7 @@ def test_a_dry_run_shows_every_job_before_it_is_made(archive):
     ("stage", "rules"),
     [
         ("sources", {"import_video_booth", "export_bag_aviary"}),
-        ("faces", {"import_video_booth", "conform_video", "fetch_model", "extract_landmarks"}),
+        ("faces", {"import_video_booth", "conform_video", "conform_audio", "fetch_model", *OF_FACES}),
     ],
 )
 def test_a_stage_asks_for_what_it_needs_and_for_no_more(archive, stage, rules):
@@ -73,7 +76,7 @@ def test_only_the_chosen_recording_is_made(archive):
         "conform_video": 1,
         "conform_audio": 1,
         "fetch_model": 2,
-        "extract_landmarks": 1,
+        **dict.fromkeys(OF_FACES, 1),
         "extract_windows": 1,
         **dict.fromkeys(("merge_ledgers", "plot_clocks", "plot_outcomes", "render_overlay", "check_ledger"), 1),
     }
@@ -282,7 +285,7 @@ def test_a_new_recording_makes_itself_and_what_merges_it(finished):
     finished.rows.append(["new", "booth", "raw/new.mov", "Cid", "", "", "", "val"])
     shown = finished.dry_run()
     finished.rows.pop()
-    one = {"import_video_booth", "conform_video", "conform_audio", "extract_landmarks", "extract_windows"}
+    one = {"import_video_booth", "conform_video", "conform_audio", "extract_windows", *OF_FACES}
     assert {name for name, count in shown.jobs.items() if count == 1 and name in one} == one
     assert shown.rules - one == {"split_dataset", "render_overlay", "plot_clocks"} | OF_WINDOWS | OF_LEDGERS
     assert set(shown.jobs.values()) == {1}

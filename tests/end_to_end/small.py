@@ -29,7 +29,7 @@ datasets:
     landmarks: given
     frames: 64
     augment_factor: 2
-    limits: {av_start: 4, av_length: 3}
+    limits: {av_start: 4, av_length: 3, no_speech: 0}
 
 reports: {overlays: 1, overlay_s: 1}
 known_failures: [garbage]

@@ -45,7 +45,7 @@ rigs:
     microphones: {voice: "{source}"}
 
 datasets:
-  visemes: {kind: windows, rig: booth, landmarks: given, split: {train: 1}}
+  visemes: {kind: windows, rig: booth, landmarks: given, split: {train: 1}, limits: {no_speech: 0}}
 
 reports: {overlays: 1, overlay_s: 1}
 """

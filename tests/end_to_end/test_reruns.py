@@ -149,7 +149,14 @@ def test_a_source_that_changed_is_made_again_even_if_its_new_file_is_older(works
 def test_a_new_recording_computes_itself_and_what_merges_it(workspace):
     results = workspace.root / "results"
     (workspace.root / SHEET).write_text(sheet(ROWS + THREE))
-    own = {"import_video_booth", "conform_video", "conform_audio", "extract_landmarks", "extract_windows"}
+    own = {
+        "import_video_booth",
+        "conform_video",
+        "conform_audio",
+        "extract_landmarks",
+        "detect_cuts",
+        "extract_windows",
+    }
     merged = {"split_dataset", "compute_stats", "index_dataset", "plot_clocks", *ARRANGED, *LEDGER}
     assert planned(workspace) == dict.fromkeys(own | merged, 1)
     before = written(results)

@@ -34,6 +34,8 @@ CV2 = {f"opencv{contrib}-python{headless}" for contrib in ("", "-contrib") for h
 }
 # face-alignment requires the one, and finds what it needs of it in the other.
 INSTEAD = {"opencv-python": "opencv-python-headless"}
+# Packages of which a file is read and nothing is run: what they require is not needed.
+ONLY_FILES = {"silero-vad"}
 
 PROVIDERS = {name: {canonicalize_name(n) for n in names} for name, names in metadata.packages_distributions().items()}
 
@@ -112,6 +114,8 @@ def imports(module: Path) -> set[str]:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "find_spec":
+            found |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
     return found
 
 
@@ -145,7 +149,7 @@ def needed_by(module: Path) -> dict[str, set[str]]:
 def requirements(name: str, environment: Mapping[str, str] | None = None) -> Iterator[Requirement]:
     """What an installed package requires, without its extras; nothing if it is not installed."""
     try:
-        lines = metadata.requires(name) or []
+        lines = [] if name in ONLY_FILES else metadata.requires(name) or []
     except metadata.PackageNotFoundError:
         return
     for requirement in map(Requirement, lines):

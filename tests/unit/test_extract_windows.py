@@ -15,10 +15,12 @@ from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock, Gap
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
+from scripts.common.intervals import Intervals
 from scripts.common.landmarks import Landmarks
 from scripts.common.statistics import Moments
 from scripts.datasets.extract_windows import NOSE_TIP, extract_windows, relative_to_nose, window_starts
-from scripts.datasets.window_checks import EYE_CORNERS, Picked, Recorded, largest_jump
+from scripts.datasets.speakers import EYE_CORNERS, Faces
+from scripts.datasets.window_checks import Recorded, largest_jump
 from tests.unit.examples import conformed_clock, conformed_frames, face_points, one_face, ramp
 
 LIMITS = {"too_small": 100, "jump": 0.25, "av_length": 2, "av_start": 2, "gap": 0.1}
@@ -130,6 +132,7 @@ def test_the_index_says_which_stretch_of_the_recording_a_sample_is(cut):
         "stop_ns": start_ns + 96 * FRAME_NS,
         "first_frame": 32,
         "track": 0,
+        "interpolated": 0,
         "file": "npz/a/a_000032.npz",
     }
 
@@ -377,7 +380,81 @@ def test_a_track_of_many_is_found_without_a_table_a_track():
     """A long recording has thousands of tracks; memory must not grow with frames times tracks."""
     frames = 3000
     landmarks = one_face(face_points(frames), track=np.arange(frames) // 3)
-    picked = Picked.of(landmarks, frames)
-    assert picked.row.tolist() == list(range(frames))
-    assert picked.track.tolist() == [frame // 3 for frame in range(frames)]
-    assert sum(array.size for array in vars(picked).values() if array.ndim == 1) < 4 * frames
+    faces = Faces.of(landmarks, frames)
+    assert faces.count.tolist() == [1] * frames
+    assert [faces.tracks_in(first, 3) for first in (0, 1, 3)] == [1, 2, 1]
+    rows = faces.rows(2997, 3)
+    assert rows is not None
+    assert rows.tolist() == [2997, 2998, 2999]
+    assert faces.rows(2996, 3) is None
+    assert sum(array.size for array in (faces.count, faces.known, faces.frame)) < 4 * frames
+
+
+def intervals(*pairs: tuple[int, int], per_second: float) -> Intervals:
+    return Intervals.make(list(pairs), [1.0] * len(pairs), origin_ns=0, per_second=per_second)
+
+
+def test_no_window_goes_across_a_cut(cut, tmp_path):
+    """A cut before frame 70: the windows from 32 and 64 go across it, those from 0 and 96 do not."""
+    intervals((0, 70), (70, 160), per_second=25).write(tmp_path / "scenes")
+    done = cut(160, scenes=tmp_path / "scenes")
+    assert done.reasons == ["written", "cut", "cut", "written"]
+    assert (done.rows[1].value, done.rows[1].limit) == (1, 0)
+    intervals((0, 64), (64, 128), per_second=25).write(tmp_path / "scenes")
+    assert cut(128, scenes=tmp_path / "scenes").reasons == ["written", "cut", "written"]
+
+
+def test_a_window_with_less_speech_than_the_limit_is_no_speech(cut, tmp_path):
+    """Speech from 1.0 to 2.1 s and from 5.08 s on."""
+    intervals((16_000, 33_600), (81_280, 102_400), per_second=16_000).write(tmp_path / "speech")
+    limits = {**LIMITS, "no_speech": 0.1}
+    done = cut(160, speech=tmp_path / "speech", limits=limits, hop=16)
+    assert done.reasons == ["written", "written", "written", "written", "no_speech", "written", "written"]
+    assert done.rows[4].value == pytest.approx(0.04)
+    assert done.rows[4].limit == 0.1
+    intervals(per_second=16_000).write(tmp_path / "speech")
+    assert only_row(cut(speech=tmp_path / "speech", limits=limits)) == ("no_speech", 0, 0.1)
+    assert cut(limits=limits).reasons == ["written"]
+
+
+def test_a_sound_that_stands_at_the_end_of_the_scale_is_clipping(cut):
+    time_s = np.arange(64 * 640) / 16_000
+    limits = {**LIMITS, "clipping": 0.01}
+    for gain, reasons in ((0.9, ["written"]), (4.0, ["clipping"])):
+        tone = np.clip(gain * np.sin(2 * np.pi * 200 * time_s), -1, 1)
+        done = cut(sound=(tone * 32767).astype(np.int16), limits=limits)
+        assert done.reasons == reasons
+    assert done.rows[0].value > 0.5
+
+
+def two_people(frames: int = 64, *, size: tuple[int, int] = (0, 0)) -> Landmarks:
+    """Track 0 is large, at the left, and silent; track 1 small, in the middle of 900 x 600 px, and speaks."""
+    large, small = face_points(frames, width=300), face_points(frames, width=150)
+    small[:, :, 0] += 280
+    small[:, 64:68, 1] += (10 * (np.arange(frames) % 2))[:, None]
+    order = np.tile([0, 1], frames)
+    points = np.stack([large, small], axis=1).reshape(-1, 68, 2)
+    return Landmarks.make(
+        np.repeat(np.arange(frames), 2), order, points, np.ones(2 * frames), frames=frames, backend="fan", size=size
+    )
+
+
+@pytest.mark.parametrize(("speaker", "track"), [("largest", 0), ("central", 1), ("active", 1)])
+def test_of_several_faces_the_speaker_is_taken_and_no_other(cut, speaker, track):
+    people = two_people(size=(900, 600))
+    done = cut(landmarks=people, speaker=speaker)
+    assert done.reasons == ["written"]
+    assert done.samples[0]["track"] == track
+    assert np.array_equal(done.npz("a_000000")["pose"], people.points[track::2].transpose(0, 2, 1))
+    assert only_row(cut(landmarks=people)) == ("multi_face", 2, 1)
+
+
+def test_a_speaker_who_changes_within_a_window_is_never_mixed(cut):
+    """The large face leaves in frame 40; the small one comes in frame 30. No track is whole."""
+    people = two_people()
+    kept = np.where(people.track == 0, people.frame < 40, people.frame >= 30)
+    some = Landmarks.make(
+        people.frame[kept], people.track[kept], people.points[kept], people.score[kept], frames=64, backend="fan"
+    )
+    for speaker in ("largest", "active"):
+        assert only_row(cut(landmarks=some, speaker=speaker)) == ("jump", 2, 1)

@@ -88,7 +88,11 @@ def test_every_stage_has_its_targets(house):
     media = plan.targets("media")
     assert len(media) == 4 + 1 + 3 + 1
     assert "results/conformed/aviary/d/array.sound.ledger.parquet" in media
-    assert plan.targets("faces") == [f"results/faces/booth/{name}/front.fan.landmarks.npz" for name in "abc"]
+    tables = ("front.scenes.parquet", "voice.speech.parquet")
+    assert plan.targets("faces") == [
+        *(f"results/faces/booth/{name}/front.fan.landmarks.npz" for name in "abc"),
+        *(f"results/faces/booth/{name}/{table}" for name in "abc" for table in tables),
+    ]
     assert plan.targets("datasets") == [
         f"results/datasets/visemes/{name}" for name in ("index.parquet", "lm_mean.npy", "train", "val")
     ]
@@ -97,15 +101,15 @@ def test_every_stage_has_its_targets(house):
 
 def test_the_report_asks_for_the_ledger_of_every_job(house):
     ledgers = load(house.config()).ledgers()
-    assert len(ledgers) == len(set(ledgers)) == 4 + 9 + 3 + 3
+    assert len(ledgers) == len(set(ledgers)) == 4 + 9 + 3 + 2 * 3 + 3
 
 
 def test_two_datasets_share_the_landmarks_that_both_need(house):
     house.datasets["dense"] = {**house.datasets["visemes"], "hop": 4}
     house.datasets["quick"] = {**house.datasets["visemes"], "landmarks": "openseeface"}
     plan = load(house.config())
-    assert len(plan.targets("faces")) == 2 * 3
-    assert len(plan.ledgers()) == 4 + 9 + 6 + 9
+    assert len(plan.targets("faces")) == 2 * 3 + 2 * 3
+    assert len(plan.ledgers()) == 4 + 9 + 6 + 6 + 9
 
 
 def test_only_the_chosen_recording_is_made_and_datasets_are_left_as_they_are(house):
@@ -118,6 +122,8 @@ def test_only_the_chosen_recording_is_made_and_datasets_are_left_as_they_are(hou
             "results/conformed/booth/c/front.video.ledger.parquet",
             "results/conformed/booth/c/voice.sound.ledger.parquet",
             "results/faces/booth/c/front.fan.landmarks.npz",
+            "results/faces/booth/c/front.scenes.parquet",
+            "results/faces/booth/c/voice.speech.parquet",
             "results/datasets/visemes/windows/c.index.parquet",
             "results/reports/only_c/ledger.checked",
         ]
@@ -128,8 +134,12 @@ def test_only_the_chosen_recording_is_made_and_datasets_are_left_as_they_are(hou
         "results/conformed/booth/c/voice.sound.ledger.parquet",
         "results/faces/booth/c/front.fan.ledger.parquet",
         "results/datasets/visemes/windows/c.ledger.parquet",
+        "results/faces/booth/c/front.scenes.ledger.parquet",
+        "results/faces/booth/c/voice.speech.ledger.parquet",
     ]
     assert plan.overlays() == [("visemes", "c")]
+    house.datasets["visemes"]["limits"] = {"no_speech": 0}
+    assert not [path for path in load(house.config()).ledgers() if "speech" in path]
     assert len(load(house.config(only=["a", "c"])).chosen) == 2
     assert load(house.config()).only == load(house.config(only="")).only == ()
 

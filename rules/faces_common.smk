@@ -1,0 +1,13 @@
+"""
+faces_common: where the tables of faces are, and what a dataset asks of them. Functions only.
+"""
+
+from scripts.common.planning_cost import quick
+
+faces_room = plan.rooms["faces"]
+
+
+def speech_of(wildcards):
+    """The speech of a dataset's recording, where its windows are asked for it."""
+    wanted = faces_room.wants_speech(wildcards.dataset)
+    return of_recording(faces_room.speech())(wildcards) if wanted else []

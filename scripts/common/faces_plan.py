@@ -1,0 +1,54 @@
+"""The room of faces beside the landmarks: speech of microphones and scenes of cameras, for the datasets of windows."""
+
+from typing import TYPE_CHECKING
+
+from scripts.common.room import Room
+
+if TYPE_CHECKING:
+    from scripts.common.plan import Plan
+
+
+class FacesRoom(Room):
+    """Interval tables of each recording of a dataset of windows."""
+
+    def __init__(self, plan: "Plan") -> None:
+        super().__init__(plan)
+        self.folder = f"{plan.path.results}/faces/{{rig}}/{{recording}}"
+
+    def speech(self) -> str:
+        """Stretches of speech of a microphone."""
+        return f"{self.folder}/{{microphone}}.speech.parquet"
+
+    def speech_ledger(self) -> str:
+        """The ledger of a microphone's speech."""
+        return f"{self.folder}/{{microphone}}.speech.ledger.parquet"
+
+    def scenes(self) -> str:
+        """Scenes of a camera, between its cuts."""
+        return f"{self.folder}/{{camera}}.scenes.parquet"
+
+    def scenes_ledger(self) -> str:
+        """The ledger of a camera's cuts."""
+        return f"{self.folder}/{{camera}}.scenes.ledger.parquet"
+
+    def wants_speech(self, dataset: str) -> bool:
+        """Whether windows of a dataset are asked for speech at all."""
+        return self.plan.datasets[dataset].limits["no_speech"] > 0
+
+    def targets(self, stage: str) -> list[str]:
+        """The tables of every dataset."""
+        return self._tables(self.scenes(), self.speech()) if stage == "faces" else []
+
+    def ledgers(self) -> list[str]:
+        """One ledger a table."""
+        return self._tables(self.scenes_ledger(), self.speech_ledger())
+
+    def _tables(self, of_camera: str, of_microphone: str) -> list[str]:
+        chosen = {recording.name for recording in self.plan.chosen}
+        found: dict[str, None] = {}
+        for dataset in self.plan.datasets.values():
+            for name in (name for name in dataset.recordings if name in chosen):
+                found[of_camera.format(rig=dataset.rig, recording=name, camera=dataset.camera)] = None
+                if self.wants_speech(dataset.name):
+                    found[of_microphone.format(rig=dataset.rig, recording=name, microphone=dataset.microphone)] = None
+        return list(found)

@@ -1,0 +1,62 @@
+"""The scenes of a conformed video, as a table of intervals: each begins with a cut, the first with the video."""
+
+import json
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from scripts.common import ledger
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from scripts.common.intervals import Intervals
+from scripts.common.job import progress, run
+from scripts.common.scene_cuts import ContentChange, find_cuts, scenes
+from scripts.common.small_picture import SmallPictures
+from scripts.common.timeline import Timeline
+from scripts.common.video import VideoReader
+
+log = logging.getLogger("rushes")
+
+
+def detect_cuts(
+    video: Path,
+    frames: Path,
+    manifest: Path,
+    out_scenes: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    camera: str,
+    fps: str,
+    threshold: float,
+    min_scene_frames: int,
+) -> None:
+    """Write the scenes of the conformed `video`; the rule is PySceneDetect's, see `scripts/common/scene_cuts.py`.
+
+    threshold: change of content that is a cut, 0 … 255.  min_scene_frames: cuts that are closer are one.
+    Raises InputError if the picture failed in an earlier step.
+    """
+    table = FrameTable.read(frames)
+    if not len(table):
+        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
+    small, content = SmallPictures(), ContentChange()
+    change: list[float] = []
+    with VideoReader(video) as reader:
+        for picture in reader:
+            progress(len(change), len(table))
+            change.append(content.score(small.bgr(picture)))
+    score = np.array(change)
+    pairs = scenes(len(score), find_cuts(score, threshold, min_scene_frames))
+    start_ns = Timeline.of(json.loads(manifest.read_text())).start_ns
+    at_start = [float(score[first]) for first, _ in pairs]
+    Intervals.make(pairs, at_start, origin_ns=start_ns, per_second=float(Fraction(fps))).write(out_scenes)
+    message = f"{len(pairs) - 1} cuts in {len(score)} frames"
+    log.info("%s, %s: %s", recording, camera, message)
+    row = ledger.Row("detect_cuts", recording, camera, "written", value=len(pairs) - 1, message=message)
+    ledger.write(out_ledger, [row])
+
+
+if __name__ == "__main__":
+    run(detect_cuts)
