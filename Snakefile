@@ -36,6 +36,8 @@ include: "rules/datasets.smk"
 include: "rules/shards_common.smk"
 include: "rules/shards.smk"
 include: "rules/annotations.smk"
+include: "rules/models_common.smk"
+include: "rules/models.smk"
 include: "rules/reports.smk"
 
 
@@ -68,6 +70,12 @@ rule datasets:
     """Windows with splits, statistics and a sample index."""
     input:
         plan.targets("datasets"),
+
+
+rule models:
+    """Every model of the config, trained, with its figures."""
+    input:
+        plan.targets("models"),
 
 
 rule reports:

@@ -19,6 +19,7 @@ wildcard_constraints:
     landmarks="|".join(LANDMARK_WEIGHTS),
     dataset="[^/]+",
     weights="[^/]+",
+    model="[^/]+",
 
 
 @quick

@@ -59,13 +59,17 @@ def _zero_bytes(path: Path) -> None:
     path.touch()
 
 
+def _picture(path: Path) -> None:
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>\n')
+
+
 def _tar(path: Path) -> None:
     """Two blocks of zeros end a tar; it is padded to a record, as tar pads it."""
     path.write_bytes(bytes(10_240))
 
 
 # Outputs that are folders, by their names in a rule: a recording's name, which the folder has, may end in anything.
-FOLDERS = {"out_windows", "out_folder"}
+FOLDERS = {"out_windows", "out_folder", "out_checkpoints", "out_tf_logs", "out_val_samples"}
 
 # First match wins, so the longer endings come first.
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -84,6 +88,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".tsv": _zero_bytes,
     ".tar": _tar,
     ".raw": _zero_bytes,
+    ".svg": _picture,
 }
 
 

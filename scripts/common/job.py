@@ -170,7 +170,7 @@ def _map_paths(change: Callable[[Path], Path], value: Path | list[Path]) -> Path
 def _items(arguments: Mapping[str, Any]) -> list[str]:
     """The items of a job, as the ledger names them: its product or streams, else its recording."""
     recording = str(arguments.get("recording", ""))
-    for name in ("product", "camera", "microphone"):
+    for name in ("product", "camera", "microphone", "model"):
         if name in arguments:
             return [str(arguments[name])]
     streams = [*arguments.get("cameras", {}), *arguments.get("microphones", {})]

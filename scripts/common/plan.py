@@ -15,6 +15,7 @@ from scripts.common.datasets import Dataset, make_dataset
 from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
 from scripts.common.faces_plan import FacesRoom
+from scripts.common.models_plan import ModelsRoom
 from scripts.common.names import nearest
 from scripts.common.paths import Paths
 from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
@@ -37,6 +38,7 @@ ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
     "faces": FacesRoom,
     "shards": ShardsRoom,
+    "models": ModelsRoom,
 }
 
 

@@ -18,7 +18,7 @@ def describe_failures(rows: list[dict[str, str]], table: str) -> str:
         cause = (row["recording"], row["message"], row["step"], row["reason"])
         causes.setdefault(cause, []).append(row["item"])
     lines = [
-        f"{recording}, {', '.join(items)}: {message} ({step}, {reason})"
+        f"{', '.join(filter(None, [recording, *items]))}: {message} ({step}, {reason})"
         for (recording, message, step, reason), items in causes.items()
     ]
     more = [f"… and {len(lines) - SHOWN} more in {table}"] if len(lines) > SHOWN else []

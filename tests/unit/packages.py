@@ -146,12 +146,14 @@ def needed_by(module: Path) -> dict[str, set[str]]:
     return {top: MODULES_OF_LATER_PYTHONS.get(top) or PROVIDERS.get(top, {canonicalize_name(top)}) for top in tops}
 
 
-def requirements(name: str, environment: Mapping[str, str] | None = None) -> Iterator[Requirement]:
-    """What an installed package requires, without its extras; nothing if it is not installed."""
+def requirements(name: str, environment: Mapping[str, str] | None = None, *, extra: str = "") -> Iterator[Requirement]:
+    """What an installed package requires, with the extras of others that it asks for; nothing if it is not there."""
     try:
         lines = [] if name in ONLY_FILES else metadata.requires(name) or []
     except metadata.PackageNotFoundError:
         return
     for requirement in map(Requirement, lines):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": "", **(environment or {})}):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra, **(environment or {})}):
             yield requirement
+            for asked in requirement.extras:
+                yield from requirements(requirement.name, environment, extra=asked)

@@ -175,7 +175,8 @@ def test_every_rule_names_an_env_that_exists(jobs):
 
 def test_every_accelerator_has_its_env(workplace):
     for accelerator in ("cpu", "cuda", "cuda-legacy"):
-        assert (REPO / "envs" / f"faces.{accelerator}.yaml").is_file()
+        for stage in ("faces", "models"):
+            assert (REPO / "envs" / f"{stage}.{accelerator}.yaml").is_file()
 
 
 def test_every_rule_states_its_threads():

@@ -14,7 +14,7 @@ from tests.unit.packages import CV2, INSTEAD, LOCKS, PROVIDERS, locked, needed_b
 
 PYTHONS = ("3.11", "3.12", "3.13")
 # What the demo does without: folders and files that run networks by large libraries.
-NETWORKS = ("faces/backends", "datasets/transcribe_clips.py")
+NETWORKS = ("scripts/faces/backends", "scripts/datasets/transcribe_clips.py", "scripts/models", "rushes/engine")
 FLOORS = ("scripts", "rushes", "tests", "benchmarks", "docs")
 
 
@@ -74,7 +74,7 @@ def test_all_that_the_project_imports_is_locked():
 def test_the_lock_of_the_tests_only_adds_to_that_of_the_users():
     """`make setup` suffices for the demo: what the stages import, but for the networks, is in requirements.txt."""
     users = pins(LOCKS[0].read_text().splitlines())
-    networks = {REPO / "scripts" / place for place in NETWORKS}
+    networks = {REPO / place for place in NETWORKS}
     files = [file for floor in ("scripts", "rushes") for file in (REPO / floor).rglob("*.py")]
     files = [file for file in files if not networks & {file, *file.parents}]
     wanted = {n for file in files for p in needed_by(file).values() for n in p}

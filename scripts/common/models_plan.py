@@ -1,0 +1,89 @@
+"""The room of models: what is trained on which dataset, and where it stands. Runs are named, and stand side by side."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scripts.common.errors import ConfigError
+from scripts.common.names import is_stream_name, nearest
+from scripts.common.room import Room
+
+if TYPE_CHECKING:
+    from scripts.common.plan import Plan
+
+# The kind of dataset that each kind of model learns from.
+LEARNS_FROM = {"speech_landmarks": "windows"}
+# What no weight changes by: more of it goes on where the last run ended.
+NOT_OF_THE_WEIGHTS = ("epochs", "checkpoint_every", "sample_every", "samples")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the config. settings: its checked entry."""
+
+    name: str
+    kind: str
+    dataset: str
+    settings: dict[str, Any]
+
+    @property
+    def of_weights(self) -> dict[str, Any]:
+        """The settings that decide which weights a given number of epochs leads to."""
+        return {name: value for name, value in self.settings.items() if name not in NOT_OF_THE_WEIGHTS}
+
+
+class ModelsRoom(Room):
+    """Every model of the config: settings, paths, targets."""
+
+    def __init__(self, plan: "Plan") -> None:
+        super().__init__(plan)
+        self.models = {name: self._model(name, entry) for name, entry in plan.config["models"].items()}
+        self.folder = f"{plan.path.results}/models/{{model}}"
+
+    def _model(self, name: str, entry: dict[str, Any]) -> Model:
+        place, datasets = f"models.{name}", self.plan.config["datasets"]
+        if not is_stream_name(name):
+            raise ConfigError(f"{place}: a model's name becomes a folder; use letters, digits and _+=@-")
+        kind = LEARNS_FROM[entry["kind"]]
+        fitting = [other for other, settings in datasets.items() if settings["kind"] == kind]
+        if entry["dataset"] not in fitting:
+            raise ConfigError(
+                f"{place}.dataset: there is no dataset `{entry['dataset']}` of kind {kind}"
+                f"{nearest(entry['dataset'], fitting)}"
+            )
+        return Model(name, entry["kind"], entry["dataset"], entry)
+
+    def names(self, kind: str) -> str:
+        """The models of a kind as a wildcard's pattern; one that matches none where there is none."""
+        found = [re.escape(model.name) for model in self.models.values() if model.kind == kind]
+        return "|".join(found) or "(?!)"
+
+    def file(self, name: str) -> str:
+        """A file or folder of a model."""
+        return f"{self.folder}/{name}"
+
+    def targets(self, stage: str) -> list[str]:
+        """The figures of every model; none for a few recordings, which no model is trained on."""
+        return self._of_each(self._figures) if stage == "models" else []
+
+    def ledgers(self) -> list[str]:
+        """One ledger a model."""
+        return self._of_each(self._ledgers)
+
+    def reports(self) -> list[str]:
+        """A plot of each training."""
+        return self._of_each(self._plots)
+
+    def _of_each(self, what: Callable[[Model], list[str]]) -> list[str]:
+        trained = self.models.values() if self.plan.recordings and not self.plan.only else []
+        return [path.format(model=model.name) for model in trained for path in what(model)]
+
+    def _figures(self, model: Model) -> list[str]:
+        return [self.file("metrics.json")]
+
+    def _ledgers(self, model: Model) -> list[str]:
+        return [self.file("ledger.parquet")]
+
+    def _plots(self, model: Model) -> list[str]:
+        return [self.file("training.svg")]

@@ -1,0 +1,93 @@
+"""Checkpoints: weights with all that must fit to what they are used on. They are read as tensors and plain values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from scripts.common.errors import InputError
+
+# Where a checkpoint of lightning keeps what it says about itself.
+IDENTITY = "rushes"
+# What a file of TensorFlow 1 is called: `model.ckpt-1200.index`, `.meta`, `.data-00000-of-00001`, or `checkpoint`.
+TENSORFLOW = (".index", ".meta", ".data-00000-of-00001")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a checkpoint was trained on, and with what.
+
+    card_sha256: of the dataset's card.  mean, std: the statistics, 136 floats each.  features, layout: see
+    `log_mel.FEATURES`, `landmark_layout.LAYOUT`.  frames: of a window.  settings: of the model.
+    """
+
+    model: str
+    kind: str
+    card_sha256: str
+    mean: list[float]
+    std: list[float]
+    rate_hz: int
+    fps: str
+    frames: int
+    features: dict[str, Any]
+    layout: dict[str, Any]
+    settings: dict[str, Any]
+
+    def as_plain(self) -> dict[str, Any]:
+        """As it stands in a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, checkpoint: Mapping[str, Any], name: str) -> Self:
+        """From a checkpoint that was read. Raises InputError if it lacks anything."""
+        found = checkpoint.get(IDENTITY) if isinstance(checkpoint, Mapping) else None
+        if not isinstance(found, Mapping) or {field.name for field in fields(cls)} - set(found):
+            raise InputError(
+                "bad_checkpoint", f"{name} does not say which dataset, features and landmarks it is for; train it here"
+            )
+        return cls(**{field.name: found[field.name] for field in fields(cls)})
+
+    def refuse_others(self, wanted: Mapping[str, Any], name: str) -> None:
+        """Raises InputError for the first of `wanted`, a part of these fields, that differs."""
+        for field, value in wanted.items():
+            own = getattr(self, field)
+            if own != value:
+                raise InputError(
+                    "checkpoint_differs",
+                    f"{name} was trained with another {field}: {_short(own)}, where {_short(value)} is given",
+                )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running anything that stands in it. Raises InputError, also for TensorFlow's."""
+    _refuse_tensorflow(path)
+    if not path.is_file():
+        raise InputError("no_checkpoint", f"there is no checkpoint {path}")
+    try:
+        read = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken or foreign file raises whatever its first wrong byte leads to
+        cause = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise InputError("bad_checkpoint", f"{path.name} cannot be read as weights alone: {cause}") from error
+    if not isinstance(read, dict):
+        raise InputError("bad_checkpoint", f"{path.name} holds no weights by name")
+    return read
+
+
+def _refuse_tensorflow(path: Path) -> None:
+    beside = [path.with_name(path.name + ending) for ending in TENSORFLOW]
+    pointer = (
+        path.is_file() and path.stat().st_size < 1e6 and path.read_bytes()[:100].startswith(b"model_checkpoint_path")
+    )
+    if path.name.endswith(TENSORFLOW) or any(file.exists() for file in beside) or pointer:
+        raise InputError(
+            "tf1_checkpoint",
+            f"{path.name} is a checkpoint of TensorFlow 1, whose graph cannot be read here; train again on the same "
+            "windows (their npz can be taken over), and give a file of checkpoints/",
+        )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,35 @@
+"""Landmarks as the networks see them: relative to the nose tip of their frame, x row then y row, normalised.
+
+What it gives up, the place of the head in the picture, no sound tells.
+"""
+
+from typing import Any
+
+import numpy as np
+
+POINTS = 68
+COORDINATES = 2 * POINTS
+NOSE_TIP = 33
+EPSILON = 1e-6
+# What a checkpoint says about its landmarks; another value of any of them is another layout.
+LAYOUT: dict[str, Any] = {"points": "ibug68", "origin": "nose_tip_33", "order": "x_then_y", "unit": "px"}
+
+# Parts of the face that the json of an inference names, as ranges of iBUG's points.
+PARTS = {"head": [*range(36)], "eyes": [*range(36, 48)], "mouth": [*range(48, 68)]}
+
+
+def relative_to_nose(pose: np.ndarray) -> np.ndarray:
+    """float (N, 2, 68) px to float64 (N, 136), the nose tip of the same frame subtracted."""
+    pose = pose.astype(np.float64)
+    return (pose - pose[:, :, NOSE_TIP : NOSE_TIP + 1]).reshape(len(pose), COORDINATES)
+
+
+def normalised(pose: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """float (N, 2, 68) px to float32 (N, 136); mean, std: float64 (136,). What never moves becomes 0."""
+    return np.asarray((relative_to_nose(pose) - mean) / (std + EPSILON), np.float32)
+
+
+def in_pixels(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Normalised (…, 136) to float32 (…, 2, 68) px relative to the nose tip."""
+    pixels = np.asarray(values, np.float64) * (std + EPSILON) + mean
+    return pixels.astype(np.float32).reshape(*values.shape[:-1], 2, POINTS)

@@ -1,0 +1,47 @@
+"""What a model of the config makes Snakemake plan."""
+
+import pytest
+
+from tests.dag.archive import Archive
+
+LIPS = {"kind": "speech_landmarks", "dataset": "visemes"}
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Archive(tmp_path)
+
+
+def test_a_model_is_one_job_behind_its_dataset(archive):
+    shown = archive.dry_run("models", models={"lips": LIPS, "wide": {**LIPS, "width": 256}})
+    assert shown.status == 0, shown.text
+    assert shown.jobs["train_speech_landmarks"] == 2
+    assert {"extract_windows", "compute_stats", "index_dataset"} <= shown.rules
+    for name in ("lips/checkpoints", "lips/tf_logs", "wide/val_samples", "wide/metrics.json"):
+        assert f"results/models/{name}" in shown.text
+
+
+def test_everything_and_the_report_ask_for_the_models(archive):
+    assert archive.dry_run(models={"lips": LIPS}).jobs["train_speech_landmarks"] == 1
+    assert "train_speech_landmarks" in archive.dry_run("reports", models={"lips": LIPS}).rules
+
+
+def test_a_few_recordings_train_no_model(archive):
+    assert "train_speech_landmarks" not in archive.dry_run(models={"lips": LIPS}, only="a.1").rules
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": "viseme"}, "models.lips.dataset: there is no dataset `viseme` of kind windows; did you mean"),
+        ({"widht": 3}, "models.lips: unknown key `widht`; did you mean `width`"),
+        ({"kind": "speech"}, "models.lips.kind: `speech` is not one of"),
+        ({"epochs": 0}, "models.lips.epochs"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_runs(archive, change, message):
+    shown = archive.dry_run(models={"lips": LIPS | change})
+    assert shown.status == 1
+    assert message in shown.text
+    assert "Traceback" not in shown.text
