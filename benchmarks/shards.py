@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -286,7 +286,7 @@ def bench_plan(root: Path, rows: int) -> list[Row]:
     (folder / "config" / "config.yaml").write_text(f"datasets: {{web: {{kind: shards, table: {table}}}}}\n")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPO / "Snakefile")]
     command += ["--profile", str(REPO / "profiles" / "local"), "--quiet", "all"]
-    planned = measure([*command, "results/lots/web/plan.json"], folder)
+    planned = measure([*command, "--", "results/lots/web/plan.json"], folder)
     dry = measure([*command, "--dry-run"], folder)
     content = json.loads((folder / "results" / "lots" / "web" / "plan.json").read_text())
     jobs = 4 * len(content["lots"]) + 6
@@ -309,15 +309,16 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="rushes shards ".replace(" ", "_")) as folder:
         root = Path(folder)
-        if "20" in chosen.parts:
-            rows += bench_clips(root, 20, 6, with_peer=True)
-        if "200" in chosen.parts:
-            rows += bench_clips(root, 200, 8, with_peer=True)
-        if "downloads" in chosen.parts:
-            rows += bench_downloads(root, 1000)
-        if "plan" in chosen.parts:
-            rows += bench_plan(root, chosen.rows)
-    publish("shards", rows)
+        parts: dict[str, Callable[[], list[Row]]] = {
+            "20": lambda: bench_clips(root, 20, 6, with_peer=True),
+            "200": lambda: bench_clips(root, 200, 8, with_peer=True),
+            "downloads": lambda: bench_downloads(root, 1000),
+            "plan": lambda: bench_plan(root, chosen.rows),
+        }
+        for name in chosen.parts:
+            rows += parts[name]()
+            # What was measured stands there even if a later part fails.
+            publish("shards", rows)
 
 
 if __name__ == "__main__":

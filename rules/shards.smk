@@ -123,6 +123,7 @@ rule scan_shard:
         dataset="{dataset}",
         look=looks,
         thumbnails=lambda wildcards: shards.datasets[wildcards.dataset].entry["scan"]["thumbnails"],
+        fps=lambda wildcards: shards.datasets[wildcards.dataset].entry["scan"]["fps"],
         working=shards.working("scan"),
         key=scan_key,
     script:
@@ -220,7 +221,8 @@ rule write_shard:
         shards=of_lot("shards"),
         digits=shards_setting("shard_digits"),
         output=shards_setting("output"),
-        key=shards_key(1, "shard_digits", "output"),
+        classes=shards_setting("classes"),
+        key=shards_key(1, "shard_digits", "output", "classes"),
     script:
         "../scripts/datasets/write_shard.py"
 

@@ -22,59 +22,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from rushes.video2dataset_arguments import ArgumentError, read_config, translate
+
 REPO = Path(__file__).parents[1]
 NAME = "dataset"
 # Where our own files stand in the output folder.
 INSIDE = "_rushes"
-FORMATS = ("files", "webdataset", "parquet", "tfrecord", "dummy")
-INPUTS = ("txt", "csv", "tsv", "tsv.gz", "json", "parquet", "webdataset")
-PRECISIONS = {"low": "keyframe", "keyframe_adjusted": "keyframe_adjusted", "exact": "exact"}
-# A length that its users write for "no limit".
-NO_LIMIT_S = 999_999.0
-# How pages of other sites are asked. What a page says is always kept.
-YT_ARGS = {"download_size": "height", "download_audio_rate": "rate_hz"}
-YT_METADATA = ("writesubtitles", "subtitleslangs", "writeautomaticsub", "get_info")
-
-DEFAULT: dict[str, Any] = {
-    "subsampling": {},
-    "reading": {"yt_args": {"download_size": 360, "download_audio_rate": 44100}},
-    "storage": {},
-    "distribution": {},
-}
-
-# What is refused, and why.
-REFUSED = {
-    "enable_wandb": "progress stands in the logs and on the card; nothing is sent anywhere",
-    "stage=optical_flow": "there is no stage of optical flow yet",
-    "stage=caption": "there is no stage of captions yet",
-    "stage=whisper": "there is no stage of transcripts yet",
-    "OpticalFlowSubsampler": "there is no stage of optical flow yet",
-    "CaptionSubsampler": "there is no stage of captions yet",
-    "WhisperSubsampler": "there is no stage of transcripts yet",
-    "framerates": "cuts are found at the video's own frame rate",
-    "downsample_method": "only `fps` is known",
-    "encode_format": "pictures are written as mp4, sound as m4a",
-    "oom_clip_count": "clips have five digits",
-    "dataloader_args": "they belong to a stage that is not here",
-    "sampler": "a table's rows are taken as they are; leave out rows in the table",
-    "subjob_size": "lots are sized by the number of rows; `lot_shards` in our config changes that",
-    "distributor=pyspark": "there is no Spark; one machine or SLURM",
-    "distributor_args": "partitions and accounts stand in profiles/slurm",
-}
-# Values of refused keys that ask for nothing.
-HARMLESS: dict[str, tuple[Any, ...]] = {
-    "framerates": (None, []),
-    "downsample_method": ("fps",),
-    "encode_format": ("mp4", "m4a"),
-    "oom_clip_count": (5,),
-    "sampler": (None,),
-    "subjob_size": (1000,),
-    "distributor_args": (None,),
-}
-
-
-class ArgumentError(ValueError):
-    """An argument that cannot be taken: its name, and why."""
 
 
 def video2dataset(
@@ -104,9 +57,7 @@ def video2dataset(
     allowed_roots, allow_private_hosts: see our key `fetch`.  confirm: asked before `overwrite` deletes anything.
     Raises ArgumentError for what cannot be taken, subprocess.CalledProcessError if the run fails.
     """
-    del wandb_project, save_additional_columns  # nothing is sent; every column is kept
-    if enable_wandb:
-        raise ArgumentError(f"enable_wandb: {REFUSED['enable_wandb']}")
+    del save_additional_columns  # every column is kept
     whole = read_config(config)
     entry = translate(
         url_list,
@@ -117,6 +68,7 @@ def video2dataset(
         stage=stage,
         columns={"url": url_col, "caption": caption_col, "clips": clip_col},
     )
+    entry["wandb"] = wandb_project if enable_wandb else ""
     entry["fetch"] |= {"allow_private_hosts": allow_private_hosts}
     if allowed_roots:
         entry["fetch"]["allowed_roots"] = [str(Path(root).resolve()) for root in allowed_roots]
@@ -130,217 +82,6 @@ def video2dataset(
     command += ["--retries", str(max_shard_retry), "--default-resources", f"tmpdir='{tmp_dir}'"]
     subprocess.run([*command, "--directory", str(folder / INSIDE)], check=True, stdin=subprocess.DEVNULL)
     publish(folder)
-
-
-def read_config(config: Any) -> dict[str, Any]:
-    """The config: "default", a path of YAML, YAML text, or the mapping itself. Raises ArgumentError."""
-    if config == "default":
-        return DEFAULT
-    if isinstance(config, str):
-        text = Path(config).read_text(encoding="utf-8") if "\n" not in config and Path(config).is_file() else config
-        try:
-            config = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ArgumentError(f"config: {' '.join(str(error).split())}") from None
-    if not isinstance(config, Mapping):
-        raise ArgumentError("config: it is neither `default`, a file, YAML, nor a mapping")
-    for section in config:
-        if section not in DEFAULT:
-            raise ArgumentError(f"config: unknown section `{section}`; known: {', '.join(DEFAULT)}")
-    return {section: dict(config.get(section) or {}) for section in DEFAULT}
-
-
-def translate(
-    url_list: str,
-    config: Mapping[str, Any],
-    *,
-    output_format: str,
-    input_format: str,
-    encode_formats: Mapping[str, str],
-    stage: str,
-    columns: Mapping[str, str | None],
-) -> dict[str, Any]:
-    """Our dataset's entry of the config. Raises ArgumentError for what is refused."""
-    if f"stage={stage}" in REFUSED:
-        raise ArgumentError(f"stage: `{stage}`: {REFUSED[f'stage={stage}']}")
-    for name, value, known in (
-        ("output_format", output_format, FORMATS),
-        ("input_format", input_format, INPUTS),
-        ("stage", stage, ("download", "subset")),
-    ):
-        if value not in known:
-            raise ArgumentError(f"{name}: `{value}` is not one of {', '.join(known)}")
-    if not set(encode_formats.items()) <= {("video", "mp4"), ("audio", "m4a")}:
-        raise ArgumentError(f"encode_formats: {dict(encode_formats)} is not of video: mp4 and audio: m4a")
-    entry: dict[str, Any] = {
-        "kind": "shards",
-        "table": _absolute(url_list),
-        "columns": {name: column for name, column in columns.items() if column},
-        "output": output_format,
-        "encode_formats": dict(encode_formats),
-        "scan": {"thumbnails": False},
-        "video": {},
-        "audio": {},
-        "fetch": {},
-        "clips": "auto",
-    }
-    for section, take in (
-        ("subsampling", _take_subsampling),
-        ("reading", _take_reading),
-        ("storage", _take_storage),
-        ("distribution", _take_distribution),
-    ):
-        take(config[section], entry)
-    return entry
-
-
-def _take_subsampling(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
-    for name, described in given.items():
-        if name in REFUSED:
-            raise ArgumentError(f"config.subsampling.{name}: {REFUSED[name]}")
-        if name not in SUBSAMPLERS:
-            raise ArgumentError(f"config.subsampling: unknown `{name}`; known: {', '.join(SUBSAMPLERS)}")
-        # Without arguments, what the metadata holds is used: the clips of the table.
-        arguments = dict((described or {}).get("args") or {})
-        place = f"config.subsampling.{name}.args"
-        if name == "CutDetectionSubsampler":
-            if (described or {}).get("args") is not None and (described or {}).get("cuts_are_clips", False):
-                mode = arguments.get("cut_detection_mode", "all")
-                if mode not in ("all", "longest"):
-                    raise ArgumentError(f"{place}.cut_detection_mode: `{mode}` is neither all nor longest")
-                entry["clips"] = {"all": "cuts", "longest": "longest_cut"}[mode]
-            arguments.pop("cut_detection_mode", None)
-        for key, value in arguments.items():
-            if key in REFUSED:
-                _refuse(f"{place}.{key}", key, value)
-            elif key not in SUBSAMPLERS[name]:
-                raise ArgumentError(f"{place}: unknown `{key}`; known: {', '.join(SUBSAMPLERS[name])}")
-            else:
-                SUBSAMPLERS[name][key](entry, value)
-
-
-def _into(section: str, key: str, convert: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
-    def put(entry: dict[str, Any], value: Any) -> None:
-        place = entry.setdefault(section, {}) if section else entry
-        # -1 and nothing: as it is.
-        if value is not None and value != -1:
-            place[key] = convert(value)
-
-    return put
-
-
-def _resize(entry: dict[str, Any], value: Any) -> None:
-    entry["video"]["resize"] = [mode for mode in ("scale", "crop", "pad") if mode in (value or [])]
-
-
-def _video_size(entry: dict[str, Any], value: Any) -> None:
-    if value is not None and value > 0:
-        entry["video"] |= {"height": value, "width": value}
-
-
-def _longest(entry: dict[str, Any], value: Any) -> None:
-    entry["max_s"] = 0 if value is None or value >= NO_LIMIT_S else value
-
-
-def _precision(entry: dict[str, Any], value: Any) -> None:
-    if value not in PRECISIONS:
-        raise ArgumentError(f"precision: `{value}` is not one of {', '.join(PRECISIONS)}")
-    entry["precision"] = PRECISIONS[value]
-
-
-def _nothing(entry: dict[str, Any], value: Any) -> None:
-    """Ours always does it."""
-
-
-SUBSAMPLERS: dict[str, dict[str, Callable[..., None]]] = {
-    "ResolutionSubsampler": {
-        "video_size": _video_size,
-        "height": _into("video", "height"),
-        "width": _into("video", "width"),
-        "resize_mode": _resize,
-    },
-    "FrameSubsampler": {"frame_rate": _into("video", "fps", str)},
-    "AudioRateSubsampler": {
-        "sample_rate": _into("audio", "rate_hz"),
-        "n_audio_channels": _into("audio", "channels"),
-    },
-    "CutDetectionSubsampler": {
-        "threshold": _into("scan", "threshold"),
-        "min_scene_len": _into("scan", "min_scene_frames"),
-    },
-    "ClippingSubsampler": {
-        "min_length": _into("", "min_s"),
-        "max_length": _longest,
-        "max_length_strategy": _into("", "strategy"),
-        "precision": _precision,
-    },
-    "FFProbeSubsampler": {"extract_keyframes": _nothing},
-    "NoOpSubsampler": {},
-}
-
-
-def _take_reading(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
-    for key, value in given.items():
-        if key == "timeout":
-            entry["fetch"]["silence_s"] = value
-        elif key == "yt_args":
-            entry["fetch"]["sites"] = _sites(value or {}, bool(value))
-        elif key in REFUSED:
-            _refuse(f"config.reading.{key}", key, value)
-        else:
-            raise ArgumentError(f"config.reading: unknown `{key}`; known: timeout, yt_args, sampler, dataloader_args")
-
-
-def _sites(given: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
-    """How pages of other sites are asked for their media."""
-    sites: dict[str, Any] = {"extract": wanted}
-    of_pages = dict(given.get("yt_metadata_args") or {})
-    for key, value in given.items():
-        if key in YT_ARGS:
-            sites[YT_ARGS[key]] = value
-        elif key != "yt_metadata_args":
-            raise ArgumentError(f"config.reading.yt_args.{key}: unknown; known: {', '.join(YT_ARGS)}, yt_metadata_args")
-    for key in of_pages:
-        if key not in YT_METADATA:
-            raise ArgumentError(
-                f"config.reading.yt_args.yt_metadata_args.{key}: not taken; known: {', '.join(YT_METADATA)}"
-            )
-    if of_pages.get("writesubtitles"):
-        sites["subtitles"] = list(of_pages.get("subtitleslangs") or ["en"])
-    return sites
-
-
-def _take_storage(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
-    names = {"number_sample_per_shard": "shard_rows", "oom_shard_count": "shard_digits"}
-    for key, value in given.items():
-        if key in names:
-            entry[names[key]] = value
-        elif key == "captions_are_subtitles":
-            if value:
-                entry["clips"] = "subtitles"
-        else:
-            raise ArgumentError(f"config.storage: unknown `{key}`; known: {', '.join(names)}, captions_are_subtitles")
-
-
-def _take_distribution(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
-    for key, value in given.items():
-        if key == "thread_count":
-            entry["fetch"]["connections"] = value
-        elif key == "distributor":
-            if f"distributor={value}" in REFUSED:
-                raise ArgumentError(f"config.distribution.distributor: `{value}`: {REFUSED[f'distributor={value}']}")
-            if value not in ("multiprocessing", "slurm"):
-                raise ArgumentError(f"config.distribution.distributor: `{value}` is neither multiprocessing nor slurm")
-        elif key in REFUSED:
-            _refuse(f"config.distribution.{key}", key, value)
-        elif key != "processes_count":
-            known = "processes_count, thread_count, subjob_size, distributor, distributor_args"
-            raise ArgumentError(f"config.distribution: unknown `{key}`; known: {known}")
-
-
-def _refuse(place: str, key: str, value: Any) -> None:
-    if value not in HARMLESS.get(key, ()):
-        raise ArgumentError(f"{place}: {REFUSED[key]}")
 
 
 def options(config: Mapping[str, Any]) -> list[str]:
@@ -393,11 +134,6 @@ def publish(folder: Path) -> None:
             pq.write_table(of_shard, folder / f"{shard}.parquet")
         (folder / f"{shard}_stats.json").write_text(json.dumps({"successes": of_shard.num_rows}, indent=1) + "\n")
     shutil.copyfile(made / "card.json", folder / "card.json")
-
-
-def _absolute(url_list: str) -> str:
-    """The table as seen from another folder; an address of a store stays."""
-    return url_list if "://" in url_list else os.path.abspath(url_list)
 
 
 def main(arguments: list[str] | None = None) -> int:

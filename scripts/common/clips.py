@@ -61,5 +61,5 @@ def read(path: Path) -> list[ClipRow]:
 
 def metadata(item: Item, facts: dict[str, Any], scores: dict[str, float]) -> dict[str, Any]:
     """What a sample's json says, besides its key, times and caption. The table's own columns never hide ours."""
-    source = {f"source_{name}": value for name, value in facts.items() if name != "keyframes_s"}
+    source = {f"source_{name}": value for name, value in facts.items() if name not in ("keyframes_s", "slow_changes")}
     return {**item.extra, **source, **scores, "url": item.url, "item": item.key, "source_sha256": item.sha256}

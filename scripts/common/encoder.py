@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 from av.video.codeccontext import VideoCodecContext
 
-CODECS = {"h264": "libx264", "hevc": "libx265"}
+CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 NVENC = {"h264": "h264_nvenc", "hevc": "hevc_nvenc"}
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 # Constants, never the job's threads: what is made must not depend on the machine.
@@ -20,7 +20,7 @@ log = logging.getLogger("rushes")
 
 @dataclass(frozen=True)
 class Coding:
-    """codec: h264 or hevc; crf: quality, lower is better; preset: x264's name; encoder: cpu or nvenc."""
+    """codec: h264, hevc or av1 (by CPU alone); crf: lower is better; preset: x264's name; encoder: cpu or nvenc."""
 
     codec: str
     crf: int
@@ -39,6 +39,10 @@ class Coding:
             # Constant quality: no bit rate, `cq` on the same scale as crf; p1 is the fastest of seven presets.
             step = 1 + PRESETS.index(self.preset) * 6 // (len(PRESETS) - 1)
             return {"preset": f"p{step}", "tune": "hq", "rc": "vbr", "cq": str(self.crf), "b": "0"}
+        if self.codec == "av1":
+            # Its presets go from 13, the fastest, to 0; a pass of one thread gives the same bytes everywhere.
+            step = 12 - PRESETS.index(self.preset) * 10 // (len(PRESETS) - 1)
+            return {"preset": str(step), "crf": str(self.crf), "svtav1-params": "lp=1"}
         same = {"crf": str(self.crf), "preset": self.preset}
         if self.codec == "hevc":
             return {**same, "x265-params": f"pools={THREADS}:frame-threads={THREADS}:log-level=error:info=0"}

@@ -66,7 +66,8 @@ class ShardsDataset:
             filters[name] for name in filters if name.startswith(("min_", "max_")) and name != "min_caption"
         )
         of_cuts = self.entry["clips"] in ("cuts", "longest_cut")
-        return of_cuts or of_scores or filters["duplicates"] == "near" or self.entry["scan"]["thumbnails"]
+        of_scan = bool(self.entry["scan"]["thumbnails"] or self.entry["scan"]["fps"])
+        return of_cuts or of_scores or filters["duplicates"] == "near" or of_scan
 
 
 class ShardsRoom(Room):
@@ -250,6 +251,11 @@ def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> Shard
         raise ConfigError(f"{place}.precision: {entry['precision']} copies what is there; to change it, set exact")
     if entry["precision"] != "exact" and entry["encode_formats"] != {"video": "mp4"}:
         raise ConfigError(f"{place}.precision: {entry['precision']} gives mp4 alone; for other formats, set exact")
+    coding = entry["video"]
+    if coding["codec"] != "h264" and entry["precision"] == "smart":
+        raise ConfigError(f"{place}.precision: smart encodes edges of h264 alone; for {coding['codec']}, set exact")
+    if coding["codec"] != "av1" and coding["crf"] > 51:
+        raise ConfigError(f"{place}.video.crf: {coding['codec']} goes to 51")
     if not entry["encode_formats"]:
         raise ConfigError(f"{place}.encode_formats: it is empty; name one of video, audio, frames")
     roots = entry["fetch"]["allowed_roots"] or sorted({os.path.dirname(file) or "." for file in files})

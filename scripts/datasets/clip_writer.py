@@ -1,4 +1,4 @@
-"""A clip as a file: h264 and AAC in MP4, each encoded once, the same bytes on every run."""
+"""A clip as a file: h264, hevc or av1 and AAC in MP4, each encoded once, the same bytes on every run."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,6 +8,9 @@ from typing import Any, Self
 import av
 import numpy as np
 from av.video.reformatter import ColorRange
+
+from scripts.common.encoder import Coding
+from scripts.common.packet_writer import TAGS
 
 # What is encoded must not depend on the machine; small clips gain nothing by more.
 ENCODER_THREADS = 1
@@ -26,8 +29,7 @@ class ClipWriter:
         path: Path,
         *,
         rate: Fraction | None,
-        crf: int,
-        preset: str,
+        coding: Coding,
         sound: np.ndarray | None = None,
         rate_hz: int = 0,
         bitrate: int = 128_000,
@@ -43,9 +45,10 @@ class ClipWriter:
         self._waiting: Any = None
         self.size: tuple[int, int] | None = None
         if rate is not None:
-            options = {"crf": str(crf), "preset": preset, "x264-params": "cpu-independent=1", "a53cc": "0"}
-            self._video = self._container.add_stream("libx264", rate=rate, options=options)
+            self._video = self._container.add_stream(coding.name, rate=rate, options=coding.options)
             context = self._video.codec_context
+            if coding.codec in TAGS:
+                context.codec_tag = TAGS[coding.codec]
             context.thread_count = ENCODER_THREADS
             context.flags |= av.codec.context.Flags.bitexact.value
             self._step = 1 / rate

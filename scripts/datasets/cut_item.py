@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
+from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.video import upright
@@ -118,6 +119,7 @@ class _Cut:
     def __init__(self, task: CutTask, sound: tuple[np.ndarray, int] | None) -> None:
         self._task, self._sound = task, sound
         self._fps = Fraction(task.video["fps"]) if task.video["fps"] else None
+        self._coding = Coding(*(task.video[key] for key in ("codec", "crf", "preset")))
         self._shape: Shape | None = None
         self._source = (0, 0)
         self._scaler = Scaler()
@@ -218,8 +220,7 @@ class _Cut:
         writer = ClipWriter(
             part if "video" in self._task.formats else Path(os.devnull),
             rate=rate,
-            crf=self._task.video["crf"],
-            preset=self._task.video["preset"],
+            coding=self._coding,
             sound=sound,
             rate_hz=rate_hz,
             bitrate=self._task.audio["bitrate"],
@@ -265,7 +266,7 @@ class _Cut:
         ending = "m4a" if "audio" in self._task.formats else "mp4"
         path = Path(self._task.folder, f"{name}.{ending}")
         with ClipWriter(
-            path, rate=None, crf=0, preset="", sound=sound, rate_hz=rate_hz, bitrate=self._task.audio["bitrate"]
+            path, rate=None, coding=self._coding, sound=sound, rate_hz=rate_hz, bitrate=self._task.audio["bitrate"]
         ):
             pass
         self.parts[name][ending] = path.name

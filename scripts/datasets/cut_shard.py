@@ -18,6 +18,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.lot_work import work_on
 from scripts.common.lots import Item
+from scripts.common.scene_cuts import find_cuts, scenes
 from scripts.common.tar_file import TarWriter
 from scripts.common.working import Status, Working
 from scripts.datasets.clip_times import (
@@ -47,7 +48,7 @@ class Chosen:
     clips: dict[str, Clip]
     done: list[ledger.Row]
     as_it_is: bool
-    scenes_s: list[tuple[float, float]]
+    scenes_s: dict[str, list[tuple[float, float]]]
 
 
 def choose(
@@ -73,8 +74,7 @@ def choose(
     found = divided(found, max_s=settings["max_s"], strategy=settings["strategy"])
     whole = settings["clips"] == "whole" or (settings["clips"] == "auto" and not item.clips)
     alone = whole and not settings["max_s"]
-    of_scenes = scenes_in(frames, scores["change"], settings["scan"]["threshold"], settings["scan"]["min_scene_frames"])
-    chosen = Chosen(item, facts, frames, {}, [], False, of_scenes)
+    chosen = Chosen(item, facts, frames, {}, [], False, _scenes(frames, scores, facts, settings["scan"]))
     for number, clip in enumerate(found):
         name = item.key if alone else f"{item.key}_{number:05d}"
         clip = _at_keyframes(clip, facts, settings["precision"]) if not alone else clip
@@ -237,11 +237,27 @@ def _snapped(clip: Clip) -> dict[str, Any]:
     return {"asked_start_s": round(start_s, 6), "asked_stop_s": round(stop_s, 6), "dropped_s": round(dropped, 6)}
 
 
-def _scenes_of(clip: Clip, scenes_s: list[tuple[float, float]]) -> dict[str, Any]:
+def _scenes(
+    frames: FrameTable, scores: dict[str, np.ndarray], facts: dict[str, Any], scan: dict[str, Any]
+) -> dict[str, list[tuple[float, float]]]:
+    """Scenes in seconds by the name under which they stand in the json: at the item's own frame rate, and at others."""
+    rule = (scan["threshold"], scan["min_scene_frames"])
+    found = {"cuts_s": scenes_in(frames, scores["change"], *rule)}
+    for fps, slow in facts.get("slow_changes", {}).items():
+        edges = [*slow["time_s"], frames.stop_ns / 1e9]
+        cuts = scenes(len(slow["change"]), find_cuts(np.array(slow["change"]), *rule))
+        found[f"cuts_s_{fps}"] = [(edges[a], edges[b]) for a, b in cuts]
+    return found
+
+
+def _scenes_of(clip: Clip, scenes_s: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
     """The scenes of a clip, in seconds after its start; nothing where nobody looked for them."""
-    inside = [(max(start, clip.start_s), min(stop, clip.stop_s)) for start, stop in scenes_s]
-    times = [[round(start - clip.start_s, 6), round(stop - clip.start_s, 6)] for start, stop in inside if stop > start]
-    return {"cuts_s": times} if times else {}
+    said = {}
+    for name, every in scenes_s.items():
+        inside = [(max(start, clip.start_s), min(stop, clip.stop_s)) for start, stop in every]
+        inside = [(start - clip.start_s, stop - clip.start_s) for start, stop in inside if stop > start]
+        said[name] = [[round(start, 6), round(stop, 6)] for start, stop in inside]
+    return {name: times for name, times in said.items() if times}
 
 
 def _duplicates(path: Path | None) -> dict[str, str]:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from scripts.common import ledger
 from scripts.common.errors import RunError
 from scripts.common.job import run
+from scripts.datasets.send_counts import send_counts
 from scripts.datasets.write_shard import INDEX
 
 log = logging.getLogger("rushes")
@@ -109,22 +110,23 @@ def describe(
 ) -> dict[str, Any]:
     """The card: counts, hours, bytes, reasons, histograms, licences and sources."""
     names = set(pq.read_schema(metadata).names)
-    seconds = (
-        pq.read_table(metadata, columns=["duration_s"])["duration_s"].to_numpy()
-        if "duration_s" in names
-        else np.empty(0)
-    )
-    sizes = pq.read_table(index, columns=["size", "shard"])
+    lengths = Lengths()
+    for part in _column(metadata, "duration_s") if "duration_s" in names else ():
+        lengths.add(part.to_numpy(zero_copy_only=False))
+    size, shards = 0, set()
+    for part in _column(index, "size"):
+        size += int(part.to_numpy().sum())
+    for part in _column(index, "shard"):
+        shards |= set(part.unique().to_pylist())
     text = json.dumps(settings, sort_keys=True)
-    histogram, _ = np.histogram(seconds, [*EDGES_S, np.inf])
     return {
         "dataset": dataset,
         "settings": settings,
         "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "samples": len(seconds),
-        "shards": len(set(sizes["shard"].to_pylist())),
-        "hours": round(float(seconds.sum()) / 3600, 6),
-        "bytes": int(sizes["size"].to_numpy().sum()) if sizes.num_rows else 0,
+        "samples": lengths.count,
+        "shards": len(shards),
+        "hours": round(lengths.seconds / 3600, 6),
+        "bytes": size,
         "rows": {
             " ".join(filter(None, key[1:])): count for key, count in sorted(counts.items()) if key[0] == "write_shard"
         },
@@ -132,10 +134,31 @@ def describe(
             step: {" ".join(filter(None, key[1:])): count for key, count in sorted(counts.items()) if key[0] == step}
             for step in sorted({key[0] for key in counts} - {"write_shard"})
         },
-        "seconds_histogram": {f"from {edge} s": int(n) for edge, n in zip(EDGES_S, histogram, strict=True)},
+        "seconds_histogram": {f"from {edge} s": int(n) for edge, n in zip(EDGES_S, lengths.histogram, strict=True)},
         "licences": _most(metadata, licence) if licence in names else {},
         "sources": _most(metadata, "url", _site) if "url" in names else {},
     }
+
+
+class Lengths:
+    """Lengths of samples, summed as they come: how many, how long in all, and how many from each of EDGES_S on."""
+
+    def __init__(self) -> None:
+        self.count, self.seconds = 0, 0.0
+        self.histogram = np.zeros(len(EDGES_S), np.int64)
+
+    def add(self, seconds: np.ndarray) -> None:
+        """float (N,)."""
+        self.count += len(seconds)
+        self.seconds += float(seconds.sum())
+        self.histogram += np.histogram(seconds, [*EDGES_S, np.inf])[0]
+
+
+def _column(path: Path, name: str) -> Iterator[pa.Array]:
+    """A column of a table in parts, so that millions of rows need no more memory than thousands."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=[name]):
+            yield batch.column(0)
 
 
 def _site(url: str) -> str:
@@ -143,7 +166,7 @@ def _site(url: str) -> str:
 
 
 def _most(metadata: Path, column: str, of: Any = str) -> dict[str, int]:
-    counts = Counter(of(str(value)) for value in pq.read_table(metadata, columns=[column])[column].to_pylist())
+    counts = Counter(of(str(value)) for part in _column(metadata, column) for value in part.to_pylist())
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     rest = sum(count for _, count in ranked[LISTED:])
     return dict(ranked[:LISTED]) | ({"others": rest} if rest else {})
@@ -192,6 +215,8 @@ def index_shards(
     link_all(folders, out_folder)
     card = describe(dataset, settings, counts, out_metadata, out_index, licence)
     out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    if settings.get("wandb"):
+        send_counts(settings["wandb"], card)
     outcomes = {
         outcome: sum(n for key, n in counts.items() if key[:2] == ("write_shard", outcome))
         for outcome in ledger.OUTCOMES

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,8 +74,11 @@ def write_files(folder: Path, name: str, samples: list[Sample]) -> Index:
             yield _entry(folder, sample, name, path, part, 0)
 
 
-def write_parquet(folder: Path, name: str, samples: list[Sample]) -> Index:
-    """`{name}.parquet`: media as {bytes, path}, which `datasets` shows as Video, Audio, Image; and all of the json."""
+def write_parquet(folder: Path, name: str, samples: list[Sample], classes: Sequence[str] = ()) -> Index:
+    """`{name}.parquet`: media as {bytes, path}, which `datasets` shows as Video, Audio, Image; and all of the json.
+
+    classes: values of the column `label` in the order of their numbers, the same for all shards.
+    """
     endings = sorted({part.ending for sample in samples for part in sample.parts} - {"json"})
     columns: dict[str, pa.Array] = {"key": pa.array([sample.key for sample in samples], pa.string())}
     features: dict[str, Any] = {"key": {"dtype": "string", "_type": "Value"}}
@@ -95,14 +98,14 @@ def write_parquet(folder: Path, name: str, samples: list[Sample]) -> Index:
         if column not in columns:
             columns[column] = table[column].combine_chunks()
     whole = pa.table(columns)
-    labels = sorted({str(sample.record["label"]) for sample in samples if sample.record.get("label") is not None})
     described = {
         column: features.get(column) or _feature(whole.schema.field(column).type) for column in whole.column_names
     }
-    if labels:
-        names = [None if v is None else labels.index(str(v)) for v in whole["label"].to_pylist()]
-        whole = whole.set_column(whole.schema.get_field_index("label"), "label", pa.array(names, pa.int64()))
-        described["label"] = {"names": labels, "_type": "ClassLabel"}
+    if classes and "label" in whole.column_names:
+        # A value that is no class has no number, and keeps its sample.
+        numbers = [classes.index(v) if v in classes else None for v in map(str, whole["label"].to_pylist())]
+        whole = whole.set_column(whole.schema.get_field_index("label"), "label", pa.array(numbers, pa.int64()))
+        described["label"] = {"names": list(classes), "_type": "ClassLabel"}
     meta = json.dumps({"info": {"features": described}}, sort_keys=True)
     whole = whole.replace_schema_metadata({"huggingface": meta})
     path = folder / f"{name}.parquet"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from scripts.common import ledger
 from scripts.common.clips import ClipRow
 from scripts.common.job import run
 from scripts.datasets import annotation
-from scripts.datasets.shard_formats import FORMATS, Part, Sample, record_table, text_part
+from scripts.datasets.shard_formats import FORMATS, Part, Sample, record_table, text_part, write_parquet
 
 INDEX = pa.schema(
     [
@@ -77,8 +78,12 @@ def write_shard(
     shards: int,
     digits: int,
     output: str,
+    classes: list[str],
 ) -> None:
-    """Write `shards` shards from number `first_shard` on. media, cut: the tars of the lot's items and of its clips."""
+    """Write `shards` shards from number `first_shard` on.
+
+    media, cut: the tars of the lot's items and of its clips.  classes: of the column `label`, for parquet.
+    """
     rows = clip_tables.read(clips)
     found = [Found(*pair) for pair in zip(annotation_files, map(annotation.read, annotation_values), strict=True)]
     out_folder.mkdir()
@@ -88,7 +93,8 @@ def write_shard(
         name = f"{number:0{digits}d}"
         samples = [sample_of(clip, name, media, cut, found) for clip in members]
         if samples:
-            entries += FORMATS[output](out_folder, name, samples)
+            write = partial(write_parquet, classes=classes) if output == "parquet" else FORMATS[output]
+            entries += write(out_folder, name, samples)
         records += [sample.record for sample in samples]
     ledger.write_table(out_index, pa.Table.from_pylist(entries, schema=INDEX))
     ledger.write_table(out_metadata, record_table(records))

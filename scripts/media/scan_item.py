@@ -1,5 +1,7 @@
 """One decode of an item: its frame table, and what a small picture of every frame says about it."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -45,8 +47,11 @@ def perceptual_hash(grey: np.ndarray) -> int:
     return int(np.packbits(bits).view(">u8")[0])
 
 
-def scan_item(url: str, *, thumbnails: bool = True) -> ItemScan:
-    """Decode the pictures of an item once. url: what ffmpeg opens. Raises InputError if there is nothing in it."""
+def scan_item(url: str, *, thumbnails: bool = True, fps: Sequence[float] = ()) -> ItemScan:
+    """Decode the pictures of an item once. Raises InputError if there is nothing in it.
+
+    url: what ffmpeg opens.  fps: further frame rates at which the change of content is wanted.
+    """
     with ItemReader(url) as reader:
         facts = reader.facts()
         if reader.video is None:
@@ -56,12 +61,39 @@ def scan_item(url: str, *, thumbnails: bool = True) -> ItemScan:
         if max(facts["width"], facts["height"]) > MAX_SIDE_PX:
             message = f"its header says {facts['width']}x{facts['height']} pixels"
             raise InputError("too_large", message, value=max(facts["width"], facts["height"]), limit=MAX_SIDE_PX)
-        scan = _look(reader, facts, thumbnails)
+        scan = _look(reader, facts, thumbnails, [SlowChange(Fraction(rate)) for rate in fps])
         scan.clock = reader.clock()
         return scan
 
 
-def _look(reader: ItemReader, facts: dict[str, Any], thumbnails: bool) -> ItemScan:
+class SlowChange:
+    """Change of content at a lower frame rate: of the pictures on screen at its ticks."""
+
+    def __init__(self, rate: Fraction) -> None:
+        self.rate, self._content = rate, ContentChange()
+        self.times: list[Fraction] = []
+        self.change: list[float] = []
+        self._start: Fraction | None = None
+        self._next_tick = 0
+
+    def see(self, bgr: np.ndarray, instant: Fraction) -> None:
+        """The next picture of the video; it counts if a tick has come since the last one that did."""
+        self._start = instant if self._start is None else self._start
+        ticks = (instant - self._start) * self.rate
+        if ticks >= self._next_tick:
+            self._next_tick = math.floor(ticks) + 1
+            self.times.append(instant)
+            self.change.append(self._content.score(bgr))
+
+    def fact(self, start: Fraction) -> dict[str, list[float]]:
+        """What is kept: seconds on the item's clock, and changes."""
+        return {
+            "time_s": [round(float(time - start), 6) for time in self.times],
+            "change": [round(value, 4) for value in self.change],
+        }
+
+
+def _look(reader: ItemReader, facts: dict[str, Any], thumbnails: bool, slow: Sequence[SlowChange]) -> ItemScan:
     small, content = SmallPictures(), ContentChange()
     times: list[Fraction] = []
     keyframes: list[bool] = []
@@ -85,6 +117,8 @@ def _look(reader: ItemReader, facts: dict[str, Any], thumbnails: bool) -> ItemSc
         times.append(instant)
         keyframes.append(bool(picture.key_frame))
         rows.append((content.score(bgr), moved, cv2.mean(grey)[0], sharp))
+        for lower in slow:
+            lower.see(bgr, instant)
         before = grey
     if not times:
         raise InputError("no_pictures", "none of its pictures can be decoded")
@@ -93,6 +127,8 @@ def _look(reader: ItemReader, facts: dict[str, Any], thumbnails: bool) -> ItemSc
     pts = np.array([round(time * 1_000_000) for time in times], np.int64)
     time_ns = np.array([round((time - start) * NS) for time in times], np.int64)
     frames = FrameTable.make(pts, time_ns, keyframe=np.array(keyframes))
+    if slow:
+        facts["slow_changes"] = {f"{float(lower.rate):g}": lower.fact(start) for lower in slow}
     chosen = np.linspace(0, len(greys) - 1, min(HASHES, len(greys))).round().astype(int)
     picture_facts = {
         "frames": len(times),

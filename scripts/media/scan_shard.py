@@ -28,18 +28,23 @@ def scan_shard(
     dataset: str,
     look: bool,
     thumbnails: bool,
+    fps: list[float],
     working: str,
     threads: int,
 ) -> None:
-    """Scan every item that was fetched. look: decode the pictures; else their packets are listed alone."""
+    """Scan every item that was fetched. look: decode the pictures; else their packets are listed alone.
+
+    fps: further frame rates at which cuts are looked for.
+    """
     listed = lots.read_items(contents)
-    mark = hashlib.sha256(contents.read_bytes() + json.dumps([look, thumbnails, 1]).encode()).hexdigest()
+    mark = hashlib.sha256(contents.read_bytes() + json.dumps([look, thumbnails, fps, 1]).encode()).hexdigest()
     place = Working(Path(working), mark)
     tasks = {
         item.key: {
             "url": lots.media_url(item, media),
             "look": look,
             "thumbnails": thumbnails,
+            "fps": fps,
             "arrays": str(place.file(f"{item.key}.npz")),
             "thumbnail": str(place.file(f"{item.key}.jpg")),
         }

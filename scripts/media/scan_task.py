@@ -11,8 +11,11 @@ from scripts.media.scan_item import list_packets, scan_item
 
 
 def scan_task(task: dict[str, Any]) -> Status:
-    """Scan one item into the files of the working folder. task: url, look, thumbnails, arrays, thumbnail."""
-    scan = scan_item(task["url"], thumbnails=task["thumbnails"]) if task["look"] else list_packets(task["url"])
+    """Scan one item into the files of the working folder. task: url, look, thumbnails, fps, arrays, thumbnail."""
+    if task["look"]:
+        scan = scan_item(task["url"], thumbnails=task["thumbnails"], fps=task["fps"])
+    else:
+        scan = list_packets(task["url"])
     table = scan.frames
     part = Path(f"{task['arrays']}.part.npz")
     arrays: dict[str, Any] = {"pts_us": table.pts_us, "time_ns": table.time_ns, "keyframe": table.keyframe}

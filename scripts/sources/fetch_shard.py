@@ -7,6 +7,7 @@ asks for the failed items alone.
 
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -101,15 +102,33 @@ def fetch_all(
             retry -= known is not None
             waiting[item.key] = pool.submit(fetch_one, item, member, fetcher, working)
         try:
+            said = _Said()
             for done, future in enumerate(as_completed(waiting.values()), 1):
-                future.result()
-                progress(done, len(waiting), "items fetched")
+                said.add(future.result())
+                progress(done, len(waiting), "items fetched", said.note())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
         ended |= {key: future.result() for key, future in waiting.items()}
     for item, _ in rows:
         yield ended[item.key]
+
+
+class _Said:
+    """What progress says besides the count: how fast bytes come, and what failed by its reason."""
+
+    def __init__(self) -> None:
+        self._began, self._bytes = time.monotonic(), 0
+        self._reasons: Counter[str] = Counter()
+
+    def add(self, item: Item) -> None:
+        self._bytes += item.size
+        self._reasons[item.reason or "well"] += 1
+
+    def note(self) -> str:
+        speed = self._bytes / 1e6 / max(1e-3, time.monotonic() - self._began)
+        ends = ", ".join(f"{count} {reason}" for reason, count in self._reasons.most_common(6))
+        return f"{speed:.1f} MB/s; {ends}"
 
 
 def fetch_shard(

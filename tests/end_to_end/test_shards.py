@@ -74,12 +74,13 @@ def test_what_failed_is_fetched_again_on_request_alone(tmp_path, videos):
         assert [path for path, _ in site.asked[asked:]] == ["/late.mp4"]
 
 
-def test_a_killed_run_ends_with_the_same_bytes(tmp_path, videos):
+def test_a_killed_run_of_several_tables_ends_with_the_same_bytes(tmp_path, videos):
     trees = []
     for kill in (False, True):
         root = tmp_path / str(kill)
-        workspace = workspace_of(root, fetch={"allowed_roots": [str(videos)]})
-        write_table(root / "t.txt", *(str(videos / f"{k}.mp4") for k in range(4)))
+        workspace = workspace_of(root, fetch={"allowed_roots": [str(videos)]}, table=["t.txt", "u.txt"])
+        for name, numbers in (("t.txt", (0, 1)), ("u.txt", (2, 3))):
+            write_table(root / name, *(str(videos / f"{k}.mp4") for k in numbers))
         if kill:
             log = (root / "log").open("wb")
             child = subprocess.Popen(
@@ -93,6 +94,9 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, videos):
             child.wait()
         done = workspace.snakemake()
         assert done.returncode == 0, done.stdout
+        assert (
+            "web: 4 rows = 4 written, 0 filtered, 0 failed" in (root / "results/logs/index_shards/web.log").read_text()
+        )
         trees.append(digest(root / "results" / "datasets"))
     assert trees[0] == trees[1]
 

@@ -239,6 +239,7 @@ def scan(made: Made, number: int = 0, *, look: bool = True) -> None:
         dataset="web",
         look=look,
         thumbnails=True,
+        fps=made.settings["scan"]["fps"],
         working=str(made.root / "working" / f"scan{number}"),
         threads=2,
     )
@@ -287,6 +288,7 @@ def write(made: Made, lot: dict[str, Any], number: int = 0) -> None:
         shards=len(lot["shards"]),
         digits=made.settings["shard_digits"],
         output=made.settings["output"],
+        classes=made.settings["classes"],
     )
 
 

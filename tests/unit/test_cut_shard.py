@@ -328,6 +328,28 @@ def test_a_smart_clip_is_made_of_all_its_pictures_once(gops, start, length, reor
         assert all(dts <= pts for dts, pts in zip(times, shown, strict=True))
 
 
+@pytest.mark.parametrize(("codec", "name"), [("h264", "h264"), ("hevc", "hevc"), ("av1", "libdav1d")])
+def test_clips_are_encoded_by_the_codec_that_is_asked_for(cut_by, codec, name):
+    bytes_of = []
+    for _ in range(2):
+        made = cut_by(clips="longest_cut", video={"codec": codec, "fps": 5, "preset": "superfast"})
+        path = made.unpack(next(iter(made.clips)))
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].codec_context.name == name
+            assert len(list(container.decode(video=0))) == 5
+        bytes_of.append(path.read_bytes())
+    assert bytes_of[0] == bytes_of[1]
+
+
+def test_cuts_at_a_lower_frame_rate_stand_beside_the_others(tmp_path, video):
+    table = write_table(tmp_path / "t.txt", str(video))
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", table, fetch=fetch, scan={"fps": [5], "min_scene_frames": 3})
+    said = made.clips["000000000"].meta
+    assert [start for start, _ in said["cuts_s_5"]] == pytest.approx([0, 1, 2, 3], abs=0.2)
+    assert "slow_changes" not in str(said)
+
+
 def test_every_clip_ends_once_and_filters_give_their_reason(cut_by):
     for filters, reason in [
         ({"min_brightness": 250}, "min_brightness"),

@@ -245,8 +245,8 @@ def test_every_empty_output_can_be_read_and_is_empty(ending):
 
 
 def test_a_name_of_which_nothing_empty_is_known_is_an_error():
-    with pytest.raises(ValueError, match=r"no empty form is known for x\.svg"):
-        write_empty(Path("x.svg"), "x.svg")
+    with pytest.raises(ValueError, match=r"no empty form is known for x\.xyz"):
+        write_empty(Path("x.xyz"), "x.xyz")
 
 
 def test_inputs_and_outputs_without_a_name_are_an_error():
@@ -320,17 +320,25 @@ def test_a_script_that_is_run_by_hand_says_how_it_is_run():
 
 
 def test_folders_are_outputs_of_rules():
-    assert {"out_windows", "out_folder"} == FOLDERS
+    assert {"out_windows", "out_folder", "out_checkpoints", "out_tf_logs", "out_val_samples"} == FOLDERS
 
 
 def test_progress_is_said_now_and_then(caplog, monkeypatch):
     caplog.set_level("INFO", logger="rushes")
     clock = iter([0.0, 11.0, 12.0, 23.0])
     monkeypatch.setattr(job, "_last_progress", [0.0])
+    monkeypatch.setattr(job, "_begun", {})
     monkeypatch.setattr(job, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     for done in (1, 50, 51, 100):
         job.progress(done, 100)
-    assert [record.message for record in caplog.records] == ["50 of 100 (50%) frames", "100 of 100 (100%) frames"]
+    said = [record.message for record in caplog.records]
+    assert said == ["50 of 100 (50%) frames, 4.45/s, 11 s left", "100 of 100 (100%) frames, 4.3/s, 0 s left"]
+
+
+def test_what_an_earlier_job_made_does_not_make_this_one_look_fast():
+    said = job.progress_line(10, 10.0, 910, 1000, "items", "2 timeout")
+    assert said == "910 of 1000 (91%) items, 1/s, 2 min left, 2 timeout"
+    assert job.progress_line(0, 0.0, 5, None, "files") == "5 files"
 
 
 def test_text_is_written_atomically():

@@ -1,27 +1,21 @@
 """The arguments of video2dataset become our config, or are refused by name; the table of the docs has every one."""
 
 import re
+import sys
 import tarfile
+import types
 from typing import Any
 
+import av
 import pytest
 import yaml
 
 import rushes
-from rushes.video2dataset import (
-    ARGUMENTS,
-    DEFAULT,
-    ArgumentError,
-    main,
-    publish,
-    read_config,
-    remove,
-    translate,
-    write_run,
-)
+from rushes.video2dataset import ARGUMENTS, main, publish, remove, write_run
+from rushes.video2dataset_arguments import DEFAULT, ArgumentError, read_config, translate
 from scripts.common.config import load_config
 from tests.unit.examples import REPO
-from tests.unit.shard_maker import FOUR, scene_video, write_table
+from tests.unit.shard_maker import FOUR, make, scene_video, write_table
 
 # Of video2dataset 1.3.0: its signature, and the keys of its config with the arguments of its subsamplers.
 SIGNATURE = [
@@ -49,8 +43,10 @@ SUBSAMPLERS = {
     "CutDetectionSubsampler": "cuts_are_clips cut_detection_mode framerates threshold min_scene_len",
     "ClippingSubsampler": "oom_clip_count min_length max_length max_length_strategy precision",
     "FFProbeSubsampler": "extract_keyframes",
+    "OpticalFlowSubsampler": "detector detector_args dtype",
+    "WhisperSubsampler": "model_name batch_size compute_type download_root",
 }
-WHOLE = ("OpticalFlowSubsampler", "CaptionSubsampler", "WhisperSubsampler", "NoOpSubsampler")
+WHOLE = ("CaptionSubsampler", "NoOpSubsampler")
 SECTIONS = {
     "reading": "yt_args.download_size yt_args.download_audio_rate yt_args.yt_metadata_args.writesubtitles "
     "yt_args.yt_metadata_args.subtitleslangs yt_args.yt_metadata_args.writeautomaticsub "
@@ -142,8 +138,12 @@ def test_a_subsampler_without_arguments_uses_what_the_metadata_holds():
         ({"distribution": {"distributor_args": {"n_nodes": 2}}}, "distributor_args"),
         ({"reading": {"sampler": "x"}}, "sampler"),
         ({"reading": {"dataloader_args": {}}}, "dataloader_args"),
-        ({"subsampling": {"WhisperSubsampler": {}}}, "WhisperSubsampler"),
-        ({"subsampling": {"CutDetectionSubsampler": {"args": {"framerates": [1]}}}}, "framerates"),
+        ({"subsampling": {"CaptionSubsampler": {}}}, "CaptionSubsampler"),
+        ({"subsampling": {"WhisperSubsampler": {"args": {"model_name": "large-v2"}}}}, "nothing is downloaded"),
+        ({"subsampling": {"OpticalFlowSubsampler": {"args": {"detector": "raft"}}}}, "raft"),
+        ({"subsampling": {"OpticalFlowSubsampler": {"args": {"detector_args": [1]}}}}, "detector_args"),
+        ({"reading": {"yt_args": {"proxy": 1}}}, "proxy"),
+        ({"reading": {"yt_args": {"yt_metadata_args": {"getcomments": True}}}}, "getcomments"),
         ({"subsampling": {"ResolutionSubsampler": {"args": {"vidoe_size": 3}}}}, "unknown `vidoe_size`"),
         ({"subsampling": {"Resolution": {}}}, "unknown `Resolution`"),
         ({"storage": {"rows": 3}}, "unknown `rows`"),
@@ -186,6 +186,84 @@ def test_overwriting_asks_first(tmp_path):
 def test_the_command_line_says_what_is_wrong_in_one_line(capsys):
     assert main(["--url_list=a.csv", "--stage=caption"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_models_become_annotations(tmp_path):
+    models = {
+        "OpticalFlowSubsampler": {"args": {"detector": "cv2", "dtype": "fp32"}},
+        "WhisperSubsampler": {"args": {"model_name": str(tmp_path), "compute_type": "int8", "batch_size": 16}},
+        "CutDetectionSubsampler": {"args": {"framerates": [1, 5]}},
+    }
+    entry = entry_of({"subsampling": models}, stage="optical_flow")
+    flow = {"kind": "optical_flow", "method": "farneback", "keep": "field", "dtype": "float32"}
+    said = {"kind": "transcripts", "model": str(tmp_path), "compute": "int8"}
+    assert entry["annotations"] == {"optical_flow": flow, "transcript": said}
+    assert entry["scan"]["fps"] == [1, 5]
+    with pytest.raises(ArgumentError, match="without config"):
+        entry_of(stage="whisper")
+
+
+def test_size_and_rate_in_the_download_stage_make_every_sample(tmp_path):
+    videos = [scene_video(tmp_path / f"{number}.mp4", FOUR[:2], seed=number) for number in range(3)]
+    table = write_table(tmp_path / "t.csv", "url", *map(str, videos))
+    subsampling = {
+        "ResolutionSubsampler": {"args": {"video_size": 64, "resize_mode": "scale,crop,pad"}},
+        "FrameSubsampler": {"args": {"frame_rate": 5}},
+    }
+    entry = entry_of({"subsampling": subsampling}, stage="download")
+    settings = {name: entry[name] for name in ("video", "audio", "clips", "output", "encode_formats")}
+    made = make(tmp_path / "made", table, **settings)
+    assert list(made.outcomes("cut").values()) == [""] * 3
+    for key in made.clips:
+        with av.open(str(made.unpack(key))) as container:
+            sizes = [(picture.width, picture.height) for picture in container.decode(video=0)]
+        assert sizes == [(64, 64)] * 10
+
+
+def test_every_defect_of_that_program_has_a_test_here():
+    text = (REPO / "docs" / "video2dataset.md").read_text()
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) == 11
+    for file, test in named:
+        (path,) = (REPO / "tests").rglob(file)
+        assert f"def {test}(" in path.read_text(), f"{file} has no {test}"
+
+
+def test_counts_go_to_wandb_on_request_alone(monkeypatch):
+    from scripts.datasets.send_counts import numbers_of, send_counts
+
+    sent: list[Any] = []
+
+    class Run:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            sent.append("finished")
+
+        def log(self, numbers):
+            sent.append(numbers)
+
+    card = {
+        "dataset": "web",
+        "settings": {},
+        "samples": 2,
+        "shards": 1,
+        "hours": 0.5,
+        "bytes": 9,
+        "rows": {"written": 2},
+    }
+    card["steps"] = {"fetch_shard": {"failed timeout": 1}}
+    stub = types.ModuleType("wandb")
+    stub.init = lambda **given: sent.append(given) or Run()
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    send_counts("mine", card)
+    assert sent[0]["project"] == "mine"
+    assert sent[1:] == [numbers_of(card), "finished"]
+    assert numbers_of(card)["fetch_shard/failed timeout"] == 1
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    send_counts("mine", card)
+    assert len(sent) == 3
 
 
 def test_a_table_becomes_shards_where_that_program_puts_them(tmp_path, monkeypatch):

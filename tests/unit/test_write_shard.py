@@ -103,6 +103,7 @@ def test_the_index_names_files_below_its_folder_wherever_that_is_written(made, t
         shards=1,
         digits=5,
         output="webdataset",
+        classes=[],
     )
     assert set(pq.read_table("index.parquet")["file"].to_pylist()) == {"00000.tar"}
 
@@ -184,6 +185,30 @@ def test_parquet_holds_media_and_says_what_they_are(table, tmp_path):
     assert [row["key"] for row in rows] == [row["mp4"]["path"].partition(".")[0] for row in rows]
     assert rows[0]["mp4"]["bytes"][4:8] == b"ftyp"
     assert rows[0]["txt"] == 'a "red, round"\nthing'
+
+
+def test_datasets_of_hugging_face_reads_our_parquet_as_media_with_classes(tmp_path, table, monkeypatch):
+    from tests.unit.shard_maker import FOUR, scene_video
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    from datasets import ClassLabel, Dataset, Image, Value, Video
+
+    videos = [scene_video(tmp_path / f"{number}.mp4", FOUR[:1], seed=number) for number in range(3)]
+    rows = [{"url": str(path), "label": label} for path, label in zip(videos, ("walk", "run", "fly"), strict=True)]
+    written = write_table(tmp_path / "l.jsonl", *map(json.dumps, rows))
+    formats = {"video": "mp4", "frames": "jpg"}
+    settings = {"output": "parquet", "classes": ["run", "walk"], "shard_rows": 1, "encode_formats": formats}
+    made = make(tmp_path / "made", written, **settings)
+    shards = sorted((made.root / "data").glob("*.parquet"))
+    assert len(shards) == 3
+    read = [Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache")) for path in shards]
+    features = read[0].features
+    assert features["label"] == ClassLabel(names=["run", "walk"])
+    assert (features["mp4"], features["jpg"], features["url"]) == (Video(), Image(), Value("string"))
+    # The same number in every shard, and a value that is no class keeps its sample.
+    plain = [part.cast_column("mp4", Video(decode=False)) for part in read]
+    assert [part[0]["label"] for part in plain] == [1, 0, None]
+    assert plain[0][0]["jpg"].size == (160, 120)
 
 
 def test_a_tfrecord_has_the_checksums_of_its_format(table, tmp_path):
