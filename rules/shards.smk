@@ -157,6 +157,35 @@ rule find_duplicates:
         "../scripts/datasets/find_duplicates.py"
 
 
+rule detect_lot_speech:
+    """Where somebody speaks in the items of a lot, if clips are to be what is said."""
+    input:
+        media=shards.lot("tar"),
+        contents=shards.lot("items.parquet"),
+        frames=shards.lot("frames.parquet"),
+    output:
+        speech=shards.lot("speech.parquet"),
+    log:
+        path.log("detect_lot_speech", "{dataset}.{lot}"),
+    benchmark:
+        path.benchmark("detect_lot_speech", "{dataset}.{lot}")
+    wildcard_constraints:
+        dataset=shards.names,
+        lot=r"lot\d+",
+    conda:
+        "../envs/speech.yaml"
+    threads: 4
+    resources:
+        mem_mb=lot_memory(base_mb=3000, per_row_mb=0.1),
+        runtime=lot_minutes(seconds_per_row=0.5, seconds_per_second=0.02),
+    params:
+        rule=plan.config["faces"]["speech"],
+        working=shards.working("speech"),
+        key=versioned(1, **plan.config["faces"]["speech"]),
+    script:
+        "../scripts/faces/detect_lot_speech.py"
+
+
 rule cut_shard:
     """Cut the clips of a lot's items: one decode an item, one encode a clip."""
     input:
@@ -165,6 +194,7 @@ rule cut_shard:
         scans=shards.lot("scans.parquet"),
         frames=shards.lot("frames.parquet"),
         duplicates=duplicates_of,
+        speech=speech_of,
     output:
         media=kept(shards.lot("clips.tar")),
         clips=shards.lot("clips.parquet"),

@@ -88,6 +88,13 @@ def duplicates_of(wildcards):
     return shards.dataset("duplicates.parquet").format(dataset=wildcards.dataset) if wanted else []
 
 
+@quick
+def speech_of(wildcards):
+    """What is said in a lot, where clips are made of it."""
+    wanted = shards.datasets[wildcards.dataset].entry["clips"] == "speech"
+    return shards.lot("speech.parquet").format(dataset=wildcards.dataset, lot=wildcards.lot) if wanted else []
+
+
 def of_lots(what):
     """A file of every lot, as soon as the table is planned."""
 

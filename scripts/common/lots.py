@@ -52,6 +52,7 @@ SCANS = pa.schema(
         ("thumbnail", pa.binary()),
     ]
 )
+KEYED_SPEECH = pa.schema([("key", pa.string()), ("speech", pa.string())])
 KEYED_CLOCKS = pa.schema([("key", pa.string()), ("clock", pa.string())])
 
 
@@ -174,6 +175,18 @@ def read_clocks(path: Path) -> dict[str, Clock]:
     """Clocks by key."""
     rows = pq.read_table(path, schema=KEYED_CLOCKS, partitioning=None).to_pylist()
     return {row["key"]: clock_of(row["clock"]) for row in rows}
+
+
+def write_speech(path: Path, speech: Mapping[str, list[list[float]]]) -> None:
+    """Write the stretches of speech of a lot's items by key, [[start_s, stop_s], …] on each item's clock."""
+    rows = [{"key": key, "speech": json.dumps(stretches)} for key, stretches in speech.items()]
+    write_table(path, pa.Table.from_pylist(rows, schema=KEYED_SPEECH))
+
+
+def read_speech(path: Path) -> dict[str, list[list[float]]]:
+    """Stretches of speech by key."""
+    rows = pq.read_table(path, schema=KEYED_SPEECH, partitioning=None).to_pylist()
+    return {row["key"]: json.loads(row["speech"]) for row in rows}
 
 
 def write_scans(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from scripts.common.clock import Clock, Segment
 from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
 from scripts.common.video import OPEN_OPTIONS, instant_of, is_broken, matrix_turn, packets
 
 # A file of its own, and nothing that it names.
@@ -130,6 +131,13 @@ class ItemReader:
         start_ns = round(max(start, Fraction(0)) * NS)
         channels = self.audio.codec_context.channels
         return Clock(start_ns, float(rate), rate, samples, channels, segments=[Segment(0, start_ns, samples)])
+
+
+def origin_of(frames: FrameTable) -> Fraction:
+    """Where an item's time 0 stands in its file, in seconds; 0 for an item without pictures."""
+    if not len(frames):
+        return Fraction(0)
+    return Fraction(int(frames.pts_us[0]) * 1000 - int(frames.time_ns[0]), 10**9)
 
 
 def read_sound(url: str, origin: Fraction) -> tuple[np.ndarray, int] | None:

@@ -39,18 +39,20 @@ def wanted(
     duration_s: float,
     table: Sequence[Sequence[float]],
     subtitles: Sequence[Sequence[Any]],
+    speech: Sequence[Sequence[float]],
     frames: FrameTable,
     change: np.ndarray,
     threshold: float,
     min_scene_frames: int,
 ) -> list[Clip]:
-    """The clips of an item by their source: whole, table, cuts, longest_cut, subtitles, or auto."""
+    """The clips of an item by their source: whole, table, cuts, longest_cut, subtitles, speech, or auto."""
     if source == "auto":
         source = "table" if table else "whole"
     if source == "whole":
         return [Clip(0.0, duration_s)]
-    if source == "table":
-        return [Clip(start, min(stop, duration_s) if duration_s else stop) for start, stop in table]
+    if source in ("table", "speech"):
+        times = table if source == "table" else speech
+        return [Clip(start, min(stop, duration_s) if duration_s else stop) for start, stop in times]
     if source == "subtitles":
         return [
             Clip(start, min(stop, duration_s) if duration_s else stop, str(text)) for start, stop, text in subtitles

@@ -15,7 +15,7 @@ from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.video import upright
-from scripts.common.video_item import ItemReader, open_item, read_sound
+from scripts.common.video_item import ItemReader, open_item, origin_of, read_sound
 from scripts.datasets.clip_picture import Scaler, Shape, grid, shape_of, shaped
 from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
 from scripts.datasets.smart_copy import SmartCutter
@@ -81,15 +81,8 @@ def _encode_all(task: CutTask) -> dict[str, Any]:
         return {"parts": cut.parts, "failed": cut.failed}
 
 
-def _origin(task: CutTask) -> Fraction:
-    """Where the item's time 0 stands in its file, in seconds."""
-    if not len(task.frames):
-        return Fraction(0)
-    return Fraction(int(task.frames.pts_us[0]) * 1000 - int(task.frames.time_ns[0]), 10**9)
-
-
 def _sound_of(task: CutTask) -> tuple[np.ndarray, int] | None:
-    return read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else _origin(task))
+    return read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else origin_of(task.frames))
 
 
 def _smart(task: CutTask) -> dict[str, dict[str, str]]:
@@ -100,7 +93,7 @@ def _smart(task: CutTask) -> dict[str, dict[str, str]]:
     cutter = SmartCutter(task.url, video, audio)
     if not cutter.fits:
         return {}
-    origin, sound, made = _origin(task), _sound_of(task), {}
+    origin, sound, made = origin_of(task.frames), _sound_of(task), {}
     for name, start_s, stop_s in task.clips:
         heard = None
         if sound is not None:
@@ -276,10 +269,11 @@ def _copy_all(task: CutTask) -> dict[str, Any]:
     """Clips whose bounds are keyframes, by their packets."""
     parts: dict[str, dict[str, str]] = {}
     failed: dict[str, str] = {}
+    origin = origin_of(task.frames)
     for name, start_s, stop_s in task.clips:
         path = Path(task.folder, f"{name}.mp4")
         try:
-            copied = copy_packets(task.url, path, _origin(task) + Fraction(start_s), _origin(task) + Fraction(stop_s))
+            copied = copy_packets(task.url, path, origin + Fraction(start_s), origin + Fraction(stop_s))
         except (av.error.FFmpegError, ValueError) as error:
             path.unlink(missing_ok=True)
             failed[name] = f"its packets do not fit into MP4 ({error})"

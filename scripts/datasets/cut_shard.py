@@ -58,6 +58,7 @@ def choose(
     table: tuple[FrameTable, dict[str, np.ndarray]],
     settings: dict[str, Any],
     duplicate_of: str,
+    speech: list[list[float]],
 ) -> Chosen:
     """Which clips of an item are wanted, and which of them stay."""
     frames, scores = table
@@ -66,6 +67,7 @@ def choose(
         duration_s=facts["duration_s"],
         table=item.clips,
         subtitles=item.subtitles,
+        speech=speech,
         frames=frames,
         change=scores["change"],
         threshold=settings["scan"]["threshold"],
@@ -128,6 +130,7 @@ def cut_shard(
     scans: Path,
     frames: Path,
     duplicates: Path | None,
+    speech: Path | None,
     out_media: Path,
     out_clips: Path,
     out_ledger: Path,
@@ -141,17 +144,23 @@ def cut_shard(
     listed = [item for item in lots.read_items(contents) if item.is_there]
     facts, tables = lots.read_scans(scans), lots.read_frames(frames)
     same = _duplicates(duplicates)
+    said = lots.read_speech(speech) if speech else {}
     empty = (FrameTable.empty(), {name: np.empty(0, np.float32) for name in lots.SCORES})
     chosen = {
         item.key: choose(
-            dataset, item, facts[item.key]["facts"], tables.get(item.key, empty), settings, same.get(item.key, "")
+            dataset,
+            item,
+            facts[item.key]["facts"],
+            tables.get(item.key, empty),
+            settings,
+            same.get(item.key, ""),
+            said.get(item.key, []),
         )
         for item in listed
         if item.key in facts
     }
-    mark = hashlib.sha256(
-        contents.read_bytes() + frames.read_bytes() + json.dumps([settings, 1], sort_keys=True).encode()
-    )
+    read = [path.read_bytes() for path in (contents, frames, duplicates, speech) if path]
+    mark = hashlib.sha256(b"".join(read) + json.dumps([settings, 1], sort_keys=True).encode())
     place = Working(Path(working), mark.hexdigest())
     tasks = {
         key: _task(choice, media, settings, place)

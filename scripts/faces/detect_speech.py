@@ -14,7 +14,7 @@ from scripts.common.errors import InputError
 from scripts.common.intervals import Intervals
 from scripts.common.job import run
 from scripts.common.resample import Line, resample
-from scripts.faces.speech import CHUNK, RATE_HZ, SpeechNetwork, packaged_weights, speech_segments
+from scripts.common.speech import CHUNK, RATE_HZ, SpeechNetwork, packaged_weights, speech_segments
 
 log = logging.getLogger("rushes")
 

@@ -89,7 +89,8 @@ class Fetcher:
             raise InputError("outside_roots", f"{path} lies outside of `allowed_roots`")
         if not resolved.is_file():
             raise InputError("not_found", f"{path} is no file")
-        return self._checked(resolved, 0, resolved.stat().st_size)
+        # As the user wrote it, so that what is noted of it does not depend on where the run stands.
+        return replace(self._checked(resolved, 0, resolved.stat().st_size), path=path)
 
     def _checked(self, path: Path, offset: int, size: int) -> Fetched:
         self._check_size(size)

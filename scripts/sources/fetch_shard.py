@@ -46,11 +46,11 @@ def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, workin
         ended = replace(item, size=found.size, sha256=found.sha256, **_of_page(item, found.page))
         if item.sound:
             # A file like any other: it must lie where files may be read.
-            ended = replace(ended, sound=os.path.relpath(fetcher.local(item.sound).path))
+            ended = replace(ended, sound=str(fetcher.local(item.sound).path))
         if found.path == working.file(f"{item.key}.part"):
             os.replace(found.path, working.file(f"{item.key}.media"))
         else:
-            ended = replace(ended, path=os.path.relpath(found.path), offset=found.offset)
+            ended = replace(ended, path=str(found.path), offset=found.offset)
     except InputError as error:
         ended = replace(item, outcome="failed", reason=error.reason, message=error.message)
     except OSError as error:

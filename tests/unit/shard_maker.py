@@ -21,6 +21,7 @@ from scripts.common.shards_plan import make_shards
 from scripts.datasets.cut_shard import cut_shard
 from scripts.datasets.index_shards import index_shards
 from scripts.datasets.write_shard import write_shard
+from scripts.faces.detect_lot_speech import detect_lot_speech
 from scripts.media.scan_shard import scan_shard
 from scripts.sources.fetch_shard import fetch_shard
 from scripts.sources.plan_shards import plan_shards
@@ -245,11 +246,22 @@ def scan(made: Made, number: int = 0, *, look: bool = True) -> None:
     )
 
 
+def hear(made: Made, number: int = 0) -> None:
+    """Find the speech of a lot."""
+    detect_lot_speech(
+        *(made.lot(what, number) for what in ("tar", "items.parquet", "frames.parquet", "speech.parquet")),
+        rule={"threshold": 0.5, "min_speech_s": 0.25, "min_silence_s": 0.1, "pad_s": 0.03},
+        working=str(made.root / "working" / f"speech{number}"),
+        threads=2,
+    )
+
+
 def cut(made: Made, number: int = 0, duplicates: Path | None = None) -> None:
     """Cut a lot."""
     cut_shard(
         *(made.lot(what, number) for what in ("tar", "items.parquet", "scans.parquet", "frames.parquet")),
         duplicates,
+        made.lot("speech.parquet", number) if made.settings["clips"] == "speech" else None,
         *(made.lot(what, number) for what in ("clips.tar", "clips.parquet", "cut.ledger.parquet")),
         dataset="web",
         settings=made.settings,
@@ -300,6 +312,8 @@ def make(root: Path, table: Path, **changes: Any) -> Made:
     for number, lot in enumerate(planned["lots"]):
         fetch(made, lot, number)
         scan(made, number)
+        if made.settings["clips"] == "speech":
+            hear(made, number)
         cut(made, number)
         annotate(made, number)
         write(made, lot, number)

@@ -350,6 +350,22 @@ def test_cuts_at_a_lower_frame_rate_stand_beside_the_others(tmp_path, video):
     assert "slow_changes" not in str(said)
 
 
+def test_clips_of_speech_are_what_is_said(tmp_path, data):
+    """GRID's swwp2s: its alignment has words from 0.49 to 2.21 s."""
+    video = data / "faces" / "grid" / "id2_vcd_swwp2s.mpg"
+    table = write_table(tmp_path / "t.txt", str(video))
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", table, fetch=fetch, clips="speech")
+    assert made.clips[min(made.clips)].start_s == pytest.approx(0.49, abs=0.1)
+    assert made.clips[max(made.clips)].stop_s == pytest.approx(2.21, abs=0.1)
+
+
+def test_an_item_in_which_nobody_speaks_is_filtered(tmp_path, video):
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", write_table(tmp_path / "t.txt", str(video)), fetch=fetch, clips="speech")
+    assert made.outcomes("cut") == {"000000000": "no_clips"}
+
+
 def test_every_clip_ends_once_and_filters_give_their_reason(cut_by):
     for filters, reason in [
         ({"min_brightness": 250}, "min_brightness"),
@@ -435,7 +451,7 @@ def test_a_second_run_and_other_cores_give_the_same_bytes(cut_by, ready):
 
     cut_shard(
         *(first.lot(what) for what in ("tar", "items.parquet", "scans.parquet", "frames.parquet")),
-        None,
+        *(None, None),
         *(first.lot(what) for what in names),
         dataset="web",
         settings=first.settings,

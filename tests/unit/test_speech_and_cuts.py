@@ -17,9 +17,9 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
+from scripts.common.speech import CHUNK, SpeechNetwork, packaged_weights, speech_segments
 from scripts.faces.detect_cuts import detect_cuts
 from scripts.faces.detect_speech import detect_speech
-from scripts.faces.speech import CHUNK, SpeechNetwork, packaged_weights, speech_segments
 from tests.unit.examples import conformed_frames
 
 RULE = {"threshold": 0.5, "min_speech_s": 0.25, "min_silence_s": 0.1, "pad_s": 0.03}
