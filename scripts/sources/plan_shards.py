@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from scripts.common import atomic
 from scripts.common.job import progress, run
-from scripts.sources.url_table import SCHEMA, count_rows, read_rows
+from scripts.sources.url_rows import SCHEMA
+from scripts.sources.url_table import count_rows, read_rows
 
 # Jobs of a comfortable run, and the steps that each lot takes.
 MAX_JOBS = 2000

@@ -7,7 +7,6 @@ size (of a member of a tar), extra (JSON text of all other columns).
 import contextlib
 import gzip
 import json
-import math
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,32 +14,20 @@ from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from scripts.common import tar_file
 from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
+from scripts.sources.url_rows import BATCH_ROWS, SCHEMA, Batches, clips_text, normal_rows, rows_of_records
 
-BATCH_ROWS = 100_000
 CSV_BLOCK_BYTES = 2**24
-SCHEMA = pa.schema(
-    [
-        ("url", pa.string()),
-        ("caption", pa.string()),
-        ("clips", pa.string()),
-        ("seconds", pa.float64()),
-        ("bytes", pa.float64()),
-        ("path", pa.string()),
-        ("offset", pa.int64()),
-        ("size", pa.int64()),
-        ("extra", pa.string()),
-    ]
-)
+# A line of a table is shorter; without this limit a small archive could fill the memory with one.
+LINE_BYTES = 2**22
+# JSON that is no line an object is read as a whole.
+JSON_BYTES = 2**30
 MEDIA_ENDINGS = ("mp4", "m4a", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "ogg", "m4v", "ts", "mpg")
-
-Batches = Iterator[pa.RecordBatch]
 
 
 def read_rows(tables: Iterable[str], columns: Mapping[str, str]) -> Batches:
@@ -107,24 +94,31 @@ def _open(file: str) -> Iterator[BinaryIO]:
             yield raw
 
 
+def _lines(raw: BinaryIO) -> Iterator[bytes]:
+    while line := raw.readline(LINE_BYTES + 1):
+        if len(line) > LINE_BYTES:
+            raise ValueError(f"a line has more than {LINE_BYTES:,} bytes; it is no table of URLs")
+        yield line
+
+
 def _text(file: str, columns: Mapping[str, str]) -> Batches:
     with _open(file) as raw:
         urls: list[str] = []
-        for line in raw:
+        for line in _lines(raw):
             text = line.decode("utf-8", "replace").strip()
             if text:
                 urls.append(text)
             if len(urls) == BATCH_ROWS:
-                yield _normal(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
+                yield normal_rows(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
                 urls = []
         if urls:
-            yield _normal(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
+            yield normal_rows(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
 
 
 def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
     def read(file: str, columns: Mapping[str, str]) -> Batches:
         with _open(file) as raw:
-            header = raw.readline().decode("utf-8-sig").strip("\r\n")
+            header = next(_lines(raw), b"").decode("utf-8-sig").strip("\r\n")
             names = next(csv.read_csv(pa.BufferReader(f"{header}\n".encode()), parse_options=_parsing(separator)).schema
                          for _ in (0,)).names  # fmt: skip
             reader = csv.open_csv(
@@ -135,7 +129,7 @@ def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
                 convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             )
             for batch in reader:
-                yield _normal(pa.Table.from_batches([batch]), columns)
+                yield normal_rows(pa.Table.from_batches([batch]), columns)
 
     return read
 
@@ -147,7 +141,7 @@ def _parsing(separator: str) -> csv.ParseOptions:
 def _parquet(file: str, columns: Mapping[str, str]) -> Batches:
     with _open(file) as raw, pq.ParquetFile(raw) as reader:
         for batch in reader.iter_batches(batch_size=BATCH_ROWS):
-            yield _normal(pa.Table.from_batches([batch]), columns)
+            yield normal_rows(pa.Table.from_batches([batch]), columns)
 
 
 def _json(file: str, columns: Mapping[str, str]) -> Batches:
@@ -158,15 +152,18 @@ def _json(file: str, columns: Mapping[str, str]) -> Batches:
             first = raw.read(1)
         raw.seek(0)
         if first == b"[" or not _is_lines(raw):
-            content = json.load(raw)
+            text = raw.read(JSON_BYTES + 1)
+            if len(text) > JSON_BYTES:
+                raise ValueError(f"it has more than {JSON_BYTES:,} bytes; write an object a line (jsonl)")
+            content = json.loads(text)
             records = content if isinstance(content, list) else _turned(content)
-            yield from _from_records(iter(records), columns)
+            yield from rows_of_records(iter(records), columns)
         else:
-            yield from _from_records((json.loads(line) for line in raw if line.strip()), columns)
+            yield from rows_of_records((json.loads(line) for line in _lines(raw) if line.strip()), columns)
 
 
 def _is_lines(raw: BinaryIO) -> bool:
-    line = raw.readline()
+    line = raw.readline(LINE_BYTES + 1)
     raw.seek(0)
     try:
         return all(not isinstance(value, list | dict) or name for name, value in json.loads(line).items()) and not any(
@@ -180,30 +177,6 @@ def _turned(content: dict[str, Any]) -> list[dict[str, Any]]:
     """Column-wise JSON, as pandas writes it: {column: {row: value}} or {column: [values]}."""
     lists = {name: list(value.values()) if isinstance(value, dict) else value for name, value in content.items()}
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-
-
-def _from_records(records: Iterator[dict[str, Any]], columns: Mapping[str, str]) -> Batches:
-    rows: list[dict[str, Any]] = []
-    for record in records:
-        if not isinstance(record, dict):
-            raise ValueError("an entry is no object")
-        extra = {name: value for name, value in record.items() if name not in columns.values()}
-        known = {name: record.get(column) for name, column in columns.items()}
-        rows.append(
-            {
-                "url": str(known["url"] or ""),
-                "caption": str(known["caption"] or ""),
-                "clips": clips_text(known["clips"]),
-                "seconds": _number(known["seconds"]),
-                "bytes": _number(known["bytes"]),
-                "extra": json.dumps(extra, ensure_ascii=False, sort_keys=True, default=str),
-            }
-        )
-        if len(rows) == BATCH_ROWS:
-            yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
-            rows = []
-    if rows:
-        yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 
 
 def _tar(file: str, columns: Mapping[str, str]) -> Batches:
@@ -249,79 +222,6 @@ def _cuts_of(meta: dict[str, Any]) -> Any:
     return [[start / rate, stop / rate] for start, stop in cuts.get("cuts_original_fps", [])]
 
 
-def _normal(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
-    """`table` with the columns of SCHEMA."""
-    rows = table.num_rows
-    if columns["url"] not in table.column_names:
-        raise ValueError(f"it has no column `{columns['url']}`; it has {', '.join(table.column_names)}")
-
-    def column(name: str, kind: pa.DataType) -> pa.Array:
-        if columns[name] not in table.column_names:
-            return pa.nulls(rows, kind)
-        found = table[columns[name]].combine_chunks()
-        if pa.types.is_string(found.type) and kind == pa.float64():
-            found = pc.if_else(pc.match_substring_regex(found, r"^\s*-?[0-9.]+(e-?[0-9]+)?\s*$"), found, None)
-        return found.cast(kind)
-
-    if columns["clips"] in table.column_names:
-        clips = pa.array([clips_text(value) for value in table[columns["clips"]].to_pylist()], pa.string())
-    else:
-        clips = pa.array([""]).take(pa.array([0]).take(pa.nulls(rows, pa.int32()).fill_null(0)))
-    others = [name for name in table.column_names if name not in columns.values()]
-    if others:
-        dumps = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
-        extra = pa.array(map(dumps, table.select(others).to_pylist()), pa.string())
-    else:
-        extra = pa.nulls(rows, pa.string()).fill_null("{}")
-    zeros = pa.nulls(rows, pa.int64()).fill_null(0)
-    empty = pa.nulls(rows, pa.string()).fill_null("")
-    arrays = [
-        column("url", pa.string()).fill_null(""),
-        column("caption", pa.string()).fill_null(""),
-        clips,
-        column("seconds", pa.float64()),
-        column("bytes", pa.float64()),
-        empty,
-        zeros,
-        zeros,
-        extra,
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
-
-
-def clips_text(value: Any) -> str:
-    """[[start, stop], …] in seconds as JSON, "" for none; what cannot be read stays as it is, for its row to fail."""
-    if value is None or value == "":
-        return ""
-    try:
-        listed = (
-            json.loads(value.replace("'", '"').replace("(", "[").replace(")", "]")) if isinstance(value, str) else value
-        )
-        pairs = [[seconds_of(start), seconds_of(stop)] for start, stop in listed]
-    except (ValueError, TypeError):
-        return str(value)
-    return json.dumps(pairs) if pairs else ""
-
-
-def seconds_of(value: Any) -> float:
-    """Seconds, or the text %H:%M:%S.%f. Raises ValueError."""
-    if isinstance(value, str) and ":" in value:
-        parts = [float(part) for part in value.split(":")]
-        seconds = sum(part * 60**place for place, part in enumerate(reversed(parts)))
-    else:
-        seconds = float(value)
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"{value!r} is no time")
-    return seconds
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
 READERS: "dict[str, Callable[[str, Mapping[str, str]], Batches]]" = {
     ".txt": _text,
     ".txt.gz": _text,
@@ -332,6 +232,7 @@ READERS: "dict[str, Callable[[str, Mapping[str, str]], Batches]]" = {
     ".json": _json,
     ".jsonl": _json,
     ".json.gz": _json,
+    ".jsonl.gz": _json,
     ".parquet": _parquet,
     ".tar": _tar,
 }

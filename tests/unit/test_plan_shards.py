@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
+from scripts.sources import url_table
 from scripts.sources.plan_shards import fill_shards
-from scripts.sources.url_table import clips_text, count_rows, read_rows, seconds_of
+from scripts.sources.url_rows import clips_text, seconds_of
+from scripts.sources.url_table import count_rows, read_rows
 from tests.unit.shard_maker import plan, settings_of, write_table
 
 COLUMNS = {"url": "url", "caption": "caption", "clips": "clips", "seconds": "duration", "bytes": "bytes"}
@@ -171,6 +174,22 @@ def test_a_bad_table_is_one_line_that_names_it(tmp_path, name, content, message)
         rows_of(path)
     assert name in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["txt.gz", "csv.gz", "tsv.gz", "jsonl.gz", "json.gz"])
+def test_a_zip_bomb_of_one_line_is_refused_before_it_fills_the_memory(tmp_path, ending, monkeypatch):
+    monkeypatch.setattr(url_table, "JSON_BYTES", 2**24)
+    path = tmp_path / f"t.{ending}"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(b"url\n" if "json" not in ending else b'{"url": "' if ending == "jsonl.gz" else b'[{"url": "')
+        for _ in range(256):
+            file.write(b"a" * 2**20)
+    tracemalloc.start()
+    with pytest.raises(RunError, match=r"more than|straddling"):
+        list(read_rows([str(path)], COLUMNS))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**27
 
 
 def test_rows_are_packed_by_count_and_lots_by_shards(tmp_path):
