@@ -110,7 +110,7 @@ def measure(command: list[str], folder: Path, **environment: str) -> Cost:
 
 
 def make_videos(folder: Path, count: int) -> None:
-    """Videos of four scenes, each with its own noise."""
+    """Videos of four scenes, each in its own colours."""
     folder.mkdir()
 
     def make(number: int) -> None:
@@ -119,7 +119,7 @@ def make_videos(folder: Path, count: int) -> None:
             inputs += ["-f", "lavfi", "-t", str(SCENE_S), "-i", f"{scene}=size=640x360:rate=30"]
         order = [(number + k) % len(SCENES) for k in range(len(SCENES))]
         chain = "".join(f"[{k}:v]setsar=1,format=yuv420p[s{k}];" for k in order) + "".join(f"[s{k}]" for k in order)
-        chain += f"concat=n={len(SCENES)}:v=1,noise=alls=8:allf=t:all_seed={number + 1}[v]"
+        chain += f"concat=n={len(SCENES)}:v=1,hue=h={18 * number}[v]"
         sound = ["-f", "lavfi", "-t", "10", "-i", f"sine=frequency={300 + 10 * number}:sample_rate=44100"]
         command = [FFMPEG, "-v", "error", *inputs, *sound, "-filter_complex", chain, "-map", "[v]", "-map", "4:a"]
         command += ["-c:v", "libx264", "-preset", "fast", "-crf", "20", "-c:a", "aac", "-shortest"]
