@@ -4,7 +4,7 @@ import logging
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,15 +18,22 @@ log = logging.getLogger("rushes")
 
 
 def work_on(
-    function: Callable[[Any], Status], tasks: Mapping[str, Any], working: Working, processes: int, what: str
+    function: Callable[[Any], Status],
+    tasks: Mapping[str, Any],
+    working: Working,
+    processes: int,
+    what: str,
+    *,
+    batch: int = 1,
 ) -> dict[str, Status]:
     """The status of every task, from `function(task)` in a process of its own, in the order of `tasks`.
 
     An InputError becomes a status with outcome `failed`. A task that brings its process down fails alone.
+    batch: so many tasks are handed to a process at once; worth it where they are short.
     """
     ended = {key: status for key, status in working.ended().items() if key in tasks}
     waiting = {key: task for key, task in tasks.items() if key not in ended}
-    for key in list(_side_by_side(function, waiting, working, ended, processes, what)):
+    for key in list(_side_by_side(function, waiting, working, ended, processes, what, batch)):
         # It was at work, or waiting, when a process died: alone, it shows whether it is to blame.
         status = _alone(function, key, waiting[key])
         working.end(status)
@@ -41,20 +48,25 @@ def _side_by_side(
     ended: dict[str, Status],
     processes: int,
     what: str,
+    batch: int,
 ) -> Iterator[str]:
     """Fill `ended`; yields what was not finished when a process died."""
     if not waiting:
         return
     with _pool(min(processes, len(waiting)), function) as pool:
-        futures: dict[Future[Status], str] = {}
+        futures: list[Future[list[Status]]] = []
+        done = 0
         try:
             with _hidden_main():
-                futures = {pool.submit(_guarded, function, key, task): key for key, task in waiting.items()}
-            for done, future in enumerate(as_completed(futures), 1):
-                status = future.result()
-                working.end(status)
-                ended[futures[future]] = status
-                progress(done, len(futures), what)
+                listed = list(waiting.items())
+                groups = [listed[first : first + batch] for first in range(0, len(listed), batch)]
+                futures = [pool.submit(_guarded_group, function, group) for group in groups]
+            for future in as_completed(futures):
+                for status in future.result():
+                    working.end(status)
+                    ended[status["key"]] = status
+                    done += 1
+                progress(done, len(waiting), what)
         except BrokenProcessPool:
             log.warning("a process died; the items are done one by one")
             yield from (key for key in waiting if key not in ended)
@@ -89,6 +101,10 @@ def _calm() -> None:
 
     cv2.setNumThreads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _guarded_group(function: Callable[[Any], Status], group: Sequence[tuple[str, Any]]) -> list[Status]:
+    return [_guarded(function, key, task) for key, task in group]
 
 
 def _guarded(function: Callable[[Any], Status], key: str, task: Any) -> Status:

@@ -1,6 +1,6 @@
 """An item of a lot as its reader sees it: pictures and sound of an untrusted file, opened where it stands."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
@@ -76,15 +76,19 @@ class ItemReader:
             facts |= {"audio_codec": context.name, "rate_hz": context.sample_rate, "channels": context.channels}
         return facts
 
-    def pictures(self) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    def pictures(self, wanted: Callable[[Fraction], bool] | None = None) -> Iterator[tuple[av.VideoFrame, Fraction]]:
         """Pictures in display order with their times; what the decoder refuses is counted.
 
-        A picture that is not later than the one before it is left out.
+        A picture that is not later than the one before it is left out, and so are those that are not `wanted` and
+        that no other is predicted from.
         """
         context = self.video.codec_context
         context.thread_count, context.thread_type = THREADS, "NONE"
         last = None
         for packet in packets(self._container, [self.video]):
+            if wanted is not None:
+                here = instant_of(packet)
+                context.skip_frame = "DEFAULT" if here is None or wanted(here) else "NONREF"
             try:
                 decoded = self.video.decode(packet)
             except av.error.FFmpegError:

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scripts.common import clips as clip_tables
 from scripts.common import ledger
@@ -29,8 +28,7 @@ from scripts.common.tar_file import TarWriter
 from scripts.common.video import upright
 from scripts.common.video_item import ItemReader
 from scripts.common.working import Status, Working
-
-SCHEMA = pa.schema([("key", pa.string()), ("values", pa.string()), ("parts", pa.string())])
+from scripts.datasets.annotation_table import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -144,12 +142,6 @@ def _url_of(row: ClipRow, lot: Lot) -> str:
                 file = part["path"] or str(lot.media if part["from_item"] else lot.cut)
                 return part_url(file, part["offset"], part["size"])
     return ""
-
-
-def read(path: Path) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Values and parts of every annotated clip, by key."""
-    rows = pq.read_table(path, schema=SCHEMA, partitioning=None).to_pylist()
-    return {row["key"]: (json.loads(row["values"]), json.loads(row["parts"])) for row in rows}
 
 
 def sampled(url: str, fps: str, *, height: int = 0) -> Iterator[np.ndarray]:

@@ -135,10 +135,16 @@ class _Cut:
                 self.failed[name] = "no picture lies in it"
         waiting = sorted((plan for plan in plans if len(plan[3])), key=lambda plan: (plan[3][0], plan[0]))
         by_pts = {int(pts): number for number, pts in enumerate(frames.pts_us)}
+        needed = {int(number) for plan in plans for number in plan[3]}
+
+        def wanted(instant: Fraction) -> bool:
+            number = by_pts.get(round(instant / US))
+            return number is None or number in needed
+
         keys = np.flatnonzero(frames.keyframe)
         active: list[_Open] = []
         last: tuple[av.VideoFrame, int] | None = None
-        pictures = reader.pictures()
+        pictures = reader.pictures(wanted)
         at = -1
         while waiting or active:
             if not active and waiting:
@@ -146,7 +152,7 @@ class _Cut:
                 key = int(keys[np.searchsorted(keys, first, side="right") - 1]) if len(keys) and keys[0] <= first else 0
                 if key - at > SEEK_FRAMES:
                     reader.seek(int(frames.pts_us[key]) * US)
-                    pictures = reader.pictures()
+                    pictures = reader.pictures(wanted)
             found = next(pictures, None)
             if found is None:
                 break

@@ -12,7 +12,7 @@ from scripts.common import clips as clip_tables
 from scripts.common import ledger
 from scripts.common.clips import ClipRow
 from scripts.common.job import run
-from scripts.datasets import annotation
+from scripts.datasets import annotation_table
 from scripts.datasets.shard_formats import FORMATS, Part, Sample, record_table, text_part, write_parquet
 
 INDEX = pa.schema(
@@ -85,7 +85,7 @@ def write_shard(
     media, cut: the tars of the lot's items and of its clips.  classes: of the column `label`, for parquet.
     """
     rows = clip_tables.read(clips)
-    found = [Found(*pair) for pair in zip(annotation_files, map(annotation.read, annotation_values), strict=True)]
+    found = [Found(*pair) for pair in zip(annotation_files, map(annotation_table.read, annotation_values), strict=True)]
     out_folder.mkdir()
     entries: list[dict[str, Any]] = []
     records: list[dict[str, Any]] = []

@@ -1,0 +1,16 @@
+"""What an annotation found out about the clips of a lot: `values` and `parts` of each, as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCHEMA = pa.schema([("key", pa.string()), ("values", pa.string()), ("parts", pa.string())])
+
+
+def read(path: Path) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Values and parts of every annotated clip, by key."""
+    rows = pq.read_table(path, schema=SCHEMA, partitioning=None).to_pylist()
+    return {row["key"]: (json.loads(row["values"]), json.loads(row["parts"])) for row in rows}
