@@ -41,6 +41,16 @@ COMMAND = "make bench AREA=shards"
 
 PEER = """
 import os, sys
+import torch.distributed as dist
+# Its torch 2.1 raised RuntimeError without a process group, which it catches; later ones raise ValueError.
+def as_before(asked):
+    def ask(*given, **named):
+        try:
+            return asked(*given, **named)
+        except ValueError as error:
+            raise RuntimeError(str(error)) from error
+    return ask
+dist.get_rank, dist.get_world_size = as_before(dist.get_rank), as_before(dist.get_world_size)
 from video2dataset import video2dataset
 def config(subsampling):
     return {
@@ -110,7 +120,7 @@ def measure(command: list[str], folder: Path, **environment: str) -> Cost:
 
 
 def make_videos(folder: Path, count: int) -> None:
-    """Videos of four scenes, each in its own colours."""
+    """Videos of four scenes, each in its own colours, with as much noise as a camera has."""
     folder.mkdir()
 
     def make(number: int) -> None:
@@ -119,7 +129,7 @@ def make_videos(folder: Path, count: int) -> None:
             inputs += ["-f", "lavfi", "-t", str(SCENE_S), "-i", f"{scene}=size=640x360:rate=30"]
         order = [(number + k) % len(SCENES) for k in range(len(SCENES))]
         chain = "".join(f"[{k}:v]setsar=1,format=yuv420p[s{k}];" for k in order) + "".join(f"[s{k}]" for k in order)
-        chain += f"concat=n={len(SCENES)}:v=1,hue=h={18 * number}[v]"
+        chain += f"concat=n={len(SCENES)}:v=1,hue=h={18 * number},noise=alls=4:allf=t:all_seed={number + 1}[v]"
         sound = ["-f", "lavfi", "-t", "10", "-i", f"sine=frequency={300 + 10 * number}:sample_rate=44100"]
         command = [FFMPEG, "-v", "error", *inputs, *sound, "-filter_complex", chain, "-map", "[v]", "-map", "4:a"]
         command += ["-c:v", "libx264", "-preset", "fast", "-crf", "20", "-c:a", "aac", "-shortest"]
@@ -164,8 +174,8 @@ def ours(folder: Path, table: Path, settings: str) -> Cost:
     return measure([*command, "--profile", str(REPO / "profiles" / "local"), "--quiet", "all"], folder)
 
 
-def peer(folder: Path, table: Path, stages: str) -> Cost | None:
-    """The peer's run of a table, or None where it is not installed."""
+def peer(folder: Path, table: Path, stages: str, least: int) -> Cost | None:
+    """The peer's run of a table, or None where it is not installed. Raises SystemExit if it makes less than `least`."""
     python = os.environ.get("RUSHES_PEER", "")
     if not python:
         return None
@@ -174,10 +184,14 @@ def peer(folder: Path, table: Path, stages: str) -> Cost | None:
     (folder / "run.py").write_text(PEER)
     binaries = folder / "bin"
     binaries.mkdir()
-    # It calls a program named ffmpeg; the same one for all.
-    (binaries / "ffmpeg").symlink_to(FFMPEG)
+    # It calls a program named ffmpeg; with 7 its list of segments comes out one short, and it loses every video.
+    (binaries / "ffmpeg").symlink_to(shutil.which("ffmpeg") or FFMPEG)
     path = f"{binaries}:{os.environ['PATH']}"
-    return measure([python, "run.py", str(table), str(folder / "out"), stages], folder, PATH=path)
+    cost = measure([python, "run.py", str(table), str(folder / "out"), stages], folder, PATH=path)
+    made = samples_in(folder / "out" / ("two" if stages == "two" else ""))
+    if made < least:
+        raise SystemExit(f"video2dataset made {made} of {least} samples, so its time says nothing; see {folder}/log")
+    return cost
 
 
 def floor(folder: Path, videos: list[Path]) -> Cost:
@@ -246,7 +260,7 @@ def bench_clips(root: Path, count: int, times_less: float, with_peer: bool) -> l
             Row(f"{count} videos: scenes", made, "clips", "made", 4 * count, None, "all", made == 4 * count, COMMAND)
         )
         bare = floor(root / f"floor{count}", [videos / name for name in names])
-        other = peer(root / f"peer{count}", table, "two") if with_peer else None
+        other = peer(root / f"peer{count}", table, "two", 4 * count) if with_peer else None
     for unit, part in (("wall s", 0), ("CPU s", 1)):
         name = f"{count} videos: {unit}"
         if with_peer:
@@ -271,7 +285,7 @@ def bench_downloads(root: Path, count: int) -> list[Row]:
         table = root / "small.txt"
         write_urls(table, address, [f"{number:05d}.mp4" for number in range(count)])
         own = ours(root / "ours", table, "scan: {thumbnails: false}")
-        other = peer(root / "peer_small", table, "download")
+        other = peer(root / "peer_small", table, "download", count)
     each = count / own.cpu_s
     name = "download and tar, items a CPU second"
     if other is None:
