@@ -78,6 +78,12 @@ rule models:
         plan.targets("models"),
 
 
+rule infer:
+    """Landmarks of sounds that are no recordings: --config audio_dir=FOLDER checkpoint=FILE."""
+    input:
+        plan.rooms["models"].inference_targets(),
+
+
 rule reports:
     """What a person looks at; fails while an item of the run has failed."""
     input:

@@ -3,6 +3,7 @@ models: networks that are trained on the datasets, and what they say of new soun
 
 Needs   datasets/{dataset}/…   (datasets)
 Makes   models/{model}/{checkpoints,tf_logs,val_samples}/, metrics.json, training.svg
+        inference/{sounds}/{checkpoint}/landmarks/*.{npy,json,txt,mp4}
 """
 
 
@@ -50,3 +51,84 @@ rule train_speech_landmarks:
         key=model_key(1),
     script:
         "../scripts/models/train_speech_landmarks.py"
+
+
+rule infer_landmarks:
+    """Landmarks of every sound of a folder or zip: `snakemake infer --config audio_dir=… checkpoint=…`."""
+    input:
+        files=of_inference("files", []),
+        checkpoint=asked_checkpoint,
+        face=asked_face,
+        card=of_asked_dataset("card.json"),
+        mean=of_asked_dataset("lm_mean.npy"),
+        std=of_asked_dataset("lm_std.npy"),
+    output:
+        folder=directory(models.inferred("landmarks")),
+        ledger=models.inferred("ledger.parquet"),
+    log:
+        path.log("infer_landmarks"),
+    benchmark:
+        path.benchmark("infer_landmarks")
+    conda:
+        f"../envs/models.{accelerator}.yaml"
+    threads: 2
+    resources:
+        **gpu_kind(memory_gb=4),
+        mem_mb=4000,
+        runtime=work.minutes(base=120),
+        gpu=model_gpus(),
+    params:
+        audio_dir=of_inference("audio_dir", ""),
+        settings=of_inference("settings", {}),
+        key=inference_key,
+    script:
+        "../scripts/models/infer_landmarks.py"
+
+
+rule serve_engine:
+    """The inference behind HTTP, for as long as `infer_from_engine` needs it."""
+    input:
+        checkpoint=asked_checkpoint,
+    output:
+        url=service(models.engine()),
+    log:
+        path.log("serve_engine"),
+    conda:
+        f"../envs/models.{accelerator}.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=work.minutes(base=120),
+    params:
+        accelerator=accelerator,
+        root=workflow.basedir,
+        python=program_of_env(),
+    shell:
+        ": > {output.url:q}; PYTHONPATH={params.root:q} exec {params.python:q} -m rushes.engine --checkpoint {input.checkpoint:q} --port 0"
+        " --accelerator {params.accelerator:q} --url-file {output.url:q} > {log:q} 2>&1"
+
+
+rule infer_from_engine:
+    """Landmarks of every sound of a folder or zip, by an engine: `inference.endpoint` of the config."""
+    input:
+        files=of_inference("files", []),
+        engine=own_engine,
+    output:
+        folder=directory(models.inferred("landmarks", engine=True)),
+        ledger=models.inferred("ledger.parquet", engine=True),
+    log:
+        path.log("infer_from_engine"),
+    benchmark:
+        path.benchmark("infer_from_engine")
+    conda:
+        f"../envs/models.{accelerator}.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=work.minutes(base=120),
+    params:
+        audio_dir=of_inference("audio_dir", ""),
+        endpoint=of_inference("endpoint", ""),
+        settings=of_inference("settings", {}),
+        key=inference_key,
+    script:
+        "../scripts/models/infer_from_engine.py"

@@ -2,6 +2,7 @@
 models_common: settings, inputs and resources of the models. Functions only.
 """
 
+from scripts.common.inference_plan import OWN
 from scripts.common.plan import versioned
 from scripts.common.planning_cost import quick
 
@@ -49,6 +50,55 @@ def training_minutes(*, seconds_per_epoch):
         return min(int((10 + seconds / 60) * plan.site.runtime_factor * 2 ** (attempt - 1)), 2880)
 
     return runtime
+
+
+def of_inference(name, missing):
+    """A fact of what `snakemake infer` is asked for."""
+    return quick(lambda wildcards: getattr(models.inference, name) if models.inference else missing)
+
+
+@quick
+def asked_checkpoint(wildcards):
+    return models.inference.checkpoint if models.inference and models.inference.checkpoint else []
+
+
+@quick
+def asked_face(wildcards):
+    return models.inference.settings["face"] if models.inference and models.inference.settings["face"] else []
+
+
+def of_asked_dataset(name):
+    """A file of the dataset that the checkpoint must be of, if the config says which."""
+
+    @quick
+    def fill(wildcards):
+        dataset = models.inference.settings["dataset"] if models.inference else ""
+        return path.dataset(name).format(dataset=dataset) if dataset else []
+
+    return fill
+
+
+@quick
+def own_engine(wildcards):
+    """Where an engine that is started for the run writes its URL."""
+    return models.engine() if models.inference and models.inference.endpoint == OWN else []
+
+
+@quick
+def inference_key(wildcards):
+    """What an inference depends on besides its files: their sizes and its settings, but not how hard it tries."""
+    if not models.inference:
+        return versioned(1)
+    settings = {
+        name: value for name, value in models.inference.settings.items() if name not in ("timeout_s", "retries")
+    }
+    return versioned(1, sizes=models.inference.sizes, **settings)
+
+
+def program_of_env():
+    """Python as a shell finds it: the env's, or without envs the one that runs Snakemake."""
+    methods = getattr(workflow.deployment_settings, "deployment_method", ())
+    return "python" if any(str(method).endswith("conda") for method in methods) else sys.executable
 
 
 def model_gpus():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
+from scripts.common.inference_plan import make_inference
 from scripts.common.names import is_stream_name, nearest
 from scripts.common.room import Room
 
@@ -40,6 +41,7 @@ class ModelsRoom(Room):
         super().__init__(plan)
         self.models = {name: self._model(name, entry) for name, entry in plan.config["models"].items()}
         self.folder = f"{plan.path.results}/models/{{model}}"
+        self.inference = make_inference(plan)
 
     def _model(self, name: str, entry: dict[str, Any]) -> Model:
         place, datasets = f"models.{name}", self.plan.config["datasets"]
@@ -62,6 +64,20 @@ class ModelsRoom(Room):
     def file(self, name: str) -> str:
         """A file or folder of a model."""
         return f"{self.folder}/{name}"
+
+    def inferred(self, name: str, *, engine: bool = False) -> str:
+        """A result of `snakemake infer`; of an engine that is asked, or of a checkpoint."""
+        folder = self.inference.folder if self.inference else f"{self.plan.path.results}/inference/none"
+        return f"{folder}/{name}" if not engine else f"{folder}.by_engine/{name}"
+
+    def engine(self) -> str:
+        """Where an engine that is started for the run writes its URL."""
+        return self.inferred("engine.url", engine=True)
+
+    def inference_targets(self) -> list[str]:
+        """What `snakemake infer` makes; without sounds, a job that says what is missing."""
+        asked = bool(self.inference and self.inference.endpoint)
+        return [self.inferred("ledger.parquet", engine=asked)]
 
     def targets(self, stage: str) -> list[str]:
         """The figures of every model; none for a few recordings, which no model is trained on."""

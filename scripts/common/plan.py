@@ -189,7 +189,7 @@ def load(given: Mapping[str, Any]) -> Plan:
     rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
     for kind in ("rigs", "datasets"):
         _check_folders(config[kind], kind)
-    if config["folder"]:
+    if config["folder"] or (config["audio_dir"] and not Path(config["recordings"]).exists()):
         # `snakemake scan` proposes a sheet, so it works without one, and with one that no longer fits.
         return _without_recordings(config, rigs)
     listed = read_recordings(Path(config["recordings"]), rigs)

@@ -7,12 +7,11 @@ from typing import Any, Self
 
 import torch
 
+from scripts.common.checkpoint_names import REFUSED, is_tensorflow
 from scripts.common.errors import InputError
 
 # Where a checkpoint of lightning keeps what it says about itself.
 IDENTITY = "rushes"
-# What a file of TensorFlow 1 is called: `model.ckpt-1200.index`, `.meta`, `.data-00000-of-00001`, or `checkpoint`.
-TENSORFLOW = (".index", ".meta", ".data-00000-of-00001")
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,8 @@ class Identity:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running anything that stands in it. Raises InputError, also for TensorFlow's."""
-    _refuse_tensorflow(path)
+    if is_tensorflow(str(path)):
+        raise InputError("tf1_checkpoint", f"{path.name} {REFUSED}")
     if not path.is_file():
         raise InputError("no_checkpoint", f"there is no checkpoint {path}")
     try:
@@ -73,19 +73,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise InputError("bad_checkpoint", f"{path.name} holds no weights by name")
     return read
-
-
-def _refuse_tensorflow(path: Path) -> None:
-    beside = [path.with_name(path.name + ending) for ending in TENSORFLOW]
-    pointer = (
-        path.is_file() and path.stat().st_size < 1e6 and path.read_bytes()[:100].startswith(b"model_checkpoint_path")
-    )
-    if path.name.endswith(TENSORFLOW) or any(file.exists() for file in beside) or pointer:
-        raise InputError(
-            "tf1_checkpoint",
-            f"{path.name} is a checkpoint of TensorFlow 1, whose graph cannot be read here; train again on the same "
-            "windows (their npz can be taken over), and give a file of checkpoints/",
-        )
 
 
 def _short(value: Any) -> str:

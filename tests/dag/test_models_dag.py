@@ -45,3 +45,17 @@ def test_a_mistake_is_one_line_before_anything_runs(archive, change, message):
     assert shown.status == 1
     assert message in shown.text
     assert "Traceback" not in shown.text
+
+
+def test_sounds_are_inferred_beside_a_sheet_and_by_an_engine_that_somebody_runs(archive):
+    for name in ("talks/a.wav", "talks/a.txt", "lips.ckpt"):
+        (archive.root / name).parent.mkdir(exist_ok=True)
+        (archive.root / name).touch()
+    asked = {"audio_dir": "talks", "checkpoint": "lips.ckpt"}
+    assert archive.dry_run("infer", **asked).jobs == {"infer_landmarks": 1, "infer": 1}
+    shown = archive.dry_run("infer", **asked, inference={"endpoint": "http://127.0.0.1:8080"})
+    assert shown.jobs == {"infer_from_engine": 1, "infer": 1}
+    shown = archive.dry_run("infer", **asked, inference={"endpoint": "own"})
+    assert shown.rules == {"infer_from_engine", "serve_engine", "infer"}
+    assert "extract_windows" in archive.dry_run(**asked).rules
+    assert "write one like" in archive.dry_run("infer", **asked, inference={"request_render": "ftp://x"}).text

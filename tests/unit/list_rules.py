@@ -17,6 +17,7 @@ def describe(rule):
     return {
         "name": rule.name,
         "script": rule.script,
+        "shell": rule.shellcmd or "",
         "folder": str(Path(rule.basedir.get_path_or_uri(secret_free=True))),
         "docstring": rule.docstring,
         "message": rule.message,

@@ -52,6 +52,9 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> set[Job]:
             if rule["script"]:
                 script, env = (Path(os.path.normpath(f"{rule['folder']}/{rule[part]}")) for part in ("script", "conda"))
                 found.add(Job(rule["name"], script, env))
+            for module in re.findall(r" -m (rushes\.[\w.]+)", rule["shell"]):
+                env = Path(os.path.normpath(f"{rule['folder']}/{rule['conda']}"))
+                found.add(Job(rule["name"], REPO.joinpath(*module.split("."), "__main__.py"), env))
     return found
 
 

@@ -1,0 +1,50 @@
+"""python -m rushes.engine --checkpoint FILE: landmarks of sounds over HTTP, from the repository's root."""
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from rushes.engine.app import make_app
+from scripts.common import atomic
+from scripts.common.errors import InputError, RunError
+from scripts.models.speech_inference import Speaker
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser("python -m rushes.engine", description="Landmarks of sounds over HTTP.")
+    made.add_argument("--checkpoint", type=Path, required=True, help="a file of models/NAME/checkpoints/")
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: this machine)")
+    made.add_argument("--port", type=int, default=8080, help="port (default %(default)s; 0: a free one)")
+    made.add_argument("--hop", type=int, default=16, help="frames from window to window (default %(default)s)")
+    made.add_argument("--max-mb", type=float, default=64, help="largest request (default %(default)s)")
+    made.add_argument("--max-s", type=float, default=600, help="longest sound in seconds (default %(default)s)")
+    made.add_argument("--threads", type=int, default=1, help="of the network (default %(default)s)")
+    made.add_argument("--accelerator", default="cpu", choices=["cpu", "cuda", "cuda-legacy"])
+    made.add_argument("--url-file", type=Path, help="where its URL is written once it answers")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Answer until it is told to end."""
+    chosen = parser().parse_args(arguments)
+    try:
+        speaker = Speaker(chosen.checkpoint, hop=chosen.hop, accelerator=chosen.accelerator, threads=chosen.threads)
+        listening = socket.create_server((chosen.host, chosen.port))
+    except (InputError, RunError, OSError) as error:
+        sys.exit(f"rushes.engine: {error}")
+    app = make_app(speaker, max_bytes=int(chosen.max_mb * 2**20), max_s=chosen.max_s)
+    host, port = listening.getsockname()[:2]
+    url = f"http://{host}:{port}"
+    print(f"rushes.engine answers on {url}", flush=True)
+    # Requests that come from now on wait in the socket's queue.
+    if chosen.url_file:
+        atomic.write_text(chosen.url_file, f"{url}\n")
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

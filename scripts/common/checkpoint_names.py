@@ -1,0 +1,53 @@
+"""Which file a checkpoint is that somebody names: by its path, or by a model and a step."""
+
+import os
+import re
+from glob import escape, glob
+
+from scripts.common.errors import ConfigError
+from scripts.common.names import nearest
+
+# What TensorFlow 1 calls the parts of a checkpoint `model.ckpt-1200`, and the list of them.
+TENSORFLOW = (".index", ".meta", ".data-00000-of-00001")
+REFUSED = (
+    "is a checkpoint of TensorFlow 1, whose graph cannot be read here: train again on the same windows "
+    "(folders of npz can be taken over), and give a file of checkpoints/"
+)
+
+
+def is_tensorflow(path: str) -> bool:
+    """Whether `path` is a checkpoint of TensorFlow 1: one of its files, their common name, or their list."""
+    if path.endswith(TENSORFLOW) or any(os.path.exists(path + ending) for ending in TENSORFLOW):
+        return True
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(100).startswith(b"model_checkpoint_path")
+
+
+def find_checkpoint(named: str, models: str) -> tuple[str, str]:
+    """The file of a checkpoint, and what to call it. Raises ConfigError, also for TensorFlow's.
+
+    named: a path; or a model below the folder `models`, alone for its best checkpoint, or with `:last`, `:best` or
+    the number of a step.
+    """
+    if is_tensorflow(named):
+        raise ConfigError(f"checkpoint: {named} {REFUSED}")
+    if os.path.isfile(named):
+        return named, re.sub(r"[^\w+=@-]+", "_", os.path.splitext(os.path.basename(named))[0])[:80] or "checkpoint"
+    model, _, which = named.partition(":")
+    folder = f"{models}/{model}/checkpoints"
+    if "/" in model or not os.path.isdir(folder):
+        known = [os.path.basename(os.path.dirname(path)) for path in glob(f"{escape(models)}/*/checkpoints")]
+        raise ConfigError(f"checkpoint: `{named}` is no file, nor a model that was trained{nearest(model, known)}")
+    which = which or "best"
+    if which in ("best", "last"):
+        return f"{folder}/{which}.ckpt", f"{model}.{which}"
+    steps = {_step(path): path for path in sorted(glob(f"{escape(folder)}/*.step_*.ckpt"))}
+    if not which.isdecimal() or int(which) not in steps:
+        raise ConfigError(f"checkpoint: {model} has none of step `{which}`; it has best, last and {sorted(steps)}")
+    return steps[int(which)], f"{model}.step_{int(which)}"
+
+
+def _step(path: str) -> int:
+    return int(path.rpartition(".step_")[2].removesuffix(".ckpt"))

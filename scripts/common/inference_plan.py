@@ -1,0 +1,89 @@
+"""What `snakemake infer` is asked for: which sounds, which checkpoint, and where the results stand."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scripts.common.checkpoint_names import find_checkpoint
+from scripts.common.errors import ConfigError
+from scripts.common.names import nearest
+from scripts.common.recordings import tidy
+
+if TYPE_CHECKING:
+    from scripts.common.plan import Plan
+
+SOUNDS = (".wav", ".flac")
+TEXT = ".txt"
+# An engine that is started for the run.
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A folder or zip of sounds, and what is made of it.
+
+    files: sounds and texts, or the zip.  sizes: of each, which its date does not tell.  checkpoint: its file, "" where
+    an engine has one.  folder: of the results.
+    """
+
+    audio_dir: str
+    files: list[str]
+    sizes: list[int]
+    checkpoint: str
+    folder: str
+    settings: dict[str, Any]
+
+    @property
+    def endpoint(self) -> str:
+        """The engine that is asked, if any."""
+        return str(self.settings["endpoint"])
+
+
+def make_inference(plan: "Plan") -> Inference | None:
+    """What the config asks for, or None. Raises ConfigError."""
+    config, settings = plan.config, dict(plan.config["inference"])
+    if not config["audio_dir"]:
+        return None
+    audio_dir = os.path.expanduser(tidy(config["audio_dir"])).rstrip("/") or "/"
+    files = _files(audio_dir)
+    for key in ("request_render", "endpoint"):
+        url = settings[key]
+        if url and not re.match(r"https?://[^/\s]+", url) and not (key == "endpoint" and url == OWN):
+            raise ConfigError(f"inference.{key}: `{url}` is no URL; write one like http://127.0.0.1:8080")
+    if settings["face"] and not os.path.isfile(settings["face"]):
+        raise ConfigError(f"inference.face: {settings['face']} is no file")
+    if settings["dataset"] and settings["dataset"] not in plan.datasets:
+        raise ConfigError(
+            f"inference.dataset: there is no dataset `{settings['dataset']}` of windows"
+            f"{nearest(settings['dataset'], plan.datasets)}"
+        )
+    checkpoint, label = "", "engine"
+    if settings["endpoint"] in ("", OWN):
+        if not config["checkpoint"]:
+            raise ConfigError("checkpoint: which one? Say it by: --config checkpoint=FILE, or a model's name")
+        checkpoint, label = find_checkpoint(
+            os.path.expanduser(tidy(config["checkpoint"])), f"{plan.path.results}/models"
+        )
+    name = re.sub(r"[^\w+=@-]+", "_", os.path.splitext(os.path.basename(audio_dir))[0])[:80] or "sounds"
+    folder = f"{plan.path.results}/inference/{name}/{label}"
+    return Inference(audio_dir, files, [os.stat(file).st_size for file in files], checkpoint, folder, settings)
+
+
+def _files(audio_dir: str) -> list[str]:
+    if "{" in audio_dir or "}" in audio_dir:
+        raise ConfigError(f"audio_dir: {audio_dir!r} holds a brace; name another")
+    if os.path.isfile(audio_dir):
+        if not audio_dir.lower().endswith(".zip"):
+            raise ConfigError(f"audio_dir: {audio_dir} is neither a folder nor a zip")
+        return [audio_dir]
+    if not os.path.isdir(audio_dir):
+        folder = os.path.dirname(audio_dir) or "."
+        known = os.listdir(folder) if os.path.isdir(folder) else []
+        hint = nearest(os.path.basename(audio_dir), known)
+        raise ConfigError(f"audio_dir: {audio_dir} does not exist{hint if 'did you mean' in hint else ''}")
+    found = [os.path.join(folder, name) for folder, _, names in os.walk(audio_dir) for name in names]
+    files = sorted(path for path in found if path.lower().endswith((*SOUNDS, TEXT)))
+    if not any(path.lower().endswith(SOUNDS) for path in files):
+        raise ConfigError(f"audio_dir: there is no {' or '.join(SOUNDS)} below {audio_dir}")
+    return files

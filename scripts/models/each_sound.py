@@ -1,0 +1,80 @@
+"""Every sound of a folder or zip through a function, with a row of the ledger each; one that fails stops no other."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.common import ledger
+from scripts.common.errors import InputError
+from scripts.common.job import progress
+from scripts.models.requests_again import post
+from scripts.models.sounds import Item, items_of, read_sound
+from scripts.models.speech_inference import Spoken
+from scripts.models.spoken_files import write_spoken
+
+log = logging.getLogger("rushes")
+
+RENDER = "request_render"
+
+# The bytes of a sound, its samples and their rate to landmarks.
+Speak = Callable[[Item, np.ndarray, int], Spoken]
+
+
+def work_on_sounds(
+    step: str, audio_dir: Path, files: list[Path], folder: Path, settings: dict[str, Any], speak: Speak
+) -> list[ledger.Row]:
+    """Write the results of every sound into `folder`, and post them to the render service where one is named.
+
+    settings: debug, request_render, timeout_s, retries, max_s.  Raises InputError for a zip that is refused as a whole.
+    """
+    folder.mkdir()
+    rows: list[ledger.Row] = []
+    taken: set[str] = set()
+    for done, (name, item) in enumerate(items_of(audio_dir, files)):
+        progress(done, what="sounds")
+        try:
+            content = _one(item, taken, folder, settings, speak)
+        except InputError as error:
+            rows.append(_failed(step, name, error))
+            continue
+        rows.append(ledger.Row(step, "", name, "written"))
+        if settings["request_render"]:
+            rows.append(_render(name, folder / str(content["name"]), content, settings))
+    if not rows:
+        raise InputError("no_sound", f"{audio_dir.name} holds no sound")
+    return rows
+
+
+def _one(
+    item: Item | InputError, taken: set[str], folder: Path, settings: dict[str, Any], speak: Speak
+) -> dict[str, Any]:
+    if isinstance(item, InputError):
+        raise item
+    if item.name.casefold() in taken:
+        raise InputError("same_name", f"another sound is called {item.name}, too: rename one")
+    taken.add(item.name.casefold())
+    signal, rate_hz = read_sound(item.content, item.name, max_s=settings["max_s"])
+    spoken = speak(item, signal, rate_hz)
+    shown = (signal, rate_hz) if settings["debug"] else None
+    return {"name": item.name, **write_spoken(folder, item.name, spoken, item.text, sound=shown)}
+
+
+def _render(name: str, target: Path, content: dict[str, Any], settings: dict[str, Any]) -> ledger.Row:
+    """Post a result; a video that comes back is kept beside it."""
+    try:
+        answer = post(
+            settings["request_render"], timeout_s=settings["timeout_s"], retries=settings["retries"], json=content
+        )
+    except InputError as error:
+        return _failed(RENDER, name, error)
+    if answer.kind.startswith("video/mp4"):
+        target.with_name(f"{target.name}.render.mp4").write_bytes(answer.content)
+    return ledger.Row(RENDER, "", name, "written")
+
+
+def _failed(step: str, name: str, error: InputError) -> ledger.Row:
+    log.warning("%s: %s", name, error.message)
+    return ledger.Row(step, "", name, "failed", error.reason, error.value, error.limit, error.message)

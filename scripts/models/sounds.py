@@ -1,0 +1,146 @@
+"""Sounds of a folder or a zip, one after the other, each with the text that lies beside it."""
+
+import io
+import stat
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+import soundfile
+
+from scripts.common.errors import InputError
+from scripts.common.inference_plan import SOUNDS, TEXT
+from scripts.common.resample import Line, nominal_ratio, resample
+
+# Of one file in a zip, unpacked, and of all of them.
+LARGEST_BYTES = 2**31
+LARGEST_ZIP_BYTES = 2**35
+
+# A file, or an entry of a zip.
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A sound. name: its path below the folder, without its ending; content: its bytes; text: "" for none."""
+
+    name: str
+    content: bytes
+    text: str
+
+
+def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | InputError]]:
+    """The sounds in the order of their names, each under its name; an error in the place of what cannot be read.
+
+    Raises InputError for a zip that is none, or that holds a name outside itself: then nothing of it is taken.
+    """
+    if len(files) == 1 and files[0].suffix.lower() == ".zip":
+        yield from _of_zip(files[0])
+        return
+    by_name = {file.relative_to(audio_dir).as_posix(): file for file in files}
+    for name in _sounds(by_name):
+        try:
+            yield (
+                name,
+                Item(_stem(name), by_name[name].read_bytes(), _text(by_name, name, lambda file: file.read_bytes())),
+            )
+        except OSError as error:
+            yield name, InputError("unreadable", f"{name} cannot be read: {error.strerror}")
+
+
+def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError("bad_zip", f"{path.name} is no zip: {error}") from error
+    with archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        for entry in entries:
+            _check_name(path, entry)
+        if sum(entry.file_size for entry in entries) > LARGEST_ZIP_BYTES:
+            raise InputError("too_large", f"{path.name} unpacks to more than {LARGEST_ZIP_BYTES >> 30} GB")
+        by_name = {entry.filename: entry for entry in entries if not entry.filename.startswith("__MACOSX/")}
+        for name in _sounds(by_name):
+            try:
+                content = _unpack(archive, by_name[name])
+                text = _text(by_name, name, lambda entry: _unpack(archive, entry))
+            except InputError as error:
+                yield name, error
+            else:
+                yield name, Item(_stem(name), content, text)
+
+
+def _check_name(path: Path, entry: zipfile.ZipInfo) -> None:
+    name = entry.filename
+    outside = ".." in PurePosixPath(name.replace("\\", "/")).parts or name.startswith(("/", "\\")) or ":" in name[:2]
+    if outside or not name.isprintable():
+        raise InputError("zip_name", f"{path.name} holds the name {name!r}, which leads out of it: nothing is taken")
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise InputError("zip_name", f"{path.name} holds the link {name!r}: nothing of it is taken")
+
+
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    if entry.file_size > LARGEST_BYTES:
+        raise InputError("too_large", f"{entry.filename} is larger than {LARGEST_BYTES >> 30} GB")
+    try:
+        with archive.open(entry) as file:
+            # What a zip says of its sizes need not be true.
+            content = file.read(entry.file_size + 1)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+        raise InputError("bad_zip", f"{entry.filename} cannot be unpacked: {error}") from error
+    if len(content) > entry.file_size:
+        raise InputError("bad_zip", f"{entry.filename} is larger than the zip says")
+    return content
+
+
+def _sounds(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.lower().endswith(SOUNDS))
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _text(by_name: Mapping[str, Entry], name: str, read: Callable[[Entry], bytes]) -> str:
+    beside = by_name.get(f"{_stem(name)}{TEXT}")
+    return "" if beside is None else read(beside).decode("utf-8-sig", errors="replace")
+
+
+def read_sound(content: bytes, name: str, *, max_s: float) -> tuple[np.ndarray, int]:
+    """Float64 (N,), the mean of the channels, and the sample rate.
+
+    Raises InputError for what is no sound, is empty, or lasts longer than `max_s`.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            rate = int(file.samplerate)
+            if file.frames > max_s * rate:
+                raise InputError(
+                    "too_long",
+                    f"{name} lasts {file.frames / rate:.1f} s, more than {max_s:g}",
+                    value=file.frames / rate,
+                    limit=max_s,
+                )
+            samples = file.read(dtype="float64", always_2d=True)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        raise InputError("no_sound", f"{name} cannot be read as a sound: {error}") from error
+    if not len(samples):
+        raise InputError("no_sound", f"{name} holds no samples")
+    signal = samples.mean(axis=1)
+    if not np.isfinite(signal).all():
+        raise InputError("no_sound", f"{name} holds values that are no numbers")
+    return signal, rate
+
+
+def at_rate(signal: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:
+    """The signal at another sample rate, float32."""
+    if rate_hz == wanted_hz:
+        return signal.astype(np.float32)
+    ratio = nominal_ratio(rate_hz, wanted_hz)
+    line = Line(Fraction(0), ratio, len(signal), ratio)
+    count = -(-len(signal) * wanted_hz // rate_hz)
+    return np.concatenate([*resample(lambda first, stop: signal[first:stop], line, 0, count)]).astype(np.float32)

@@ -1,0 +1,165 @@
+"""The engine: the same landmarks over HTTP, bad input as 4xx, and the rule that asks it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import requests
+
+from rushes.engine.__main__ import main, parser
+from scripts.common import ledger
+from scripts.models.infer_from_engine import infer_from_engine
+from scripts.models.infer_landmarks import infer_landmarks
+from tests.unit.examples import REPO
+from tests.unit.speaking_checkpoint import make_checkpoint, write_speech
+from tests.unit.test_infer_landmarks import settings_of
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """A running engine with small limits: its URL and its checkpoint."""
+    root = tmp_path_factory.mktemp("engine")
+    checkpoint, _ = make_checkpoint(root)
+    url_file = root / "engine.url"
+    command = [sys.executable, "-m", "rushes.engine", "--checkpoint", str(checkpoint), "--port", "0"]
+    limits = ["--max-mb", "0.5", "--max-s", "5", "--url-file", str(url_file)]
+    program = subprocess.Popen([*command, *limits], cwd=REPO, stdout=subprocess.DEVNULL)
+    stop = time.monotonic() + 60
+    while not url_file.exists() and program.poll() is None and time.monotonic() < stop:
+        time.sleep(0.05)
+    yield url_file.read_text().strip(), checkpoint
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(20) in (0, -signal.SIGTERM)
+
+
+def test_health_says_what_answers(engine):
+    answer = requests.get(f"{engine[0]}/health", timeout=20)
+    assert answer.status_code == 200
+    assert {"status": "ok", "model": "lips", "rate_hz": 16_000, "fps": "25"}.items() <= answer.json().items()
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "status", "reason"),
+    [
+        (b"", "", 400, "empty"),
+        (b"no sound at all", "", 422, "no_sound"),
+        (b"x" * 600_000, "", 413, "too_large"),
+        ("long", "", 413, "too_long"),
+        ("short", "?card_sha256=0", 409, "checkpoint_differs"),
+    ],
+)
+def test_bad_input_is_a_4xx_with_its_reason(engine, tmp_path, body, query, status, reason):
+    if isinstance(body, str):
+        file = write_speech(tmp_path / "a.wav", {"long": 6, "short": 1}[body], 8000)
+        body = file.read_bytes()
+    answer = requests.post(f"{engine[0]}/infer{query}", data=body, timeout=20)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert "Traceback" not in answer.text
+    assert requests.get(f"{engine[0]}/health", timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/infer", 405), ("POST", "/x", 404), ("GET", "/", 404)])
+def test_nothing_else_is_answered(engine, method, path, status):
+    assert requests.request(method, f"{engine[0]}{path}", timeout=20).status_code == status
+
+
+def test_the_rule_writes_what_the_inference_without_an_engine_writes(engine, tmp_path):
+    url, checkpoint = engine
+    files = [write_speech(tmp_path / "sounds" / f"{name}.wav", 2, 8000, seed=k) for k, name in enumerate("ab")]
+    bad = tmp_path / "sounds" / "bad.wav"
+    bad.write_bytes(b"none")
+    text = tmp_path / "sounds" / "a.txt"
+    text.write_text("set white")
+    files += [bad, text]
+    settings = settings_of(endpoint=url)
+    infer_from_engine(
+        files,
+        None,
+        tmp_path / "asked",
+        tmp_path / "asked.parquet",
+        audio_dir=str(tmp_path / "sounds"),
+        endpoint=url,
+        settings=settings,
+    )
+    own = {"audio_dir": str(tmp_path / "sounds"), "settings": settings}
+    infer_landmarks(files, checkpoint, None, None, None, None, tmp_path / "own", tmp_path / "own.parquet", **own)
+    rows = [ledger.rows(ledger.read([tmp_path / f"{name}.parquet"])) for name in ("asked", "own")]
+    assert [(row.item, row.outcome) for row in rows[0]] == [(row.item, row.outcome) for row in rows[1]]
+    names = [sorted(file.name for file in (tmp_path / name).iterdir()) for name in ("asked", "own")]
+    assert names[0] == names[1] == ["a.json", "a.npy", "a.txt", "b.json", "b.npy"]
+    for name in "ab":
+        asked, whole = (np.load(tmp_path / folder / f"{name}.npy") for folder in ("asked", "own"))
+        # Three digits travel.
+        assert np.abs(asked - whole).max() < 0.002
+
+
+def test_the_engine_listens_to_this_machine_alone_unless_told(capsys):
+    chosen = parser().parse_args(["--checkpoint", "x"])
+    assert (chosen.host, chosen.port) == ("127.0.0.1", 8080)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "python -m rushes.engine" in capsys.readouterr().out
+
+
+def test_an_engine_without_a_checkpoint_ends_in_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=r"rushes.engine: there is no checkpoint"):
+        main(["--checkpoint", str(tmp_path / "none.ckpt")])
+
+
+@pytest.fixture(scope="module")
+def workplace(engine, tmp_path_factory):
+    """A folder without any sheet, with two sounds."""
+    root = tmp_path_factory.mktemp("workplace")
+    (root / "config").mkdir()
+    (root / "config" / "config.yaml").write_text("{}\n")
+    write_speech(root / "talks" / "one.wav", 1)
+    write_speech(root / "talks" / "two.wav", 2, 44_100)
+    return root
+
+
+def snakemake(root, *arguments):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPO / "Snakefile"), "--cores", "2", "--nolock"]
+    environment = {**os.environ, "PYTHONPATH": ""}
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.run([*command, *arguments], cwd=root, env=environment, text=True, check=False, **both)
+
+
+def test_sounds_that_are_no_recordings_need_no_sheet(engine, workplace):
+    done = snakemake(workplace, "infer", "--config", "audio_dir=talks", f"checkpoint={engine[1]}")
+    assert done.returncode == 0, done.stdout
+    folder = workplace / "results" / "inference" / "talks" / "best" / "landmarks"
+    assert sorted(file.name for file in folder.glob("[!.]*")) == ["one.json", "one.npy", "two.json", "two.npy"]
+    again = snakemake(workplace, "infer", "--config", "audio_dir=talks", f"checkpoint={engine[1]}")
+    assert "Nothing to be done" in again.stdout
+
+
+def test_snakemake_starts_an_engine_and_ends_it(engine, workplace):
+    config = ["audio_dir=talks", f"checkpoint={engine[1]}", json.dumps({"endpoint": "own"})]
+    done = snakemake(workplace, "infer", "--config", *config[:2], f"inference={config[2]}")
+    assert done.returncode == 0, done.stdout
+    folder = workplace / "results" / "inference" / "talks" / "best.by_engine"
+    assert (folder / "landmarks" / "two.npy").exists()
+    assert "Terminating service job" in done.stdout
+    assert not (folder / "engine.url").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (["audio_dir=talk", "checkpoint=x"], "audio_dir: talk does not exist; did you mean `talks`?"),
+        (["audio_dir=talks"], "checkpoint: which one?"),
+        (["audio_dir=talks", "checkpoint=x"], "checkpoint: `x` is no file, nor a model that was trained"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(engine, workplace, config, message):
+    done = snakemake(workplace, "infer", "--config", *config)
+    assert done.returncode == 1
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout

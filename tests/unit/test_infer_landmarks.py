@@ -1,0 +1,318 @@
+"""Landmarks of sounds: any length and rate, what is refused, and what is kept of each."""
+
+import http.server
+import json
+import threading
+import zipfile
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts.common import ledger
+from scripts.common.checkpoint_names import find_checkpoint
+from scripts.common.config import checked, schema
+from scripts.common.errors import ConfigError, InputError
+from scripts.common.speech_gate import speech_stretches
+from scripts.models import requests_again
+from scripts.models.checkpoint import IDENTITY, read_checkpoint
+from scripts.models.infer_landmarks import infer_landmarks
+from scripts.models.speech_inference import Speaker, blend, presence, window_starts
+from tests.unit.speaking_checkpoint import make_checkpoint, write_speech
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture
+def checkpoint(trained):
+    return trained[0]
+
+
+def settings_of(**changes: Any) -> dict[str, Any]:
+    return checked(changes, schema("config")["properties"]["inference"], "inference")
+
+
+def infer(root, files, checkpoint, *, audio_dir=None, face=None, dataset=None, **changes):
+    """Results of `files` in `root`/landmarks, and the rows of the ledger."""
+    inputs = dataset or {"card": None, "mean": None, "std": None}
+    infer_landmarks(
+        files,
+        checkpoint,
+        face,
+        inputs["card"],
+        inputs["mean"],
+        inputs["std"],
+        root / "landmarks",
+        root / "ledger.parquet",
+        audio_dir=str(audio_dir or root / "sounds"),
+        settings=settings_of(**changes),
+    )
+    return root / "landmarks", ledger.rows(ledger.read([root / "ledger.parquet"]))
+
+
+@pytest.mark.parametrize(("seconds", "rate_hz", "channels"), [(0.05, 8000, 1), (2.56, 16_000, 1), (7.3, 44_100, 2)])
+def test_a_sound_of_any_length_and_rate_has_a_face_for_each_of_its_frames(
+    tmp_path, checkpoint, seconds, rate_hz, channels
+):
+    file = write_speech(tmp_path / "sounds" / "a.wav", seconds, rate_hz, channels=channels)
+    folder, (row,) = infer(tmp_path, [file], checkpoint)
+    pose = np.load(folder / "a.npy", allow_pickle=False)
+    assert (pose.dtype, pose.shape) == (np.float32, (int(np.ceil(seconds * 25 - 1e-9)), 68, 2))
+    assert np.isfinite(pose).all()
+    assert np.abs(pose[:, 33]).max() < 1e-3
+    assert (row.item, row.outcome) == ("a.wav", "written")
+
+
+def test_the_rate_of_a_sound_changes_little(tmp_path, checkpoint):
+    poses = []
+    for rate_hz in (16_000, 48_000):
+        file = write_speech(tmp_path / f"{rate_hz}" / "a.wav", 4, rate_hz)
+        folder, _ = infer(tmp_path / f"{rate_hz}", [file], checkpoint, audio_dir=file.parent)
+        poses.append(np.load(folder / "a.npy"))
+    assert np.abs(poses[0] - poses[1]).mean() < 0.05 * np.abs(poses[0] - poses[0].mean(axis=0)).max() + 0.05
+
+
+def test_json_has_the_parts_of_the_face_and_the_text_beside_a_sound_is_kept(tmp_path, checkpoint):
+    file = write_speech(tmp_path / "sounds" / "deep" / "a b.wav", 3)
+    text = file.with_suffix(".txt")
+    text.write_text("bin blue at f two now")
+    folder, _ = infer(tmp_path, [file, text], checkpoint)
+    content = json.loads((folder / "deep" / "a b.json").read_text())
+    pose = np.load(folder / "deep" / "a b.npy")
+    parts = np.concatenate([np.array(content[name]) for name in ("head", "eyes", "mouth")], axis=1)
+    assert [len(content[name][0]) for name in ("head", "eyes", "mouth")] == [36, 12, 20]
+    assert np.abs(parts - pose).max() < 1e-3
+    assert (content["fps"], content["frames"], content["text"]) == ("25", 75, "bin blue at f two now")
+    assert content["speech"]
+    assert (folder / "deep" / "a b.txt").read_text() == "bin blue at f two now"
+
+
+def test_silence_shows_the_mean_face_or_the_one_that_is_given(tmp_path, checkpoint, trained):
+    file = tmp_path / "sounds" / "a.wav"
+    file.parent.mkdir()
+    soundfile.write(file, np.zeros(32_000), 16_000)
+    folder, _ = infer(tmp_path, [file], checkpoint)
+    mean = np.load(trained[1]["mean"]).reshape(2, 68).T
+    assert np.abs(np.load(folder / "a.npy") - mean).max() < 1e-3
+    face = tmp_path / "face.npy"
+    np.save(face, mean * 1.1 + 5)
+    (tmp_path / "b").mkdir()
+    folder, _ = infer(tmp_path / "b", [file], checkpoint, face=face, audio_dir=file.parent)
+    assert np.abs(np.load(folder / "a.npy") - mean * 1.1).max() < 0.05
+
+
+def test_debug_adds_a_video_with_the_sound(tmp_path, checkpoint):
+    file = write_speech(tmp_path / "sounds" / "a.wav", 1.2, 44_100)
+    folder, _ = infer(tmp_path, [file], checkpoint, debug=True)
+    with av.open(str(folder / "a.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 30
+        assert float(video.streams.audio[0].duration * video.streams.audio[0].time_base) == pytest.approx(1.2, abs=0.1)
+
+
+def test_a_bad_sound_is_a_row_and_the_others_are_made(tmp_path, checkpoint):
+    good = write_speech(tmp_path / "sounds" / "good.wav", 1)
+    long = write_speech(tmp_path / "sounds" / "long.wav", 3)
+    bad = tmp_path / "sounds" / "bad.wav"
+    bad.write_bytes(b"RIFF no sound")
+    folder, rows = infer(tmp_path, [bad, good, long], checkpoint, max_s=2)
+    assert {row.item: row.reason for row in rows} == {"bad.wav": "no_sound", "good.wav": "", "long.wav": "too_long"}
+    assert {file.name for file in folder.iterdir()} == {"good.npy", "good.json"}
+
+
+def zip_of(path, **entries):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_zip_is_as_good_as_a_folder(tmp_path, checkpoint):
+    file = write_speech(tmp_path / "sounds" / "a.wav", 1)
+    archive = zip_of(tmp_path / "talk.zip", **{"x/a.wav": file.read_bytes(), "x/a.txt": "hello"})
+    folder, (row,) = infer(tmp_path, [archive], checkpoint, audio_dir=archive)
+    assert row.item == "x/a.wav"
+    (tmp_path / "b").mkdir()
+    other, _ = infer(tmp_path / "b", [file], checkpoint, audio_dir=file.parent)
+    assert (folder / "x" / "a.npy").read_bytes() == (other / "a.npy").read_bytes()
+    assert (folder / "x" / "a.txt").read_text() == "hello"
+
+
+@pytest.mark.parametrize("name", ["../a.wav", "x/../../a.wav", "/etc/a.wav", "..\\a.wav", "C:\\a.wav"])
+def test_a_zip_with_a_name_that_leads_out_of_it_is_refused(tmp_path, checkpoint, name):
+    file = write_speech(tmp_path / "sounds" / "a.wav", 1)
+    archive = zip_of(tmp_path / "bad.zip", **{"good.wav": file.read_bytes(), name: file.read_bytes()})
+    with pytest.raises(InputError, match="leads out of it") as error:
+        infer(tmp_path, [archive], checkpoint, audio_dir=archive)
+    assert error.value.reason == "zip_name"
+    assert list((tmp_path / "landmarks").iterdir()) == []
+    assert not (tmp_path.parent / "a.npy").exists()
+
+
+def test_a_checkpoint_of_other_features_layout_or_kind_is_refused(tmp_path, checkpoint):
+    for field, value in (("features", {"name": "mfcc"}), ("layout", {"points": "mediapipe"}), ("kind", "poses")):
+        changed = read_checkpoint(checkpoint)
+        changed[IDENTITY] = {**changed[IDENTITY], field: value}
+        torch.save(changed, tmp_path / "other.ckpt")
+        with pytest.raises(InputError, match=f"trained with another {field}") as error:
+            Speaker(tmp_path / "other.ckpt", hop=16)
+        assert error.value.reason == "checkpoint_differs"
+
+
+def test_another_dataset_than_the_checkpoint_s_is_refused(tmp_path, checkpoint, trained):
+    file = write_speech(tmp_path / "sounds" / "a.wav", 1)
+    infer(tmp_path, [file], checkpoint, dataset=trained[1])
+    for name, field in (("card", "card_sha256"), ("mean", "mean"), ("std", "std")):
+        other = tmp_path / f"other.{name}"
+        if name == "card":
+            other.write_text("{}")
+        else:
+            with other.open("wb") as target:
+                np.save(target, np.load(trained[1][name]) + 1)
+        (tmp_path / name).mkdir()
+        with pytest.raises(InputError, match=f"another {field}"):
+            infer(tmp_path / name, [file], checkpoint, audio_dir=file.parent, dataset={**trained[1], name: other})
+
+
+class Evil:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('it ran')",))
+
+
+def test_a_checkpoint_with_code_in_it_does_not_run_it(tmp_path):
+    torch.save({"state_dict": Evil()}, tmp_path / "evil.ckpt")
+    with pytest.raises(InputError, match="cannot be read as weights alone"):
+        Speaker(tmp_path / "evil.ckpt", hop=16)
+
+
+def test_weights_that_say_nothing_of_themselves_are_refused(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "bare.ckpt")
+    with pytest.raises(InputError, match="does not say which dataset"):
+        Speaker(tmp_path / "bare.ckpt", hop=16)
+
+
+@pytest.mark.parametrize("named", ["model.ckpt-1200", "model.ckpt-1200.index", "checkpoint"])
+def test_a_checkpoint_of_tensorflow_1_is_refused_in_a_clear_line(tmp_path, named):
+    for ending in (".index", ".meta", ".data-00000-of-00001"):
+        (tmp_path / f"model.ckpt-1200{ending}").write_bytes(b"\0")
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-1200"\n')
+    with pytest.raises(ConfigError, match="is a checkpoint of TensorFlow 1") as error:
+        find_checkpoint(str(tmp_path / named), str(tmp_path))
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="TensorFlow 1"):
+        read_checkpoint(tmp_path / named)
+
+
+def test_a_checkpoint_is_found_by_its_path_by_its_model_and_by_its_step(tmp_path):
+    folder = tmp_path / "lips" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("best.ckpt", "last.ckpt", "epoch_00014.step_0000168.ckpt"):
+        (folder / name).touch()
+    found = {named: find_checkpoint(named, str(tmp_path)) for named in ("lips", "lips:last", "lips:168")}
+    assert [path.removeprefix(f"{folder}/") for path, _ in found.values()] == [
+        "best.ckpt",
+        "last.ckpt",
+        "epoch_00014.step_0000168.ckpt",
+    ]
+    assert find_checkpoint(str(folder / "last.ckpt"), "x") == (str(folder / "last.ckpt"), "last")
+    for named, message in (("lisp", "did you mean `lips`"), ("lips:169", "168"), ("../lips", "is no file")):
+        with pytest.raises(ConfigError, match=message):
+            find_checkpoint(named, str(tmp_path))
+
+
+@given(st.integers(0, 50), st.integers(1, 300), st.integers(2, 64), st.data())
+def test_windows_cover_a_stretch_and_equal_ones_blend_to_themselves(first, length, frames, data):
+    hop = data.draw(st.integers(1, frames))
+    starts = window_starts(first, first + length, frames, hop)
+    covered = np.zeros(first + length + frames, bool)
+    for start in starts:
+        covered[start : start + frames] = True
+    assert covered[first : first + length].all()
+    assert starts == sorted(set(starts))
+    blended, weight = blend(first + length, starts, np.full((len(starts), frames, 2), 7.0))
+    assert np.allclose(blended[first:], 7.0)
+    assert (weight[first:] > 0).all()
+
+
+def test_a_stretch_comes_from_rest_and_goes_back():
+    assert presence(12, [(2, 10)]).tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25, 0, 0]
+
+
+def test_the_gate_finds_two_words_and_no_speech_in_silence():
+    signal = np.random.default_rng(0).normal(0, 1e-4, 48_000)
+    for first, stop in ((8_000, 16_000), (28_000, 40_000)):
+        signal[first:stop] += 0.2 * np.sin(np.arange(stop - first) * 0.1)
+    found = speech_stretches(signal, 16_000)
+    assert len(found) == 2
+    for (start, end), (first, stop) in zip(found, ((8_000, 16_000), (28_000, 40_000)), strict=True):
+        assert abs(start - first) <= 0.13 * 16_000
+        assert abs(end - stop) <= 0.13 * 16_000
+    assert speech_stretches(np.zeros(16_000), 16_000) == []
+    assert speech_stretches(np.empty(0), 16_000) == []
+
+
+class Renderer(http.server.BaseHTTPRequestHandler):
+    """A render service: fails twice, then refuses the sound `b`, and returns a video for others."""
+
+    calls: list[dict[str, Any]]
+    failures: int
+
+    def do_POST(self):
+        content = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        type(self).calls.append(content)
+        if type(self).failures:
+            type(self).failures -= 1
+            self.send_error(503)
+        elif content["name"] == "b":
+            self.send_error(400, "no such face")
+        else:
+            self.send_response(200)
+            self.send_header("content-type", "video/mp4")
+            self.end_headers()
+            self.wfile.write(b"video of " + content["name"].encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def renderer(monkeypatch):
+    monkeypatch.setattr(requests_again, "PAUSE_S", 0.01)
+    handler = type("Handler", (Renderer,), {"calls": [], "failures": 2})
+    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield handler, f"http://127.0.0.1:{server.server_port}/render"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_render_service_is_asked_again_and_one_that_refuses_stops_nothing(tmp_path, checkpoint, renderer):
+    handler, url = renderer
+    files = [write_speech(tmp_path / "sounds" / f"{name}.wav", 1) for name in "abc"]
+    folder, rows = infer(tmp_path, files, checkpoint, request_render=url, retries=3)
+    assert [content["name"] for content in handler.calls] == ["a", "a", "a", "b", "c"]
+    ended = {(row.step, row.item): (row.outcome, row.reason) for row in rows}
+    assert ended["request_render", "b.wav"] == ("failed", "refused")
+    assert [ended["infer_landmarks", f"{name}.wav"][0] for name in "abc"] == ["written"] * 3
+    assert (folder / "a.render.mp4").read_bytes() == b"video of a"
+    assert not (folder / "b.render.mp4").exists()
+    assert (folder / "c.render.mp4").exists()
+
+
+def test_a_render_service_that_is_not_there_is_a_row(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setattr(requests_again, "PAUSE_S", 0.01)
+    file = write_speech(tmp_path / "sounds" / "a.wav", 1)
+    _, rows = infer(tmp_path, [file], checkpoint, request_render="http://127.0.0.1:9/x", retries=1, timeout_s=1)
+    assert [(row.step, row.outcome, row.reason) for row in rows] == [
+        ("infer_landmarks", "written", ""),
+        ("request_render", "failed", "no_answer"),
+    ]
