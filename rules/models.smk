@@ -3,6 +3,7 @@ models: networks that are trained on the datasets, and what they say of new soun
 
 Needs   datasets/{dataset}/…   (datasets)
 Makes   models/{model}/{checkpoints,tf_logs,val_samples}/, metrics.json, training.svg
+        models/{model}/{split_by}/{checkpoints,tf_logs}/, metrics.json, confusion.svg, models/{model}/splits.svg
         inference/{sounds}/{checkpoint}/landmarks/*.{npy,json,txt,mp4}
 """
 
@@ -51,6 +52,120 @@ rule train_speech_landmarks:
         key=model_key(1),
     script:
         "../scripts/models/train_speech_landmarks.py"
+
+
+rule train_frame_classifier:
+    """From a labelled frame to its class; one run of a model, which goes on after a kill."""
+    input:
+        index=frames_of_model,
+    output:
+        checkpoints=directory(models.run_file("checkpoints")),
+        tf_logs=directory(models.run_file("tf_logs")),
+        metrics=models.run_file("metrics.json"),
+        confusion=report(
+            models.run_file("confusion.svg"),
+            category="Models",
+            labels={"model": "{model}", "plot": "confusion, {split_by}"},
+            caption="../docs/captions/classifier.rst",
+        ),
+        ledger=models.run_file("ledger.parquet"),
+    log:
+        path.log("train_frame_classifier", "{model}.{split_by}"),
+    benchmark:
+        path.benchmark("train_frame_classifier", "{model}.{split_by}")
+    wildcard_constraints:
+        model=models.names("frame_classifier"),
+        split_by=r"whole|random|fold\d+",
+    conda:
+        f"../envs/models.{accelerator}.yaml"
+    threads: 2
+    resources:
+        **gpu_kind(memory_gb=8),
+        mem_mb=work.of_all(base=4000, per_recording=5),
+        runtime=training_minutes(seconds_per_epoch=120 if accelerator == "cpu" else 30),
+        gpu=model_gpus(),
+    params:
+        model="{model}",
+        split_by="{split_by}",
+        settings=lambda wildcards: models.models[wildcards.model].settings,
+        of_weights=lambda wildcards: models.models[wildcards.model].of_weights,
+        working=run_working,
+        key=model_key(1),
+    script:
+        "../scripts/models/train_frame_classifier.py"
+
+
+rule train_clip_classifier:
+    """From a sequence of labelled frames to their class; one run of a model, which goes on after a kill."""
+    input:
+        index=frames_of_model,
+    output:
+        checkpoints=directory(models.run_file("checkpoints")),
+        tf_logs=directory(models.run_file("tf_logs")),
+        metrics=models.run_file("metrics.json"),
+        confusion=report(
+            models.run_file("confusion.svg"),
+            category="Models",
+            labels={"model": "{model}", "plot": "confusion, {split_by}"},
+            caption="../docs/captions/classifier.rst",
+        ),
+        ledger=models.run_file("ledger.parquet"),
+    log:
+        path.log("train_clip_classifier", "{model}.{split_by}"),
+    benchmark:
+        path.benchmark("train_clip_classifier", "{model}.{split_by}")
+    wildcard_constraints:
+        model=models.names("clip_classifier"),
+        split_by=r"whole|random|fold\d+",
+    conda:
+        f"../envs/models.{accelerator}.yaml"
+    threads: 2
+    resources:
+        **gpu_kind(memory_gb=8),
+        mem_mb=work.of_all(base=4000, per_recording=5),
+        runtime=training_minutes(seconds_per_epoch=120 if accelerator == "cpu" else 30),
+        gpu=model_gpus(),
+    params:
+        model="{model}",
+        split_by="{split_by}",
+        settings=lambda wildcards: models.models[wildcards.model].settings,
+        of_weights=lambda wildcards: models.models[wildcards.model].of_weights,
+        working=run_working,
+        key=model_key(1),
+    script:
+        "../scripts/models/train_clip_classifier.py"
+
+
+rule evaluate_classifier:
+    """The runs of a classifier side by side: split by subjects, folds, and what a random split would have claimed."""
+    input:
+        metrics=of_runs("metrics.json"),
+    output:
+        metrics=models.file("metrics.json"),
+        plot=report(
+            models.file("splits.svg"),
+            category="Models",
+            labels={"model": "{model}", "plot": "subject split and random split"},
+            caption="../docs/captions/classifier.rst",
+        ),
+    log:
+        path.log("evaluate_classifier", "{model}"),
+    benchmark:
+        path.benchmark("evaluate_classifier", "{model}")
+    wildcard_constraints:
+        model=classifiers(),
+    conda:
+        f"../envs/models.{accelerator}.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=work.minutes(base=10),
+    params:
+        model="{model}",
+        runs=lambda wildcards: models.models[wildcards.model].runs,
+        key=lambda wildcards: versioned(1, runs=models.models[wildcards.model].runs),
+    script:
+        "../scripts/models/evaluate_classifier.py"
 
 
 rule infer_landmarks:

@@ -3,6 +3,7 @@ models_common: settings, inputs and resources of the models. Functions only.
 """
 
 from scripts.common.inference_plan import OWN
+from scripts.common.models_plan import CLASSIFIERS, INDEX
 from scripts.common.plan import versioned
 from scripts.common.planning_cost import quick
 
@@ -17,6 +18,33 @@ def model_setting(name):
 def of_model_dataset(name):
     """A file of the dataset that a model learns from."""
     return quick(lambda wildcards: path.dataset(name).format(dataset=models.models[wildcards.model].dataset))
+
+
+@quick
+def frames_of_model(wildcards):
+    """The table of labelled frames that a classifier learns from."""
+    dataset = models.models[wildcards.model].dataset
+    return dataset if dataset.endswith(INDEX) else path.dataset(INDEX).format(dataset=dataset)
+
+
+def of_runs(name):
+    """A file of every run of a classifier."""
+
+    @quick
+    def fill(wildcards):
+        runs = models.models[wildcards.model].runs
+        return [models.run_file(name).format(model=wildcards.model, split_by=run) for run in runs]
+
+    return fill
+
+
+def classifiers():
+    """The classifiers as a wildcard's pattern."""
+    return "|".join(models.names(kind) for kind in CLASSIFIERS)
+
+
+def run_working(wildcards):
+    return models.file("working/{split_by}").format(model=wildcards.model, split_by=wildcards.split_by)
 
 
 @quick

@@ -1,5 +1,6 @@
 """The room of models: what is trained on which dataset, and where it stands. Runs are named, and stand side by side."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from scripts.common.plan import Plan
 
 # The kind of dataset that each kind of model learns from.
-LEARNS_FROM = {"speech_landmarks": "windows"}
+LEARNS_FROM = {"speech_landmarks": "windows", "frame_classifier": "frames", "clip_classifier": "frames"}
+CLASSIFIERS = ("frame_classifier", "clip_classifier")
+# The table of labelled frames: of a dataset, or one that the config names by its path.
+INDEX = "index.parquet"
 # What no weight changes by: more of it goes on where the last run ended.
-NOT_OF_THE_WEIGHTS = ("epochs", "checkpoint_every", "sample_every", "samples")
+NOT_OF_THE_WEIGHTS = ("epochs", "checkpoint_every", "sample_every", "samples", "folds", "random_split")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,12 @@ class Model:
     kind: str
     dataset: str
     settings: dict[str, Any]
+
+    @property
+    def runs(self) -> list[str]:
+        """The trainings of a classifier: on the dataset's split, on a random one, and on each fold."""
+        drawn = ["random"] if self.settings["random_split"] else []
+        return ["whole", *drawn, *(f"fold{number}" for number in range(self.settings["folds"]))]
 
     @property
     def of_weights(self) -> dict[str, Any]:
@@ -48,6 +58,14 @@ class ModelsRoom(Room):
         if not is_stream_name(name):
             raise ConfigError(f"{place}: a model's name becomes a folder; use letters, digits and _+=@-")
         kind = LEARNS_FROM[entry["kind"]]
+        if entry.get("backbone") and not entry["weights"]:
+            raise ConfigError(f"{place}.weights: the backbone {entry['backbone']} needs a file of weights")
+        if entry.get("weights") and not os.path.isfile(entry["weights"]):
+            raise ConfigError(f"{place}.weights: {entry['weights']} is no file")
+        if entry.get("folds") in (1, 2):
+            raise ConfigError(f"{place}.folds: {entry['folds']}; to train, choose and test, at least 3 are needed")
+        if kind == "frames" and entry["dataset"].endswith(INDEX) and os.path.isfile(entry["dataset"]):
+            return Model(name, entry["kind"], entry["dataset"], entry)
         fitting = [other for other, settings in datasets.items() if settings["kind"] == kind]
         if entry["dataset"] not in fitting:
             raise ConfigError(
@@ -64,6 +82,10 @@ class ModelsRoom(Room):
     def file(self, name: str) -> str:
         """A file or folder of a model."""
         return f"{self.folder}/{name}"
+
+    def run_file(self, name: str) -> str:
+        """A file or folder of one run of a classifier."""
+        return f"{self.folder}/{{split_by}}/{name}"
 
     def inferred(self, name: str, *, engine: bool = False) -> str:
         """A result of `snakemake infer`; of an engine that is asked, or of a checkpoint."""
@@ -92,14 +114,22 @@ class ModelsRoom(Room):
         return self._of_each(self._plots)
 
     def _of_each(self, what: Callable[[Model], list[str]]) -> list[str]:
-        trained = self.models.values() if self.plan.recordings and not self.plan.only else []
+        known = [] if self.plan.only else self.models.values()
+        # Windows come from recordings, labelled frames may come from elsewhere.
+        trained = [model for model in known if self.plan.recordings or model.dataset.endswith(INDEX)]
         return [path.format(model=model.name) for model in trained for path in what(model)]
 
     def _figures(self, model: Model) -> list[str]:
         return [self.file("metrics.json")]
 
     def _ledgers(self, model: Model) -> list[str]:
-        return [self.file("ledger.parquet")]
+        return self._of_runs(model, "ledger.parquet") or [self.file("ledger.parquet")]
 
     def _plots(self, model: Model) -> list[str]:
+        if model.kind in CLASSIFIERS:
+            return [self.file("splits.svg"), *self._of_runs(model, "confusion.svg")]
         return [self.file("training.svg")]
+
+    def _of_runs(self, model: Model, name: str) -> list[str]:
+        runs = model.runs if model.kind in CLASSIFIERS else []
+        return [self.run_file(name).replace("{split_by}", run) for run in runs]

@@ -59,3 +59,20 @@ def test_sounds_are_inferred_beside_a_sheet_and_by_an_engine_that_somebody_runs(
     assert shown.rules == {"infer_from_engine", "serve_engine", "infer"}
     assert "extract_windows" in archive.dry_run(**asked).rules
     assert "write one like" in archive.dry_run("infer", **asked, inference={"request_render": "ftp://x"}).text
+
+
+def test_every_fold_of_a_classifier_is_a_job_and_a_table_of_frames_may_come_from_elsewhere(archive):
+    (archive.root / "frames").mkdir()
+    (archive.root / "frames" / "index.parquet").touch()
+    acts = {"kind": "frame_classifier", "dataset": "frames/index.parquet", "folds": 4}
+    shown = archive.dry_run("models", models={"acts": acts, "turns": {**acts, "kind": "clip_classifier", "folds": 0}})
+    assert shown.status == 0, shown.text
+    wanted = {"train_frame_classifier": 6, "train_clip_classifier": 2, "evaluate_classifier": 2, "models": 1}
+    assert shown.jobs == wanted
+    assert "results/models/acts/fold3/confusion.svg" in shown.text
+    for change, message in (
+        ({"folds": 2}, "at least 3 are needed"),
+        ({"backbone": "timm/resnet18"}, "needs a file of weights"),
+        ({"dataset": "none"}, "there is no dataset `none` of kind frames"),
+    ):
+        assert message in archive.dry_run(models={"acts": acts | change}).text

@@ -1,0 +1,110 @@
+"""Labelled frames, and sequences of them, as classifiers are trained on them.
+
+A dataset's `index.parquet` has a row a frame: file (below the dataset's folder), label, split, subject, recording,
+frame (its number; consecutive ones follow each other in time).
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch.utils.data import Dataset
+
+from scripts.common.errors import InputError
+
+COLUMNS = ["file", "label", "split", "subject", "recording", "frame"]
+SPLITS = ("train", "val", "test")
+# The runs of a model: the dataset's own split, a random split of samples, and folds of whole subjects.
+WHOLE, RANDOM, FOLD = "whole", "random", "fold"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame, or a sequence of them. files: in time."""
+
+    files: tuple[Path, ...]
+    label: str
+    split: str
+    subject: str
+
+
+def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
+    """Every frame of a dataset; with `frames` > 1 sequences of them that do not overlap, each within one bout."""
+    rows = pq.read_table(index, columns=COLUMNS, partitioning=None).to_pylist()
+    if frames == 1:
+        return [Sample((index.parent / r["file"],), r["label"], r["split"], r["subject"]) for r in rows]
+    rows.sort(key=lambda row: (row["recording"], row["frame"]))
+    numbered = [(row["recording"], row["label"], row["frame"] - place) for place, row in enumerate(rows)]
+    found = []
+    for _, bout in groupby(zip(numbered, rows, strict=True), key=lambda pair: pair[0]):
+        own = [row for _, row in bout]
+        span = (frames - 1) * step + 1
+        for first in range(0, len(own) - span + 1, span):
+            part = own[first : first + span : step]
+            files = tuple(index.parent / row["file"] for row in part)
+            found.append(Sample(files, part[0]["label"], part[0]["split"], part[0]["subject"]))
+    return found
+
+
+def split_for(samples: Sequence[Sample], run: str, folds: int, seed: int) -> list[str]:
+    """The split of each sample in a run.
+
+    whole: the dataset's own.  random: shares of the dataset's own splits, drawn sample by sample: what leaks.
+    fold0, fold1, …: subjects in turn; those of the fold are tested, those of the next one validate.
+    """
+    if run == WHOLE:
+        return [sample.split for sample in samples]
+    if run == RANDOM:
+        drawn = [sample.split for sample in samples]
+        random.Random(seed).shuffle(drawn)
+        return drawn
+    subjects = sorted({sample.subject for sample in samples})
+    number = int(run.removeprefix(FOLD))
+    if len(subjects) < max(3, folds):
+        raise InputError(
+            "few_subjects", f"{folds} folds of {len(subjects)} subjects", value=len(subjects), limit=max(3, folds)
+        )
+    turn = {subject: place % folds for place, subject in enumerate(subjects)}
+    role = {number: "test", (number + 1) % folds: "val"}
+    return [role.get(turn[sample.subject], "train") for sample in samples]
+
+
+def read_picture(file: Path, size: int) -> np.ndarray:
+    """uint8 (3, size, size), red first. Raises InputError for what is no picture."""
+    picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if file.is_file() else None
+    if picture is None:
+        raise InputError("no_picture", f"{file.name} is no picture")
+    small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1))
+
+
+class Labelled(Dataset):
+    """`pictures` float32 (frames, 3, size, size), 0 … 1, and `label`, the number of its class."""
+
+    KEPT_BYTES = 2**30
+
+    def __init__(self, samples: Sequence[Sample], classes: Sequence[str], size: int) -> None:
+        self.samples, self._size = list(samples), size
+        self.labels = [classes.index(sample.label) for sample in self.samples]
+        frames = sum(len(sample.files) for sample in self.samples)
+        self._room = frames * 3 * size * size <= self.KEPT_BYTES
+        self._kept: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        pictures = self._kept.get(number)
+        if pictures is None:
+            files = self.samples[number].files
+            pictures = torch.from_numpy(np.stack([read_picture(file, self._size) for file in files]))
+            if self._room:
+                self._kept[number] = pictures
+        return {"pictures": pictures.float() / 255.0, "label": self.labels[number]}

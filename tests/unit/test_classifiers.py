@@ -1,0 +1,180 @@
+"""Classifiers of frames and of sequences: against the majority class, over folds, and after a kill."""
+
+import json
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from scripts.common import ledger
+from scripts.common.config import checked, schema
+from scripts.common.errors import InputError, RunError
+from scripts.models.checkpoint import read_checkpoint
+from scripts.models.classifier_network import Backbone
+from scripts.models.classifier_training import class_weights, scores
+from scripts.models.evaluate_classifier import evaluate_classifier
+from scripts.models.labelled_samples import read_samples, split_for
+from scripts.models.train_clip_classifier import train_clip_classifier
+from scripts.models.train_frame_classifier import train_frame_classifier
+
+pytestmark = pytest.mark.torch
+
+SIDE = 32
+# Both reach at least this many times the balanced accuracy of the majority class on subjects they never saw.
+FACTOR = 1.8
+SPLITS = {"s0": "train", "s1": "train", "s2": "train", "s3": "train", "s4": "val", "s5": "test"}
+FILES = {"checkpoints": "", "tf_logs": "", "metrics": ".json", "confusion": ".svg", "ledger": ".parquet"}
+
+
+def write_frames(folder, *, moving, bouts=4, length=12):
+    """Labelled frames of six subjects, `rest` twice as often as others.
+
+    A dot of the class's place, or with `moving` one that goes right or left, so that no single frame tells.
+    """
+    rng = np.random.default_rng(0)
+    rows = []
+    folder.mkdir()
+    for subject, split in SPLITS.items():
+        wall = rng.integers(60, 160, 3)
+        frame = 0
+        for bout in range(bouts * 4):
+            label = ("left", "rest", "right", "rest")[bout % 4] if not moving else ("left", "right", "left")[bout % 3]
+            for number in range(length):
+                picture = np.full((SIDE, SIDE, 3), wall, np.uint8)
+                start = rng.integers(0, 3)
+                x = {"left": 6, "rest": 16, "right": 26}[label] + start
+                if moving:
+                    place = 4 + 2 * number
+                    x = place if label == "right" else SIDE - place
+                cv2.circle(picture, (int(x), 16), 4, (240, 240, 240), -1)
+                name = f"{subject}_{frame:05d}.png"
+                cv2.imwrite(str(folder / name), picture)
+                rows.append([name, label, split, subject, subject, frame])
+                frame += 1
+            frame += 1
+    names = ["file", "label", "split", "subject", "recording", "frame"]
+    pq.write_table(
+        pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))), folder / "index.parquet"
+    )
+    return folder / "index.parquet"
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory):
+    return write_frames(tmp_path_factory.mktemp("still") / "d", moving=False, bouts=1)
+
+
+def train(kind, index, target, working, run="whole", **changes):
+    given = {"kind": f"{kind}_classifier", "dataset": "d", "size": SIDE, "batch": 16, **changes}
+    settings = checked(given, schema(f"models.{kind}_classifier"), "models.m")
+    target.mkdir(parents=True)
+    function = {"frame": train_frame_classifier, "clip": train_clip_classifier}[kind]
+    function(
+        index,
+        **{f"out_{name}": target / f"{name}{ending}" for name, ending in FILES.items()},
+        model="m",
+        split_by=run,
+        settings=settings,
+        of_weights={name: value for name, value in settings.items() if name != "epochs"},
+        working=str(working),
+    )
+    return json.loads((target / "metrics.json").read_text())
+
+
+def beats_majority(test):
+    assert test["balanced_accuracy"] >= FACTOR * test["majority"]["balanced_accuracy"]
+    assert test["accuracy"] > test["majority"]["accuracy"]
+    assert test["macro_f1"] > test["majority"]["macro_f1"]
+
+
+def test_frames_are_told_apart_on_a_subject_that_was_never_seen(still, tmp_path):
+    found = train("frame", still, tmp_path / "out", tmp_path / "w", epochs=6)
+    beats_majority(found["test"])
+    assert found["test"]["majority"]["accuracy"] == pytest.approx(0.5)
+    assert found["test"]["majority"]["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert found["classes"] == ["left", "rest", "right"]
+    assert "<svg" in (tmp_path / "out" / "confusion.svg").read_text()
+    (row,) = ledger.rows(ledger.read([tmp_path / "out" / "ledger.parquet"]))
+    assert (row.item, row.outcome) == ("m.whole", "written")
+
+
+def test_sequences_are_told_apart_where_no_single_frame_tells(tmp_path):
+    index = write_frames(tmp_path / "d", moving=True)
+    found = train("clip", index, tmp_path / "out", tmp_path / "w", epochs=25, frames=12, learning_rate=0.003)
+    beats_majority(found["test"])
+    assert sum(found["samples"].values()) == 6 * 16
+
+
+def test_a_training_that_goes_on_ends_as_one_that_was_never_stopped(still, tmp_path):
+    train("frame", still, tmp_path / "a", tmp_path / "w", epochs=1)
+    train("frame", still, tmp_path / "b", tmp_path / "w", epochs=2)
+    train("frame", still, tmp_path / "c", tmp_path / "v", epochs=2)
+    states = [read_checkpoint(tmp_path / x / "checkpoints" / "last.ckpt")["state_dict"] for x in "bc"]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_folds_share_the_subjects_out_and_a_random_split_does_not(still):
+    samples = read_samples(still)
+    tested = []
+    for fold in range(3):
+        splits = split_for(samples, f"fold{fold}", 3, 0)
+        of = {name: {s.subject for s, x in zip(samples, splits, strict=True) if x == name} for name in set(splits)}
+        assert not of["train"] & of["test"]
+        assert not of["val"] & (of["train"] | of["test"])
+        tested += sorted(of["test"])
+    assert sorted(tested) == sorted(SPLITS)
+    drawn = split_for(samples, "random", 0, 0)
+    assert sorted(drawn) == sorted(s.split for s in samples)
+    assert len({s.subject for s, x in zip(samples, drawn, strict=True) if x == "test"}) == 6
+    with pytest.raises(InputError, match="7 folds of 6 subjects"):
+        split_for(samples, "fold0", 7, 0)
+
+
+def test_a_sequence_lies_in_one_bout_of_one_recording_without_a_gap(still):
+    for sample in read_samples(still, 5, 2):
+        numbers = [int(file.stem.split("_")[1]) for file in sample.files]
+        assert np.diff(numbers).tolist() == [2] * 4
+        assert len({file.name[:2] for file in sample.files}) == 1
+        assert numbers[0] // 13 == numbers[-1] // 13
+
+
+def test_scores_are_those_of_a_count_by_hand():
+    found = scores([0, 0, 0, 1, 2], [0, 0, 1, 1, 0], 4)
+    assert found["accuracy"] == pytest.approx(3 / 5)
+    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert class_weights([0, 0, 0, 1], 3, balanced=True) == [4 / 6, 2.0, 1.0]
+
+
+def test_a_backbone_that_is_not_installed_is_said_in_one_line(tmp_path):
+    for named, message in (("timm/resnet18", "needs timm"), ("resnet18", "neither timm/NAME")):
+        with pytest.raises(RunError, match=message):
+            Backbone(named, tmp_path / "w.pth")
+
+
+def test_a_split_without_samples_is_a_row(still, tmp_path):
+    table = pq.read_table(still).filter(pa.compute.not_equal(pq.read_table(still)["split"], "test"))
+    pq.write_table(table, still.parent / "no_test.parquet")
+    with pytest.raises(InputError, match="no sample stands in split test"):
+        train("frame", still.parent / "no_test.parquet", tmp_path / "o", tmp_path / "w", epochs=1)
+
+
+def test_the_report_sets_a_random_split_beside_that_of_subjects(still, tmp_path):
+    files, runs = [], ["whole", "random", "fold0", "fold1"]
+    for number, run in enumerate(runs):
+        measures = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), 0.5 + number / 10)
+        files.append(tmp_path / f"{run}.json")
+        files[-1].write_text(json.dumps({"test": {**measures, "majority": {**measures, "accuracy": 0.25}}}))
+    files.append(tmp_path / "fold2.json")
+    files[-1].write_text(json.dumps({"failed": True}))
+    evaluate_classifier(files, tmp_path / "m.json", tmp_path / "p.svg", model="m", runs=[*runs, "fold2"])
+    found = json.loads((tmp_path / "m.json").read_text())
+    assert found["test"]["random"]["accuracy"] == 0.6
+    assert found["test"]["folds"]["accuracy"] == pytest.approx(0.75)
+    assert found["test"]["folds"]["accuracy_std"] == pytest.approx(0.05)
+    assert found["test"]["majority"]["accuracy"] == 0.25
+    assert found["failed"] == ["fold2"]
+    assert "random split: leaks" in (tmp_path / "p.svg").read_text()
