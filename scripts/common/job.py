@@ -186,9 +186,11 @@ def _map_paths(change: Callable[[Path], Path], value: Path | list[Path]) -> Path
 def _items(arguments: Mapping[str, Any]) -> list[str]:
     """The items of a job, as the ledger names them: its product or streams, else its recording."""
     recording = str(arguments.get("recording", ""))
-    for name in ("product", "camera", "microphone", "model"):
+    for name in ("product", "camera", "microphone"):
         if name in arguments:
             return [str(arguments[name])]
+    if "model" in arguments:
+        return [".".join(str(arguments[name]) for name in ("model", "split_by") if name in arguments)]
     streams = [*arguments.get("cameras", {}), *arguments.get("microphones", {})]
     return streams or [recording]
 

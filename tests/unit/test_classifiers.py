@@ -12,6 +12,7 @@ import torch
 from scripts.common import ledger
 from scripts.common.config import checked, schema
 from scripts.common.errors import InputError, RunError
+from scripts.common.job import execute
 from scripts.models.checkpoint import read_checkpoint
 from scripts.models.classifier_network import Backbone
 from scripts.models.classifier_training import class_weights, scores
@@ -178,3 +179,51 @@ def test_the_report_sets_a_random_split_beside_that_of_subjects(still, tmp_path)
     assert found["test"]["majority"]["accuracy"] == 0.25
     assert found["failed"] == ["fold2"]
     assert "random split: leaks" in (tmp_path / "p.svg").read_text()
+
+
+def test_a_random_split_claims_what_the_split_of_subjects_denies(tmp_path):
+    """Every bout has a wall of its own and nothing tells its class: only who has seen the bout's other frames knows."""
+    rng = np.random.default_rng(3)
+    folder = tmp_path / "d"
+    folder.mkdir()
+    rows = []
+    for subject, split in SPLITS.items():
+        for bout in range(4):
+            wall = rng.integers(0, 255, (4, 4, 3)).astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+            for number in range(10):
+                name = f"{subject}_{bout}_{number}.png"
+                noise = rng.integers(0, 6, wall.shape).astype(np.uint8)
+                cv2.imwrite(str(folder / name), cv2.add(wall, noise))
+                rows.append([name, ("left", "right")[bout % 2], split, subject, subject, 100 * bout + number])
+    names = ["file", "label", "split", "subject", "recording", "frame"]
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), folder / "index.parquet")
+    index = folder / "index.parquet"
+    whole = train("frame", index, tmp_path / "a", tmp_path / "w", epochs=8)["test"]
+    claimed = train("frame", index, tmp_path / "b", tmp_path / "v", run="random", epochs=8)["test"]
+    assert claimed["accuracy"] >= 0.9
+    assert whole["accuracy"] <= claimed["accuracy"] - 0.2
+
+
+def test_two_runs_that_fail_are_two_items_of_the_ledger(still, tmp_path):
+    settings = checked({"kind": "frame_classifier", "dataset": "d", "folds": 7}, schema("models.frame_classifier"), "m")
+    items = []
+    for run in ("fold0", "fold1"):
+        outputs = {name: tmp_path / run / f"{name}{ending}" for name, ending in FILES.items()}
+        execute(
+            train_frame_classifier,
+            inputs={"index": still},
+            outputs=outputs,
+            settings={
+                "model": "m",
+                "split_by": run,
+                "settings": settings,
+                "of_weights": {},
+                "working": str(tmp_path / "w"),
+            },
+        )
+        (row,) = ledger.rows(ledger.read([outputs["ledger"]]))
+        assert (row.outcome, row.reason) == ("failed", "few_subjects")
+        assert json.loads(outputs["metrics"].read_text()) == {"failed": True}
+        items.append(row.item)
+    assert items == ["m.fold0", "m.fold1"]
