@@ -32,6 +32,7 @@ include: "rules/exports.smk"
 include: "rules/spectrogram.smk"
 include: "rules/faces_common.smk"
 include: "rules/faces.smk"
+include: "rules/labels.smk"
 include: "rules/datasets.smk"
 include: "rules/shards_common.smk"
 include: "rules/shards.smk"
@@ -64,6 +65,12 @@ rule faces:
     """Landmarks of every face, speech and cuts."""
     input:
         plan.targets("faces"),
+
+
+rule labels:
+    """One table of intervals of every labelled recording."""
+    input:
+        plan.targets("labels"),
 
 
 rule datasets:

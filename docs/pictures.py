@@ -17,13 +17,15 @@ STAGES = {
     "sources": "#d7e8f4",
     "media": "#dff0d8",
     "faces": "#fbe5cd",
+    "labels": "#fdf3c7",
     "datasets": "#ece2f0",
+    "models": "#f4d9d9",
     "reports": "#eeeeee",
 }
 
 
 # Rule files that are part of a stage of another name.
-PARTS = {"media": ("exports", "spectrogram")}
+PARTS = {"media": ("exports", "spectrogram"), "datasets": ("shards", "annotations")}
 
 
 def draw_dag(target: Path) -> None:

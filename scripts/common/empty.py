@@ -51,6 +51,12 @@ def _intervals(path: Path) -> None:
     Intervals.empty().write(path)
 
 
+def _label_intervals(path: Path) -> None:
+    from scripts.common import label_intervals
+
+    label_intervals.write(path, [])
+
+
 def _parquet(path: Path) -> None:
     write_table(path, pa.table({}))
 
@@ -81,6 +87,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".stats.npz": _stats,
     ".speech.parquet": _intervals,
     ".scenes.parquet": _intervals,
+    ".labels.parquet": _label_intervals,
     ".parquet": _parquet,
     ".json": _json,
     ".mp4": _zero_bytes,

@@ -15,6 +15,7 @@ from scripts.common.datasets import Dataset, make_dataset
 from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
 from scripts.common.faces_plan import FacesRoom
+from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
 from scripts.common.names import nearest
 from scripts.common.paths import Paths
@@ -37,6 +38,7 @@ STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models"
 ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
     "faces": FacesRoom,
+    "labels": LabelsRoom,
     "shards": ShardsRoom,
     "models": ModelsRoom,
 }

@@ -39,6 +39,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, conda: Path, demo_record
     config = yaml.safe_load((folder / "demo.yaml").read_text())
     config |= {"recordings": "config/few.tsv", "known_failures": []}
     config["datasets"]["visemes"]["split"] = {"by": "subject", "train": 1, "val": 0}
+    annotations = {"flow": {"kind": "optical_flow", "fps": 2}, "stills": {"kind": "frames", "fps": 1}}
+    config["datasets"]["clips"]["annotations"] = annotations
     config["rigs"]["bench"] |= {"exports": EXPORTS, "naming": "aviary"}
     (folder / "few.yaml").write_text(yaml.safe_dump(config))
     with pytest.MonkeyPatch.context() as patch:
@@ -71,8 +73,14 @@ def test_every_script_ran_in_an_env(runs, workspace):
     """But for those that this workspace has no use for."""
     ran = {run["argv"][0].split(".")[-2] for run in runs if run["argv"][0].endswith(".py")}
     scripts = {file.stem for file in (REPO / "scripts").glob("*/*.py") if f"run({file.stem})" in file.read_text()}
-    # Here are no array of microphones, no look for duplicates, and no shards of the recordings themselves.
-    assert scripts - ran == {"fetch_model", "scan", "locate_sound", "find_duplicates", "list_recordings"}
+    # Here are no array of microphones, no look for duplicates, no shards of the recordings themselves or of what is
+    # said, no labels, and no weights of anything that wants them.
+    assert scripts - ran == {
+        *("fetch_model", "scan", "locate_sound", "find_duplicates", "list_recordings", "import_labels"),
+        *("detect_speech", "detect_lot_speech", "embed_clips", "caption_clips", "transcribe_clips"),
+        *("train_speech_landmarks", "train_frame_classifier", "train_clip_classifier", "evaluate_classifier"),
+        *("infer_landmarks", "infer_from_engine"),
+    }
 
 
 def test_the_post_deploy_script_installs_into_its_env(runs):

@@ -1,0 +1,75 @@
+"""The formats of label files by name, and which of them a file is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.common.errors import InputError
+from scripts.labels import boris, plain_tables, procedures, tiers, web_tools
+from scripts.labels.marks import Mark, text_of
+
+HEAD = 65_536
+
+
+@dataclass(frozen=True)
+class Source:
+    """A label file. recording: whose; columns: of a sheet, by name."""
+
+    path: Path
+    recording: str
+    columns: Mapping[str, str]
+
+
+READERS: dict[str, Callable[[Source], list[Mark]]] = {
+    "procedures": lambda source: procedures.read_procedures(source.path, source.columns),
+    "boris": lambda source: boris.read_tabular(source.path),
+    "boris_aggregated": lambda source: boris.read_aggregated(source.path),
+    "boris_project": lambda source: boris.read_project(source.path, source.recording),
+    "elan": lambda source: tiers.read_elan(source.path),
+    "textgrid": lambda source: tiers.read_textgrid(source.path),
+    "label_studio": lambda source: web_tools.read_label_studio(source.path),
+    "cvat": lambda source: web_tools.read_cvat(source.path),
+    "segments_json": lambda source: web_tools.read_segments_json(source.path, source.recording),
+    "audacity": lambda source: plain_tables.read_audacity(source.path),
+    "raven": lambda source: plain_tables.read_raven(source.path),
+    "segments": lambda source: plain_tables.read_segments(source.path),
+    "one_hot": lambda source: plain_tables.read_one_hot(source.path),
+}
+BY_ENDING = {".eaf": "elan", ".textgrid": "textgrid", ".boris": "boris_project", ".xlsx": "procedures", ".xml": "cvat"}
+
+
+def guess(path: Path) -> str:
+    """The format of a file by its ending and its first lines. Raises InputError where they do not tell."""
+    ending = path.suffix.lower()
+    if ending in BY_ENDING:
+        return BY_ENDING[ending]
+    head = text_of(path)[:HEAD]
+    if ending == ".json":
+        return "segments_json" if '"segment"' in head or '"metadata"' in head else "label_studio"
+    if "Behavior" in head and "Start (s)" in head:
+        return "boris_aggregated"
+    if "Behavior" in head and "Status" in head:
+        return "boris"
+    if all(name in head for name in plain_tables.RAVEN):
+        return "raven"
+    lines = head.splitlines() or [""]
+    cells = lines[0].split("\t")
+    if len(cells) >= 2 and _is_number(cells[0]) and _is_number(cells[1]):
+        return "audacity"
+    first = lines[0].replace(",", " ").split()
+    if len(first) >= 3 and first[0].isdigit() and first[1].isdigit():
+        return "segments"
+    body = [cell.strip() for line in lines[1:50] for cell in line.replace("\t", ",").split(",")[1:]]
+    if body and set(body) <= {"0", "1"}:
+        return "one_hot"
+    if ending == ".csv":
+        return "procedures"
+    raise InputError("labels", f"{path.name}: its format is not known by its looks; set labels.format in the rig")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

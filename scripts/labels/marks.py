@@ -1,0 +1,112 @@
+"""What an importer reads: labels with times as their file has them."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from scripts.common.errors import InputError
+
+# Larger files are no label sheets.
+MOST_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A label from `start` to `stop` in its file's own unit: seconds, frames (from 0, the stop behind the last), or
+    wall (seconds since 1970 of a clock on the wall). A point has start == stop. line: of the file, from 1.
+    """
+
+    label: str
+    start: Fraction
+    stop: Fraction
+    line: int
+    unit: str = "seconds"
+    subject: str = ""
+    tier: str = ""
+
+
+def mistake(path: Path, line: int, message: str) -> InputError:
+    """What is wrong, and where."""
+    return InputError("labels", f"{path.name}, line {line}: {message}")
+
+
+def text_of(path: Path) -> str:
+    """The text of a file in UTF-8 or, by its mark of byte order, UTF-16. Raises InputError for what is no text."""
+    if path.stat().st_size > MOST_BYTES:
+        raise InputError("labels", f"{path.name} has more than {MOST_BYTES:,} bytes; it is no file of labels")
+    raw = path.read_bytes()
+    wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if b"\0" in raw and not wide:
+        raise InputError("labels", f"{path.name} is no text")
+    try:
+        return raw.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("utf-16" if wide else "latin-1", "replace")
+
+
+def json_of(path: Path) -> Any:
+    """The content of a JSON file. Raises InputError if it is none."""
+    try:
+        return json.loads(text_of(path))
+    except ValueError as error:
+        raise InputError("labels", f"{path.name} is no JSON: {error}") from None
+
+
+def rows_of(path: Path, delimiter: str = ",") -> list[list[str]]:
+    """Every row of a table, without spaces around its cells; an empty row is an empty list."""
+    rows = csv.reader(io.StringIO(text_of(path), newline=""), delimiter=delimiter)
+    try:
+        return [[cell.strip() for cell in row] if any(cell.strip() for cell in row) else [] for row in rows]
+    except csv.Error as error:
+        raise InputError("labels", f"{path.name} is no table: {error}") from None
+
+
+def number(path: Path, line: int, text: object, what: str) -> Fraction:
+    """An exact number. Raises InputError that names the line."""
+    try:
+        return Fraction(str(text).strip().replace(",", "."))
+    except (ValueError, ZeroDivisionError):
+        raise mistake(path, line, f"{what} {text!r} is no number") from None
+
+
+def paired(path: Path, events: Iterable[tuple[Mark, str]]) -> Iterator[Mark]:
+    """Intervals from START and STOP (or, with "", by turns) of each subject, tier and label; POINT stays a point.
+
+    What begins twice runs twice: nested states end innermost first. Raises InputError for a STOP without a START, and
+    for a START without a STOP.
+    """
+    running: dict[tuple[str, str, str], list[Mark]] = {}
+    for mark, status in events:
+        key = (mark.subject, mark.tier, mark.label)
+        begun = running.setdefault(key, [])
+        if status == "POINT":
+            yield mark
+        elif status == "START" or (not status and not begun):
+            begun.append(mark)
+        elif not begun:
+            raise mistake(path, mark.line, f"`{mark.label}` of `{mark.subject}` stops, but nothing has started it")
+        else:
+            first = begun.pop()
+            yield replace(first, stop=mark.start)
+    for (subject, _, label), begun in running.items():
+        if begun:
+            raise mistake(path, begun[0].line, f"`{label}` of `{subject}` starts, but nothing stops it")
+
+
+def runs(labels: Iterable[tuple[int, str]]) -> Iterator[tuple[str, int, int]]:
+    """Label, first frame and the frame behind the last, of each run of frames with the same label, in order."""
+    label, first, last = "", 0, -2
+    for frame, name in labels:
+        if name == label and frame == last + 1:
+            last = frame
+            continue
+        if label:
+            yield label, first, last + 1
+        label, first, last = name, frame, frame
+    if label:
+        yield label, first, last + 1

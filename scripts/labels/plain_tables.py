@@ -1,0 +1,82 @@
+"""Audacity, Raven, segments of frames, one column a label: plain tables."""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from scripts.common.errors import InputError
+from scripts.labels.marks import Mark, mistake, number, rows_of, runs, text_of
+
+RAVEN = ("Begin Time (s)", "End Time (s)")
+# Columns of Raven that are measurements or choices of a view, and no label.
+RAVEN_OWN = {"Selection", "View", "Channel", *RAVEN, "Low Freq (Hz)", "High Freq (Hz)", "Begin File", "File Offset (s)"}
+
+
+def read_audacity(path: Path) -> list[Mark]:
+    """start, end, label between tabs; a second line of frequencies, which begins with a backslash, is passed over."""
+    marks = []
+    for line, text in enumerate(text_of(path).splitlines(), 1):
+        if not text.strip() or text.startswith("\\"):
+            continue
+        cells = text.split("\t")
+        if len(cells) < 2:
+            raise mistake(path, line, "start, end and label between tabs are wanted")
+        times = [number(path, line, cell, "a time") for cell in cells[:2]]
+        marks.append(Mark("\t".join(cells[2:]).strip(), times[0], times[1], line))
+    return marks
+
+
+def read_raven(path: Path) -> list[Mark]:
+    """A selection table: one row a view, so that selections that several views show count once."""
+    rows = rows_of(path, "\t")
+    if not rows or not set(RAVEN) <= set(rows[0]):
+        raise InputError("labels", f"{path.name} has no header with {' and '.join(RAVEN)}")
+    names = {name: column for column, name in enumerate(rows[0])}
+    described = [name for name in rows[0] if name not in RAVEN_OWN]
+    column = next((names[name] for name in ("Annotation", "Label", "Species", *described) if name in names), None)
+    marks: dict[tuple[object, ...], Mark] = {}
+    for line, row in enumerate(rows[1:], 2):
+        if row:
+            start, stop = (number(path, line, row[names[name]], name) for name in RAVEN)
+            label = row[column] if column is not None and column < len(row) else "selection"
+            marks.setdefault((row[names.get("Selection", 0)], start, stop, label), Mark(label, start, stop, line))
+    return list(marks.values())
+
+
+def read_segments(path: Path) -> list[Mark]:
+    """start, end, label in frames from 1, last one included (50Salads, MS-TCN); a background is a label like others."""
+    marks = []
+    for line, text in enumerate(text_of(path).splitlines(), 1):
+        cells = [cell for cell in re.split(r"[,\s]+", text.strip(), maxsplit=2) if cell]
+        if not cells or (line == 1 and not cells[0].isdigit()):
+            continue
+        if len(cells) < 3:
+            raise mistake(path, line, "first frame, last frame and label are wanted")
+        first, last = (number(path, line, cell, "a frame") for cell in cells[:2])
+        marks.append(Mark(cells[2].strip(), first - 1, last, line, "frames"))
+    return marks
+
+
+def read_one_hot(path: Path) -> list[Mark]:
+    """A row a frame and a column of 0 and 1 a label; a frame of zeros has none. Runs become intervals."""
+    rows = rows_of(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+    if not rows or len(rows[0]) < 2:
+        raise InputError("labels", f"{path.name} has no columns of labels")
+    has_frame = rows[0][0].lower() in ("frame", "index", "")
+    body = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
+    marks = []
+    for column, label in enumerate(rows[0]):
+        if column == 0 and has_frame:
+            continue
+        shown = _frames_of(path, body, column, has_frame)
+        marks += [Mark(label, Fraction(a), Fraction(b), 1, "frames") for _, a, b in runs((k, label) for k in shown)]
+    return marks
+
+
+def _frames_of(path: Path, body: list[tuple[int, list[str]]], column: int, has_frame: bool) -> Iterator[int]:
+    for place, (line, row) in enumerate(body):
+        if column >= len(row) or row[column] not in ("0", "1", "0.0", "1.0", "True", "False"):
+            raise mistake(path, line, f"column {column + 1} is neither 0 nor 1")
+        if row[column] in ("1", "1.0", "True"):
+            yield int(number(path, line, row[0], "the frame")) if has_frame else place

@@ -1,0 +1,110 @@
+"""Sheets of procedures with times of a clock on the wall, as csv or xlsx: by position, or by the names of columns."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import openpyxl
+
+from scripts.common.errors import InputError
+from scripts.labels.marks import Mark, mistake, number, rows_of
+
+# Where the old sheets have them, whatever their header says: the label in capitals, start, stop.
+BY_POSITION = {"label": 1, "start": 2, "stop": 3}
+# 2019-04-04 09:21:58:740439: a colon or a point before the fraction; the date may be missing.
+WALL = re.compile(r"(?:(\d{4})-(\d\d?)-(\d\d?)[ T])?(\d\d?):(\d\d):(\d\d)(?:[:.](\d{1,9}))?")
+DAY_S = 86_400
+# A time that seems to lie so far before the one it follows lies on the next day.
+BACK_S = DAY_S // 2
+
+
+def wall_seconds(text: str) -> Fraction | None:
+    """Seconds since 1970 as that clock shows them, without a zone; since midnight where there is no date."""
+    found = WALL.fullmatch(text.strip())
+    if found is None:
+        return None
+    year, month, day, *clock, fraction = found.groups()
+    hours, minutes, seconds = map(int, clock)
+    base = 0
+    if year:
+        try:
+            base = int(datetime(int(year), int(month), int(day), tzinfo=UTC).timestamp())
+        except ValueError:
+            return None
+    whole = Fraction(base + hours * 3600 + minutes * 60 + seconds)
+    return whole + (Fraction(int(fraction), 10 ** len(fraction)) if fraction else 0)
+
+
+def cells_of(path: Path) -> list[list[str]]:
+    """The rows of a csv, or of the first sheet of an xlsx, as text."""
+    if path.suffix.lower() != ".xlsx":
+        return rows_of(path)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        return [[_as_text(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+    # openpyxl raises whatever its parser meets.
+    except Exception as error:
+        raise InputError("labels", f"{path.name} cannot be read as xlsx ({type(error).__name__})") from None
+
+
+def _as_text(cell: object) -> str:
+    if isinstance(cell, datetime):
+        return cell.strftime("%Y-%m-%d %H:%M:%S.%f")
+    if isinstance(cell, time):
+        return cell.strftime("%H:%M:%S.%f")
+    if isinstance(cell, timedelta):
+        return str(cell.total_seconds())
+    return "" if cell is None else str(cell).strip()
+
+
+def read_procedures(path: Path, columns: Mapping[str, str]) -> list[Mark]:
+    """A row a procedure. Rows with no label are passed over, and so are stray columns beside the table.
+
+    columns: label, start, stop, subject, tier -> name in the header; with none, BY_POSITION. Times of a clock on the
+    wall are in order: one that goes back by more than half a day has passed midnight.
+    """
+    rows = cells_of(path)
+    if not rows:
+        raise InputError("labels", f"{path.name} is empty")
+    places = _places(path, rows[0], columns)
+    marks: list[Mark] = []
+    before: Fraction | None = None
+    for line, row in enumerate(rows[1:], 2):
+        cells = {name: row[place] if place < len(row) else "" for name, place in places.items()}
+        if not cells["label"]:
+            continue
+        start, stop, unit = _times(path, line, cells["start"], cells["stop"])
+        if unit == "wall":
+            start = _after(start, before)
+            stop = _after(stop, start)
+            before = start
+        more = {name: cells.get(name, "") for name in ("subject", "tier")}
+        marks.append(Mark(cells["label"], start, stop, line, unit, **more))
+    return marks
+
+
+def _places(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
+    if not columns:
+        return BY_POSITION
+    for name, column in columns.items():
+        if column not in header:
+            raise InputError("labels", f"{path.name} has no column `{column}` for {name}: {', '.join(header)}")
+    return {name: header.index(column) for name, column in columns.items()}
+
+
+def _times(path: Path, line: int, start: str, stop: str) -> tuple[Fraction, Fraction, str]:
+    walls = [wall_seconds(text) for text in (start, stop or start)]
+    if walls[0] is not None and walls[1] is not None:
+        return walls[0], walls[1], "wall"
+    if ":" in start or ":" in stop:
+        raise mistake(path, line, f"{start!r}, {stop!r} are no times such as 2019-04-04 09:21:58:740439")
+    first = number(path, line, start, "the start")
+    return first, number(path, line, stop, "the stop") if stop else first, "seconds"
+
+
+def _after(instant: Fraction, before: Fraction | None) -> Fraction:
+    while before is not None and before - instant > BACK_S:
+        instant += DAY_S
+    return instant

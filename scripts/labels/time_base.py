@@ -1,0 +1,77 @@
+"""Times of label files on the recording's clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from scripts.common.errors import InputError
+from scripts.labels.marks import Mark
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class TimeBase:
+    """How a file's times are to be read.
+
+    fps: frames a second, for times in frames; None if it is not known.  sync: label of the event whose start is the
+    recording's start, "" for the file's own zero.  fit: (time in the file, seconds after the recording's start) of two
+    or more events, to which a line is fitted.
+    """
+
+    fps: Fraction | None = None
+    sync: str = ""
+    fit: tuple[tuple[Fraction, Fraction], ...] = ()
+
+
+def seconds_of(marks: Sequence[Mark], base: TimeBase) -> tuple[list[Mark], str]:
+    """Marks in seconds after the recording's start, and what a person should know of the fit.
+
+    Raises InputError where frames come without a rate, where times of a clock on the wall come without an event that
+    ties them to the recording, or where that event is missing.
+    """
+    plain = [_in_seconds(mark, base) for mark in marks]
+    if base.fit:
+        return _fitted(plain, base.fit)
+    if base.sync:
+        named = [mark for mark in plain if mark.label.casefold() == base.sync.casefold()]
+        if not named:
+            raise InputError("labels", f"no event is called `{base.sync}`, which should tie the times to the recording")
+        zero = named[0].start
+        return [replace(mark, start=mark.start - zero, stop=mark.stop - zero) for mark in plain], ""
+    if any(mark.unit == "wall" for mark in marks):
+        raise InputError("labels", "its times are of a clock on the wall: set labels.sync (e.g. CLAP) or labels.fit")
+    return plain, ""
+
+
+def _in_seconds(mark: Mark, base: TimeBase) -> Mark:
+    if mark.unit != "frames":
+        return mark
+    if base.fps is None:
+        raise InputError("labels", "its times are frames: set labels.fps in the rig, e.g. 30000/1001")
+    return replace(mark, start=mark.start / base.fps, stop=mark.stop / base.fps)
+
+
+def _fitted(marks: Sequence[Mark], fit: Sequence[tuple[Fraction, Fraction]]) -> tuple[list[Mark], str]:
+    """Least squares, about the first event, so that large times lose nothing."""
+    origin = fit[0][0]
+    x = np.array([float(time - origin) for time, _ in fit])
+    y = np.array([float(seconds) for _, seconds in fit])
+    if len(set(x.tolist())) < 2:
+        raise InputError("labels", "labels.fit: two events at different times are wanted")
+    slope, offset = np.polyfit(x, y, 1)
+    residual_ms = float(np.abs(offset + slope * x - y).max() * 1000)
+    rate, zero = Fraction(float(slope)), Fraction(float(offset))
+
+    def moved(time: Fraction) -> Fraction:
+        return zero + rate * (time - origin)
+
+    said = f"fitted to {len(fit)} events: {(slope - 1) * 1e6:+.1f} ppm, residuals up to {residual_ms:.3f} ms"
+    return [replace(mark, start=moved(mark.start), stop=moved(mark.stop)) for mark in marks], said
+
+
+def to_ns(seconds: Fraction, start_ns: int) -> int:
+    """Nanoseconds on the recording's clock, of seconds after its start."""
+    return start_ns + round(seconds * NS)
