@@ -76,7 +76,7 @@ def test_another_hop_cuts_new_windows_and_nothing_before_them(looked_at):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("{av_start: 4, av_length: 3}", "{av_start: 3, av_length: 4}"),
+        ("{av_start: 4, av_length: 3,", "{av_start: 3, av_length: 4,"),
         ("    frames: 64\n    augment_factor: 2\n", "    frames: 32\n    hop: 64\n"),
     ],
     ids=["limits", "frames and hop"],
@@ -116,7 +116,8 @@ def test_another_end_of_a_recording_makes_it_again_and_no_other(looked_at):
     ends = {"recording": "end", "one": "3.5"}
     with_end = ["\t".join([line, ends.get(line.split("\t")[0], "")]) + "\n" for line in lines]
     (looked_at.root / SHEET).write_text("".join(with_end))
-    of_it = ("import_video_booth", "conform_video", "conform_audio", "extract_landmarks", "render_overlay")
+    of_it = ("import_video_booth", "conform_video", "conform_audio")
+    of_it += ("detect_cuts", "extract_landmarks", "render_overlay")
     assert planned(looked_at) == {**WINDOWS, "extract_windows": 1, "plot_clocks": 1, **dict.fromkeys(of_it, 1)}
 
 
