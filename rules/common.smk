@@ -94,7 +94,7 @@ def conform_key(*settings):
 
 @quick
 def weight_files(wildcards):
-    return [path.weights().format(weights=name) for name in LANDMARK_WEIGHTS[wildcards.landmarks]]
+    return [path.weights().format(weights=name) for name in plan.rooms["faces"].weight_files(wildcards.landmarks)]
 
 
 @quick

@@ -8,13 +8,14 @@ Makes   faces/{rig}/{recording}/{camera}.{landmarks}.landmarks.npz, {camera}.sce
 
 
 rule extract_landmarks:
-    """68 landmarks of every face in every frame, as tracks, by one of the back ends fan, openseeface, given."""
+    """68 landmarks of every face in every frame, as tracks, by one of the back ends fan, fan3d, openseeface, given."""
     input:
         video=path.video("conformed"),
         frames=path.frames("conformed"),
         weights=weight_files,
         given=given_landmarks,
         media_frames=path.frames("media"),
+        scenes=faces_room.scenes(),
     output:
         landmarks=kept(path.landmarks()),
         ledger=path.landmarks_ledger(),
@@ -31,18 +32,13 @@ rule extract_landmarks:
         runtime=work.runtime(seconds_per_mb=60 if accelerator == "cpu" else 5),
         gpu=gpus,
     params:
+        **faces_room.search,
         recording="{recording}",
         camera="{camera}",
         backend="{landmarks}",
         whole=is_whole,
-        batch=plan.config["faces"]["batch"],
-        detect_every=plan.config["faces"]["detect_every"],
-        min_score=plan.config["faces"]["min_score"],
-        key=versioned(
-            1,
-            detect_every=plan.config["faces"]["detect_every"],
-            min_score=plan.config["faces"]["min_score"],
-        ),
+        fps=rig_fps,
+        key=versioned(2, **{name: value for name, value in faces_room.search.items() if name != "batch"}),
     script:
         "../scripts/faces/extract_landmarks.py"
 

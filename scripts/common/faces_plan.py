@@ -1,11 +1,21 @@
 """The room of faces beside the landmarks: speech of microphones and scenes of cameras, for the datasets of windows."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from scripts.common.errors import ConfigError
 from scripts.common.room import Room
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
+
+YUNET_WEIGHTS, SFD_WEIGHTS = "face_detection_yunet_2023mar.onnx", "s3fd-619a316812.pth"
+# Weight files (names in config/models.yaml) that each landmark back end needs, in the order of its arguments.
+LANDMARK_WEIGHTS: dict[str, tuple[str, ...]] = {
+    "fan": (YUNET_WEIGHTS, "2DFAN4-11f355bf06.pth.tar"),
+    "fan3d": (YUNET_WEIGHTS, "3DFAN4-7835d9f11d.pth.tar"),
+    "openseeface": (YUNET_WEIGHTS, "lm_model0_opt.onnx"),
+    "given": (),
+}
 
 
 class FacesRoom(Room):
@@ -14,6 +24,26 @@ class FacesRoom(Room):
     def __init__(self, plan: "Plan") -> None:
         super().__init__(plan)
         self.folder = f"{plan.path.results}/faces/{{rig}}/{{recording}}"
+        for dataset in plan.datasets.values():
+            for name in self.weight_files(dataset.landmarks):
+                if name not in plan.weights:
+                    place = plan.config["weights"]
+                    raise ConfigError(f"{place}: `{name}`, for the landmarks of {dataset.name}, is missing")
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """The settings of a search for landmarks, by the names of its function."""
+        faces = self.plan.config["faces"]
+        names = ("batch", "detect_every", "min_score", "detector", "interpolate_frames", "smooth")
+        network = {"precision": faces["precision"], "peaks": faces["peaks"], "flipped": faces["flip"]}
+        return {**{name: faces[name] for name in names}, "network": network}
+
+    def weight_files(self, backend: str) -> list[str]:
+        """The weight files of a back end: of the detector that the config names, then of its network."""
+        files = list(LANDMARK_WEIGHTS[backend])
+        if files and self.plan.config["faces"]["detector"] == "sfd":
+            files[0] = SFD_WEIGHTS
+        return files
 
     def speech(self) -> str:
         """Stretches of speech of a microphone."""

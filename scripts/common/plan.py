@@ -14,6 +14,7 @@ from scripts.common.config import checked, load_config, schema
 from scripts.common.datasets import Dataset, make_dataset
 from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
+from scripts.common.faces_plan import LANDMARK_WEIGHTS as LANDMARK_WEIGHTS
 from scripts.common.faces_plan import FacesRoom
 from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
@@ -25,12 +26,6 @@ from scripts.common.room import Room
 from scripts.common.shards_plan import ShardsRoom
 from scripts.common.site import Site, read_site
 
-# Weight files (names in config/models.yaml) that each landmark back end needs, in the order of its arguments.
-LANDMARK_WEIGHTS = {
-    "fan": ("face_detection_yunet_2023mar.onnx", "2DFAN4-11f355bf06.pth.tar"),
-    "openseeface": ("face_detection_yunet_2023mar.onnx", "lm_model0_opt.onnx"),
-    "given": (),
-}
 # The facts of the cluster, unless RUSHES_SITE names another folder.
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
 STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models", "reports")
@@ -213,10 +208,6 @@ def load(given: Mapping[str, Any]) -> Plan:
     weights = _weights(Path(config["weights"]))
     windows = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == "windows"}
     datasets = {n: make_dataset(n, e, rigs, recordings.values()) for n, e in windows.items()}
-    for dataset in datasets.values():
-        for name in LANDMARK_WEIGHTS[dataset.landmarks]:
-            if name not in weights:
-                raise ConfigError(f"{config['weights']}: `{name}`, for the landmarks of {dataset.name}, is missing")
     only = tuple(name for name in only if name)
     plan = Plan(
         config=config,

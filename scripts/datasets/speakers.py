@@ -5,25 +5,15 @@ from typing import Self
 
 import numpy as np
 
+from scripts.common.face_shape import lip_opening
 from scripts.common.landmarks import POINTS, Landmarks
-
-# iBUG 68: the outer corners of the eyes, and points of the inner lip above each other.
-EYE_CORNERS = (36, 45)
-UPPER_LIP, LOWER_LIP = slice(61, 64), slice(67, 64, -1)
 
 SPEAKERS = ("only", "largest", "central", "active")
 
 
-def eye_distance(pose: np.ndarray) -> np.ndarray:
-    """Distance of the outer corners of the eyes, float (N,), of a pose (N, 2, 68)."""
-    distance: np.ndarray = np.linalg.norm(pose[:, :, EYE_CORNERS[0]] - pose[:, :, EYE_CORNERS[1]], axis=1)
-    return distance
-
-
-def lip_motion(pose: np.ndarray) -> float:
-    """How much the opening of the lips changes from frame to frame, in inter-ocular distances. pose: (N, 2, 68)."""
-    opening = np.linalg.norm(pose[:, :, LOWER_LIP] - pose[:, :, UPPER_LIP], axis=1).mean(axis=1)
-    change = np.abs(np.diff(opening / np.maximum(eye_distance(pose), 1e-6)))
+def lip_motion(points: np.ndarray) -> float:
+    """How much the opening of the lips changes from frame to frame, in distances of the eyes. points: (N, 68, 2)."""
+    change = np.abs(np.diff(lip_opening(points)))
     return float(change.mean()) if len(change) else 0.0
 
 
@@ -72,7 +62,7 @@ class Faces:
     def _rank(self, rows: np.ndarray) -> float:
         boxes = self.landmarks.box[rows].astype(np.float64)
         if self.speaker == "active":
-            return lip_motion(self.pose(rows).astype(np.float64))
+            return lip_motion(self.landmarks.points[rows].astype(np.float64))
         if self.speaker == "central":
             middle = np.array([self.landmarks.width, self.landmarks.height]) / 2
             return -float(np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - middle, axis=1).mean())

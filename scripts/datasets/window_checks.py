@@ -8,12 +8,10 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from scripts.common.clock import Clock
+from scripts.common.face_shape import STABLE, eye_distance
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
-from scripts.datasets.speakers import Faces, eye_distance
-
-# iBUG 68: nose and eyes hardly move against the skull.
-STABLE = np.r_[27:48]
+from scripts.datasets.speakers import Faces
 
 
 class Reject(NamedTuple):
@@ -213,4 +211,4 @@ def largest_jump(pose: np.ndarray) -> float:
     """
     centre = pose[:, :, STABLE].mean(axis=2)
     moves = np.linalg.norm(np.diff(centre, axis=0), axis=1)
-    return float((moves / np.maximum(eye_distance(pose)[1:], 1e-6)).max(initial=0.0))
+    return float((moves / np.maximum(eye_distance(pose.transpose(0, 2, 1))[1:], 1e-6)).max(initial=0.0))

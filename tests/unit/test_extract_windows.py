@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock, Gap
 from scripts.common.errors import InputError, RunError
+from scripts.common.face_shape import EYE_CORNERS
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.landmarks import Landmarks
 from scripts.common.statistics import Moments
 from scripts.datasets.extract_windows import NOSE_TIP, extract_windows, relative_to_nose, window_starts
-from scripts.datasets.speakers import EYE_CORNERS, Faces
+from scripts.datasets.speakers import Faces
 from scripts.datasets.window_checks import Recorded, largest_jump
 from tests.unit.examples import conformed_clock, conformed_frames, face_points, one_face, ramp
 

@@ -14,8 +14,8 @@ os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 torch = pytest.importorskip("torch", reason="torch is not installed: `make test` brings it")
 face_alignment = pytest.importorskip("face_alignment", reason="face-alignment is not installed: `make test` brings it")
 
-from scripts.faces.backends import open_network  # noqa: E402
-from scripts.faces.backends.fan import Fan, centres_and_scales, decode_maps  # noqa: E402
+from scripts.faces.backends import open_detector, open_network  # noqa: E402
+from scripts.faces.backends.fan import Fan, centres_and_scales, decode_maps, decode_softly, soft_peaks  # noqa: E402
 from scripts.faces.backends.yunet import YuNet  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -106,6 +106,84 @@ def test_heat_maps_are_read_as_face_alignment_reads_them() -> None:
         _, expected, scores = get_preds_fromhm(maps[face : face + 1].copy(), centres[face], scales[face])
         np.testing.assert_allclose(ours[face], expected[0], atol=0.01)
         assert heights[face] == pytest.approx(scores.mean(), rel=1e-6)
+
+
+def gaussians(place: np.ndarray, sigma: float) -> np.ndarray:
+    """Heat maps with their peaks at places (N, 2) in cells, the middle of the first one at 0.5. (1, N, 64, 64)."""
+    cells = np.arange(64) + 0.5
+    away = ((cells - place[:, :1]) ** 2)[:, None] + ((cells - place[:, 1:]) ** 2)[..., None]
+    return np.exp(-away / (2 * sigma**2)).astype(np.float32)[None]
+
+
+@pytest.mark.parametrize(("sigma", "noise", "limit_cells"), [(1.0, 0.0, 0.02), (1.5, 0.0, 0.1), (1.0, 0.02, 0.05)])
+def test_the_soft_argmax_finds_known_peaks_far_better_than_the_steps_of_a_quarter_cell(
+    sigma: float, noise: float, limit_cells: float
+) -> None:
+    """A cell is 4 px of the crop: the steps leave up to half a pixel of it, 0.125 cells, and more at the borders."""
+    rng = np.random.default_rng(4)
+    place = rng.uniform(5, 59, (68, 2))
+    maps = gaussians(place, sigma) + rng.normal(0, noise, (1, 68, 64, 64)).astype(np.float32)
+    found, height = soft_peaks(maps)
+    error = np.abs(found[0] - place)
+    assert error.max() <= limit_cells
+    # A crop of 256 px, in which 4 px are a cell; the package's own reading, without its cut to whole pixels.
+    centres, scales = np.array([[128.0, 128.0]]), np.array([256 / 200])
+    soft, _ = decode_softly(maps, centres, scales)
+    package, _ = decode_maps(maps, centres, scales)
+    errors_px = [float(np.abs(points[0] - 4 * place).mean()) for points in (soft, package)]
+    assert errors_px[0] < errors_px[1] / 3
+    assert height[0] == pytest.approx(maps[0].max(axis=(1, 2)))
+
+
+def test_a_peak_in_a_corner_and_a_map_without_any_stay_inside(random_weights: Path) -> None:
+    maps = np.full((1, 3, 64, 64), -1.0, np.float32)
+    maps[0, 0, 0, 0] = maps[0, 1, 63, 63] = 1
+    maps[0, 2, 10, 20] = -0.5
+    found, _ = soft_peaks(maps)
+    np.testing.assert_allclose(found[0], [[0.5, 0.5], [63.5, 63.5], [20.5, 10.5]])
+
+
+def test_read_softly_the_points_lie_within_a_cell_of_the_package_s(
+    faces: tuple[list[np.ndarray], np.ndarray], found: tuple[np.ndarray, np.ndarray], random_weights: Path
+) -> None:
+    soft, scores = Fan(random_weights, accelerator="cpu", threads=THREADS, peaks="soft")(*faces)
+    cell_px = centres_and_scales(faces[1])[1] * 200 / 64
+    assert (np.abs(soft - found[0]).max(axis=(1, 2)) <= 2.75 * cell_px + 1).all()
+    assert np.array_equal(scores, found[1])
+
+
+def test_the_mirrored_face_counts_as_in_face_alignment(
+    faces: tuple[list[np.ndarray], np.ndarray], package: Any, random_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "flip_input", True)
+    points, _ = Fan(random_weights, accelerator="cpu", threads=THREADS, flipped=True)(faces[0][:1], faces[1][:1])
+    expected = package.get_landmarks_from_image(faces[0][0][..., ::-1].copy(), [faces[1][0].tolist()])
+    assert np.abs(points[0] - expected[0]).max() <= 0.01
+
+
+def test_boxes_of_the_other_detector_are_cropped_as_the_package_crops_them() -> None:
+    boxes = np.array([[10.0, 20.0, 110.0, 150.0]])
+    assert centres_and_scales(boxes, 195.0)[1] == pytest.approx(230 / 195)
+    assert centres_and_scales(boxes)[1] == pytest.approx(230 / 165)
+
+
+def test_s3fd_with_equal_random_weights_finds_what_the_package_finds(data: Path, tmp_path: Path) -> None:
+    from face_alignment.detection.sfd.net_s3fd import s3fd
+    from face_alignment.detection.sfd.sfd_detector import SFDDetector
+
+    torch.manual_seed(1)
+    torch.save(s3fd().state_dict(), tmp_path / "s3fd.pth")
+    torch.set_num_threads(THREADS)
+    picture = cv2.resize(cv2.imread(str(data / "faces" / "pyfeat" / "single_face.jpg")), (160, 128))
+    expected = SFDDetector("cpu", str(tmp_path / "s3fd.pth"), filter_threshold=0.5)
+    boxes = np.array(expected.detect_from_image(picture[..., ::-1].copy())).reshape(-1, 5)
+    sides = boxes[:, 2:4] - boxes[:, :2]
+    found = open_detector("sfd", tmp_path / "s3fd.pth", min_score=0.5, accelerator="cpu")(picture)
+    wanted = boxes[sides.min(axis=1) >= 12][:, :4]
+    assert len(wanted) > 0
+    np.testing.assert_allclose(np.sort(found, axis=0), np.sort(wanted, axis=0), atol=1e-3)
+    with pytest.raises(RunError, match="missing"):
+        open_detector("sfd", tmp_path / "none.pth", min_score=0.5, accelerator="cpu")
 
 
 def test_bfloat16_is_the_same_network_but_for_rounding(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,21 +28,45 @@ class LandmarkNetwork(Protocol):
         ...
 
 
-def open_network(backend: str, weights: Path, *, accelerator: str, threads: int, precision: str) -> LandmarkNetwork:
+class FaceDetector(Protocol):
+    """Finds the faces in a picture."""
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """Boxes float64 (N, 4), surest first, of a picture uint8 (height, width, 3), blue first."""
+        ...
+
+
+def open_network(
+    backend: str, weights: Path, *, accelerator: str, threads: int, precision: str = "float32", **of_fan: Any
+) -> LandmarkNetwork:
     """The network of a back end. Raises RunError if the weights cannot be read or there is no such GPU.
 
-    accelerator: "cpu", or "cuda…" for a GPU.  precision: "float32" or "bfloat16", heeded by `fan`.
+    accelerator: "cpu", or "cuda…" for a GPU.  precision: "float32" or "bfloat16", heeded by `fan` and `fan3d`, as are
+    `detector`, `peaks` and `flipped`, see `Fan`.
     """
     # Each back end's libraries are imported where it is used: no run needs all of them.
     if backend == "openseeface":
         from scripts.faces.backends.openseeface import OpenSeeFace
 
         return OpenSeeFace(weights, accelerator=accelerator, threads=threads)
-    if backend == "fan":
+    if backend in ("fan", "fan3d"):
         from scripts.faces.backends.fan import Fan
 
-        return Fan(weights, accelerator=accelerator, threads=threads, precision=precision)
-    raise RunError(f"no landmark network is called `{backend}`; known: fan, openseeface")
+        return Fan(weights, accelerator=accelerator, threads=threads, precision=precision, **of_fan)
+    raise RunError(f"no landmark network is called `{backend}`; known: fan, fan3d, openseeface")
+
+
+def open_detector(detector: str, weights: Path, *, min_score: float, accelerator: str) -> FaceDetector:
+    """The detector of faces. Raises RunError if its weights cannot be read or there is no such detector."""
+    if detector == "yunet":
+        from scripts.faces.backends.yunet import YuNet
+
+        return YuNet(weights, min_score=min_score)
+    if detector == "sfd":
+        from scripts.faces.backends.sfd import Sfd
+
+        return Sfd(weights, min_score=min_score, accelerator=accelerator)
+    raise RunError(f"no detector is called `{detector}`; known: yunet, sfd")
 
 
 def unreadable(weights: Path, what: str, error: Exception) -> RunError:

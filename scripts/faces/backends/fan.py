@@ -1,6 +1,6 @@
-"""Landmarks by face-alignment's FAN: its network, crops and reading of the heat maps, many faces at a time.
+"""Landmarks by face-alignment's FAN: its network and crops, many faces at a time.
 
-The package itself runs one picture after the other; the points are the same.
+The package itself runs one picture after the other; read its way, the points are the same.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from face_alignment.models import FAN
-from face_alignment.utils import crop
+from face_alignment.utils import crop, flip
 
 from scripts.common.errors import RunError
 from scripts.faces.backends import unreadable
@@ -18,23 +18,38 @@ from scripts.faces.backends import unreadable
 MODULES = 4
 SIDE_PX = 256
 CELLS = 64
-# face-alignment's sizes: a box of YuNet fills REFERENCE_SCALE / CROP_SCALE of the crop, just below its middle.
-REFERENCE_SCALE = 165.0
+# face-alignment's sizes: a detector's box fills this share of CROP_SCALE of the crop, just below its middle.
+REFERENCE_SCALES = {"yunet": 165.0, "sfd": 195.0}
 CROP_SCALE = 200.0
 CENTRE_RISE = 0.12
+
+# How far around the highest cell the soft argmax looks.
+PEAK_CELLS = 2
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Fan:
-    """2DFAN-4. Scores: mean height of the peaks of the heat maps."""
+    """2DFAN-4 or 3DFAN-4. Scores: mean height of the peaks of the heat maps."""
 
     imputed: tuple[int, ...] = ()
     least_score = 0.2
 
-    def __init__(self, weights: Path, *, accelerator: str, threads: int, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        weights: Path,
+        *,
+        accelerator: str,
+        threads: int,
+        precision: str = "float32",
+        detector: str = "yunet",
+        peaks: str = "package",
+        flipped: bool = False,
+    ) -> None:
         """precision: "float32", or "bfloat16" with channels last: half the work, points within a cell.
 
+        detector: whose boxes come.  peaks: how heat maps are read, "soft" (see `soft_peaks`) or "package".
+        flipped: also look at the mirrored face, at twice the cost, as the package does unless told otherwise.
         Raises RunError if the weights cannot be read or there is no GPU where one was asked for.
         """
         if precision not in PRECISIONS:
@@ -47,6 +62,7 @@ class Fan:
         # A broken file raises whatever its first wrong byte leads to.
         except Exception as error:
             raise unreadable(weights, "FAN", error) from error
+        self._reference, self._soft, self._flipped = REFERENCE_SCALES[detector], peaks == "soft", flipped
         self._precision = PRECISIONS[precision]
         self._form = torch.contiguous_format if precision == "float32" else torch.channels_last
         self._network: Any = network.eval().to(self._device, self._precision).to(memory_format=self._form)
@@ -54,22 +70,27 @@ class Fan:
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `LandmarkNetwork`."""
-        centres, scales = centres_and_scales(boxes)
+        centres, scales = centres_and_scales(boxes, self._reference)
         crops = [crop(*face) for face in zip(pictures, centres, scales, strict=True)]
         # The package wants red first.
         pixels = torch.from_numpy(np.stack(crops)[..., ::-1].transpose(0, 3, 1, 2).copy()).to(self._device)
         shares = (pixels.float() / 255.0).to(self._precision).contiguous(memory_format=self._form)
-        maps = self._network(shares)[-1].float().cpu().numpy()
-        return decode_maps(maps, centres, scales)
+        found = self._network(shares)[-1]
+        if self._flipped:
+            found = found + flip(self._network(flip(shares))[-1], is_label=True)
+        maps = found.float().cpu().numpy()
+        return decode_softly(maps, centres, scales) if self._soft else decode_maps(maps, centres, scales)
 
 
-def centres_and_scales(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where face-alignment crops for boxes of YuNet: centres (N, 2) in px, and sides / CROP_SCALE (N,)."""
+def centres_and_scales(
+    boxes: np.ndarray, reference: float = REFERENCE_SCALES["yunet"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where face-alignment crops for boxes of a detector: centres (N, 2) in px, and sides / CROP_SCALE (N,)."""
     boxes = boxes.astype(np.float64)
     sides = boxes[:, 2:] - boxes[:, :2]
     centres = boxes[:, 2:] - sides / 2.0
     centres[:, 1] -= sides[:, 1] * CENTRE_RISE
-    return centres, (boxes[:, 2] - boxes[:, 0] + boxes[:, 3] - boxes[:, 1]) / REFERENCE_SCALE
+    return centres, (boxes[:, 2] - boxes[:, 0] + boxes[:, 3] - boxes[:, 1]) / reference
 
 
 def decode_maps(maps: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,9 +107,47 @@ def decode_maps(maps: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> tu
     lean = np.stack([_slope(flat, peak, 1), _slope(flat, peak, CELLS)], axis=-1)
     inside = ((cell > 0) & (cell < CELLS - 1)).all(axis=-1, keepdims=True)
     place = cell + 0.5 + np.where(inside, 0.25 * np.sign(lean), 0.0)
-    sides = (CROP_SCALE * scales)[:, None, None]
-    in_picture = (place / CELLS - 0.5) * sides + centres[:, None]
+    in_picture = _in_picture(place, centres, scales)
     return np.trunc(in_picture).astype(np.float32), height.mean(axis=-1).astype(np.float32)
+
+
+def decode_softly(maps: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points from heat maps by `soft_peaks`, to a part of a pixel; arguments and result as of `decode_maps`."""
+    place, height = soft_peaks(maps)
+    return _in_picture(place, centres, scales).astype(np.float32), height.mean(axis=-1).astype(np.float32)
+
+
+def soft_peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the peaks of heat maps lie, finer than their cells: a soft argmax around the highest cell.
+
+    The mean place of the cells within PEAK_CELLS of the highest one, each weighed by its squared height: the square
+    keeps the rim of the window, and what noise lies there, out of the mean.
+
+    maps: float32 (N, P, 64, 64).  Returns float64 (N, P, 2), x and y in cells, the middle of the first one at 0.5,
+    and float32 (N, P), the heights of the highest cells.
+    """
+    faces, points = maps.shape[:2]
+    flat = maps.reshape(faces, points, CELLS * CELLS)
+    peak = flat.argmax(axis=-1)
+    height = np.take_along_axis(flat, peak[..., None], axis=-1)[..., 0]
+    offsets = np.arange(-PEAK_CELLS, PEAK_CELLS + 1)
+    down, right = (grid.ravel() for grid in np.meshgrid(offsets, offsets, indexing="ij"))
+    rows, columns = peak[..., None] // CELLS + down, peak[..., None] % CELLS + right
+    inside = (rows >= 0) & (rows < CELLS) & (columns >= 0) & (columns < CELLS)
+    cells = np.where(inside, rows * CELLS + columns, 0)
+    near = np.take_along_axis(flat, cells, axis=-1).astype(np.float64)
+    weight = np.where(inside, np.clip(near, 0, None) ** 2, 0.0)
+    whole = weight.sum(axis=-1, keepdims=True)
+    # Without anything above zero the highest cell itself is all there is.
+    weight = np.where(whole > 0, weight / np.maximum(whole, 1e-300), (down == 0) & (right == 0))
+    place = np.stack([(weight * columns).sum(axis=-1), (weight * rows).sum(axis=-1)], axis=-1)
+    return place + 0.5, height
+
+
+def _in_picture(place: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    sides = (CROP_SCALE * scales)[:, None, None]
+    placed: np.ndarray = (place / CELLS - 0.5) * sides + centres[:, None]
+    return placed
 
 
 def _slope(flat: np.ndarray, peak: np.ndarray, step: int) -> np.ndarray:

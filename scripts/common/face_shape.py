@@ -1,0 +1,37 @@
+"""Sizes of a face by its iBUG points, arrays (N, 68, 2) in pixels."""
+
+import numpy as np
+
+# Outer corners of the eyes; the nose and the eyes, which hardly move against the skull.
+EYE_CORNERS = (36, 45)
+STABLE = np.r_[27:48]
+# Points of the inner lips above each other.
+UPPER_LIP, LOWER_LIP = (61, 62, 63), (67, 66, 65)
+# Six points of each eye: outer and inner corner, two of the upper lid, two of the lower one.
+EYES = ((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46))
+
+
+def eye_distance(points: np.ndarray) -> np.ndarray:
+    """Distance of the outer corners of the eyes, float (N,)."""
+    distance: np.ndarray = np.linalg.norm(points[:, EYE_CORNERS[0]] - points[:, EYE_CORNERS[1]], axis=1)
+    return distance
+
+
+def lip_opening(points: np.ndarray) -> np.ndarray:
+    """Mean distance of the inner lips, in distances of the eyes; float (N,)."""
+    gap = np.linalg.norm(points[:, list(LOWER_LIP)] - points[:, list(UPPER_LIP)], axis=2).mean(axis=1)
+    opening: np.ndarray = gap / np.maximum(eye_distance(points), 1e-6)
+    return opening
+
+
+def eye_opening(points: np.ndarray) -> np.ndarray:
+    """Height of the eyes over their width, mean of both, float (N,) (Soukupova and Cech, 2016)."""
+    found = []
+    for outer, above_a, above_b, inner, below_b, below_a in EYES:
+        width = np.linalg.norm(points[:, outer] - points[:, inner], axis=1)
+        heights = [
+            np.linalg.norm(points[:, a] - points[:, b], axis=1) for a, b in ((above_a, below_a), (above_b, below_b))
+        ]
+        found.append((heights[0] + heights[1]) / (2 * np.maximum(width, 1e-6)))
+    mean: np.ndarray = (found[0] + found[1]) / 2
+    return mean

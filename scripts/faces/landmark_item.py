@@ -1,0 +1,160 @@
+"""Landmarks of one video, whatever it is part of: faces are detected and followed, a network finds their points.
+
+A face whose landmarks are unsure, or lie elsewhere than its box, is detected again in that very frame. If that
+does not help, the frame does not show it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from scripts.common.errors import RunError
+from scripts.common.landmarks import Landmarks, face_boxes
+from scripts.faces.backends import LandmarkNetwork, open_detector, open_network
+from scripts.faces.face_tracks import SAME_FACE, Detector, Sighting, follow_faces, overlap
+from scripts.faces.smoothing import finished
+
+
+@dataclass(frozen=True)
+class Search:
+    """How landmarks are looked for: back end and detector by name, `network` of FAN alone, see `Fan`.
+
+    batch: faces that go through the network together; detect_every, in frames; min_score: of the detector.
+    interpolate_frames, smooth: see `finished`.
+    """
+
+    backend: str
+    batch: int
+    detect_every: int
+    min_score: float
+    detector: str = "yunet"
+    network: dict[str, Any] = field(default_factory=dict)
+    interpolate_frames: int = 0
+    smooth: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face to be measured. box: float64 (4,).  detected: whether the detector saw it in this very frame."""
+
+    frame: int
+    track: int
+    picture: np.ndarray
+    box: np.ndarray
+    detected: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """Landmarks of one face. points: float32 (68, 2)."""
+
+    frame: int
+    track: int
+    points: np.ndarray
+    score: float
+
+
+class LandmarkFinder:
+    """Detector and network, opened once for any number of videos."""
+
+    def __init__(self, weights: Sequence[Path], search: Search, *, accelerator: str, threads: int) -> None:
+        """weights: the detector's, then the network's. Raises RunError if they cannot be read."""
+        if len(weights) != 2:
+            raise RunError(
+                f"{search.backend} wants the weights of the detector and of its network, not {len(weights)} files"
+            )
+        cv2.setNumThreads(threads)
+        self._search = search
+        self._detect = open_detector(search.detector, weights[0], min_score=search.min_score, accelerator=accelerator)
+        of_fan = {"detector": search.detector, **search.network} if search.backend.startswith("fan") else {}
+        self._network = open_network(search.backend, weights[1], accelerator=accelerator, threads=threads, **of_fan)
+
+    def __call__(self, pictures: Iterable[np.ndarray], scene_starts: Sequence[int], fps: float) -> Landmarks:
+        """Landmarks of a video. pictures: uint8 (height, width, 3), blue first.  scene_starts: frames after a cut."""
+        seen = _Seen(pictures)
+        sightings = follow_faces(seen, self._detect, self._search.detect_every, frozenset(scene_starts))
+        found = list(find_landmarks(sightings, self._network, self._detect, self._search.batch))
+        raw = _gather(found, seen, self._search.backend, self._network.imputed)
+        return finished(
+            raw,
+            scene_numbers(scene_starts, seen.count),
+            interpolate_frames=self._search.interpolate_frames,
+            smooth=self._search.smooth,
+            fps=fps,
+        )
+
+
+class _Seen:
+    """Pictures that are counted while they pass."""
+
+    def __init__(self, pictures: Iterable[np.ndarray]) -> None:
+        self._pictures = pictures
+        self.count = 0
+        self.size = (0, 0)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for picture in self._pictures:
+            self.count += 1
+            self.size = (picture.shape[1], picture.shape[0])
+            yield picture
+
+
+def scene_numbers(starts: Sequence[int], frames: int) -> np.ndarray:
+    """Number of each frame's scene, int (frames,)."""
+    return np.searchsorted(np.sort(np.asarray(starts, np.int64)), np.arange(frames), side="right")
+
+
+def find_landmarks(
+    sightings: Iterable[Sighting], network: LandmarkNetwork, detect: Detector, batch: int
+) -> Iterator[Found]:
+    """The credible landmarks of all faces, `batch` of them at a time."""
+    waiting: list[Face] = []
+    for sighting in sightings:
+        for track, box in sighting.faces.items():
+            waiting.append(Face(sighting.frame, track, sighting.picture, box, sighting.detected))
+            if len(waiting) == batch:
+                yield from _measure(waiting, network, detect)
+                waiting = []
+    if waiting:
+        yield from _measure(waiting, network, detect)
+
+
+def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> Iterator[Found]:
+    """Landmarks of faces; where they are not credible, of the face that the detector sees in that frame."""
+    boxes = np.array([face.box for face in faces])
+    points, scores = network([face.picture for face in faces], boxes)
+    credible = (scores >= network.least_score) & in_place(points, boxes)
+    doubtful = []
+    for face, its_points, score, holds in zip(faces, points, scores, credible, strict=True):
+        if holds:
+            yield Found(face.frame, face.track, its_points, float(score))
+        elif not face.detected:
+            seen = detect(face.picture)
+            same = overlap(face.box[None], seen)[0]
+            if same.max(initial=0.0) > 0:
+                doubtful.append(replace(face, box=seen[same.argmax()], detected=True))
+    if doubtful:
+        yield from _measure(doubtful, network, detect)
+
+
+def in_place(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Whether landmarks float (N, 68, 2) lie where their boxes (N, 4) are. bool (N,)."""
+    own = face_boxes(points).astype(np.float64)
+    return np.array([overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool)
+
+
+def _gather(found: list[Found], seen: _Seen, backend: str, imputed: tuple[int, ...]) -> Landmarks:
+    return Landmarks.make(
+        np.array([face.frame for face in found], np.int32),
+        np.array([face.track for face in found], np.int32),
+        np.array([face.points for face in found], np.float32),
+        np.array([face.score for face in found], np.float32),
+        frames=seen.count,
+        backend=backend,
+        imputed=imputed,
+        size=seen.size,
+    )
