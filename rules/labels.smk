@@ -8,15 +8,10 @@ Makes   labels/{rig}/{recording}.labels.parquet
 labels_room = plan.rooms["labels"]
 
 
-def label_file(wildcards):
-    """The file of labels of a recording."""
-    return plan.recordings[wildcards.recording].labels
-
-
 rule import_labels:
     """One table of intervals from a file of labels."""
     input:
-        labels=label_file,
+        labels=lambda wildcards: plan.recordings[wildcards.recording].labels,
         manifest=path.manifest(),
     output:
         intervals=labels_room.intervals(),
