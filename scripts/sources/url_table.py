@@ -121,17 +121,37 @@ def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
             header = next(_lines(raw), b"").decode("utf-8-sig").strip("\r\n")
             names = next(csv.read_csv(pa.BufferReader(f"{header}\n".encode()), parse_options=_parsing(separator)).schema
                          for _ in (0,)).names  # fmt: skip
-            reader = csv.open_csv(
-                raw,
-                read_options=csv.ReadOptions(column_names=names, block_size=CSV_BLOCK_BYTES),
-                parse_options=_parsing(separator),
-                # Types that are guessed from the first block would refuse the second.
-                convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-            )
-            for batch in reader:
-                yield normal_rows(pa.Table.from_batches([batch]), columns)
+            for block in _whole_rows(raw):
+                # Whole blocks, so that no thread of the parser reads a file that an error has closed.
+                table = csv.read_csv(
+                    pa.BufferReader(block),
+                    read_options=csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
+                    parse_options=_parsing(separator),
+                    # Types that are guessed from the first block would refuse the second.
+                    convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+                )
+                yield normal_rows(table, columns)
 
     return read
+
+
+def _whole_rows(raw: BinaryIO) -> Iterator[bytes]:
+    """Blocks that end where a row does: at a line's end outside of quotes."""
+    rest = b""
+    while chunk := raw.read(CSV_BLOCK_BYTES):
+        rest += chunk
+        end = rest.rfind(b"\n")
+        while end >= 0 and rest.count(b'"', 0, end) % 2:
+            end = rest.rfind(b"\n", 0, end)
+        if end < 0:
+            if len(rest) > LINE_BYTES:
+                raise ValueError(f"a row has more than {LINE_BYTES:,} bytes; it is no table of URLs")
+            continue
+        if rest[: end + 1].strip():
+            yield rest[: end + 1]
+        rest = rest[end + 1 :]
+    if rest.strip():
+        yield rest
 
 
 def _parsing(separator: str) -> csv.ParseOptions:
