@@ -55,7 +55,7 @@ def caption_clips(
         return [{"values": {annotation: text_of(row, vocabulary, settings["stop"])}, "files": []} for row in found]
 
     files = (media, cut, clips, out_files, out_values, out_ledger)
-    lot = Lot(*files, "caption_clips", dataset, annotation, settings, working)
+    lot = Lot(*files, "caption_clips", dataset, annotation, settings, working, tuple(models))
     annotate_batches(lot, caption, settings["batch"])
 
 

@@ -36,7 +36,7 @@ def embed_clips(
         ]
 
     files = (media, cut, clips, out_files, out_values, out_ledger)
-    lot = Lot(*files, "embed_clips", dataset, annotation, settings, working)
+    lot = Lot(*files, "embed_clips", dataset, annotation, settings, working, tuple(models))
     annotate_batches(lot, embed, settings["batch"])
 
 

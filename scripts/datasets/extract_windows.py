@@ -14,6 +14,7 @@ import soundfile
 from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock
 from scripts.common.errors import InputError, RunError
+from scripts.common.face_shape import relative_to_nose
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import run
@@ -21,9 +22,6 @@ from scripts.common.landmarks import POINTS, Landmarks
 from scripts.common.statistics import Moments
 from scripts.datasets.speakers import Faces
 from scripts.datasets.window_checks import Exclusion, Recorded, Reject, check_window, spoken_for
-
-# The point below the nose tip, which the seed's models take as their origin.
-NOSE_TIP = 33
 
 # Samples from here on count as clipped: a resampled plateau is not quite flat.
 CLIPPED = 0.985
@@ -35,15 +33,6 @@ STEP = "extract_windows"
 def window_starts(frames: int, window_frames: int, hop: int) -> range:
     """First frame of each candidate: floor((frames - window_frames) / hop) + 1 of them, none if it is too short."""
     return range(0, frames - window_frames + 1, hop)
-
-
-def relative_to_nose(pose: np.ndarray) -> np.ndarray:
-    """Landmarks as the models take them: the nose tip of the same frame subtracted, x row then y row.
-
-    pose: float (N, 2, 68) pixels.  Returns float64 (N, 136).
-    """
-    pose = pose.astype(np.float64)
-    return (pose - pose[:, :, NOSE_TIP : NOSE_TIP + 1]).reshape(len(pose), 2 * POINTS)
 
 
 def extract_windows(

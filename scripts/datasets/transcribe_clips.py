@@ -69,7 +69,9 @@ def transcribe_clips(
         return [{"values": _words(model, task), "files": []} for task in tasks]
 
     files = (media, cut, clips, out_files, out_values, out_ledger)
-    annotate_batches(Lot(*files, "transcribe_clips", dataset, annotation, settings, working), transcribe, 1)
+    annotate_batches(
+        Lot(*files, "transcribe_clips", dataset, annotation, settings, working, tuple(models)), transcribe, 1
+    )
 
 
 def _words(model: WhisperModel, task: ClipTask) -> dict[str, Any]:
