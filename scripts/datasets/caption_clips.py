@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.common.annotation import ClipTask, Lot, annotate_batches
 from scripts.common.errors import RunError
 from scripts.common.job import run
-from scripts.datasets.annotation import ClipTask, Lot, annotate_batches
 from scripts.datasets.picture_model import PictureModel
 
 

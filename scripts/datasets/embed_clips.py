@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scripts.common.annotation import ClipTask, Lot, annotate_batches
 from scripts.common.job import run
-from scripts.datasets.annotation import ClipTask, Lot, annotate_batches
 from scripts.datasets.picture_model import PictureModel
 
 

@@ -7,6 +7,7 @@ that is shorter than one window is one candidate, filtered as `short`.
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -19,6 +20,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS, Landmarks
+from scripts.common.sound_features import MAKERS
 from scripts.common.statistics import Moments
 from scripts.datasets.speakers import Faces
 from scripts.datasets.window_checks import Exclusion, Recorded, Reject, check_window, spoken_for
@@ -55,9 +57,11 @@ def extract_windows(
     scenes: Path | None = None,
     speech: Path | None = None,
     speaker: str = "only",
+    features: Sequence[str] = ("raw",),
 ) -> None:
-    """Write one npz a window, keys `pose` float32 (W, 2, 68) pixels and `audio` float32 (1, W x samples a frame).
+    """Write one npz a window: `pose` float32 (W, 2, 68) pixels, and what `features` names of its sound.
 
+    features: raw is `audio` float32 (1, W x samples a frame); the others stand in `scripts.common.sound_features`.
     start_s: where in the recording its import began.
     excluded: (start_s, stop_s, reason) of stretches that a person has ruled out, seconds of the recording or None.
     scenes, speech: interval tables of camera and microphone; without them there are no cuts, and all is speech.
@@ -101,7 +105,8 @@ def extract_windows(
             pose = people.pose(chosen)
             audio.seek(int(first * samples_per_frame))
             signal = audio.read(int(window_frames * samples_per_frame), dtype="float32", always_2d=True)
-            np.savez(out_windows / f"{name}.npz", pose=pose, audio=signal[:, 0][None])
+            arrays: dict[str, Any] = {"pose": pose, **heard(signal[:, 0], int(times.nominal_rate_hz), features)}
+            np.savez(out_windows / f"{name}.npz", **arrays)
             moments = moments.merge(Moments.of(relative_to_nose(people.measured(pose))))
             rows.append(ledger.Row(STEP, recording, name, "written", start_ns=start_ns, stop_ns=stop_ns))
             samples.append(
@@ -121,6 +126,12 @@ def extract_windows(
     sample_index.write(out_index, samples)
     moments.write(out_stats)
     ledger.write(out_ledger, rows)
+
+
+def heard(signal: np.ndarray, rate_hz: int, features: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of a window's sound, float32 (N,), by their key."""
+    raw = {"audio": signal[None]} if "raw" in features else {}
+    return raw | {name: MAKERS[name](signal, rate_hz) for name in features if name != "raw"}
 
 
 def clipped_share(sound: Path, frames: int, samples: int) -> np.ndarray:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from scripts.common.annotation import ClipTask, sampled
 from scripts.common.errors import RunError
-from scripts.datasets.annotation import ClipTask, sampled
 
 # Of a clip of one picture.
 SHORTEST_S = 1e-3

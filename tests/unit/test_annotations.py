@@ -11,11 +11,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from scripts.common import ledger
+from scripts.common import annotation_table, ledger
+from scripts.common.annotation import ClipTask, Lot, annotate_batches, sampled
 from scripts.common.errors import ConfigError, InputError, RunError
-from scripts.datasets.annotation import ClipTask, Lot, annotate_batches, sampled
+from scripts.common.landmarks import Landmarks
+from scripts.common.video import VideoReader, to_bgr
 from scripts.datasets.caption_clips import text_of
 from scripts.datasets.compute_flow import method_of
+from scripts.faces.find_clip_landmarks import find_clip_landmarks
+from scripts.faces.landmark_item import LandmarkFinder, Search
 from tests.unit.shard_maker import FOUR, Made, annotate, make, scene_video, settings_of, write_table
 from tests.unit.tiny_whisper import build
 
@@ -167,6 +171,35 @@ def test_a_transcript_has_the_words_that_the_model_hears_and_their_times(tmp_pat
     assert said["said_language"] == "en"
     (start, stop, text), *_ = said["said_segments"]
     assert (start, stop, set(text.split())) == (0, pytest.approx(4, abs=0.1), {"hello"})
+
+
+def test_landmarks_of_clips_are_those_that_recordings_have(tmp_path, data):
+    video = data / "faces" / "grid" / "id2_vcd_swwp2s.mpg"
+    made = made_of(tmp_path, video, {})
+    models = data / "models"
+    weights = [models / "yunet" / "face_detection_yunet_2023mar.onnx", models / "openseeface" / "lm_model0_opt.onnx"]
+    search = {"backend": "openseeface", "batch": 8, "detect_every": 5, "min_score": 0.6}
+    files = [tmp_path / name for name in ("a.tar", "a.parquet", "a.ledger.parquet")]
+    sources = [made.lot(what) for what in ("tar", "clips.tar", "clips.parquet")]
+    find_clip_landmarks(
+        *sources,
+        weights,
+        *files,
+        dataset="web",
+        annotation="face",
+        settings={"search": search, "cuts": {"threshold": 27.0, "min_scene_frames": 15}},
+        working=str(tmp_path / "working"),
+        threads=2,
+    )
+    with tarfile.open(files[0]) as tar:
+        (tmp_path / "face.npz").write_bytes(tar.extractfile("000000000.face.npz").read())
+    found = Landmarks.read(tmp_path / "face.npz")
+    with VideoReader(made.unpack("000000000")) as reader:
+        alone = LandmarkFinder(weights, Search(**search), accelerator="cpu", threads=2)(map(to_bgr, reader), [], 25.0)
+    assert (found.frames, found.frames_with_face, len(np.unique(found.track))) == (75, 75, 1)
+    assert np.array_equal(found.points, alone.points)
+    assert annotation_table.read(files[1])["000000000"][0] == {"face_frames": 75, "face_tracks": 1}
+    assert [row.outcome for row in ledger.rows(ledger.read([files[2]]))] == ["written"]
 
 
 def test_a_folder_without_a_whisper_is_one_line(tmp_path, video):

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from scripts.common import clips as clip_tables
 from scripts.common import ledger
+from scripts.common.annotation_table import SCHEMA
 from scripts.common.clips import ClipRow
 from scripts.common.errors import InputError
 from scripts.common.job import progress
@@ -28,7 +29,6 @@ from scripts.common.tar_file import TarWriter
 from scripts.common.video import upright
 from scripts.common.video_item import ItemReader
 from scripts.common.working import Status, Working
-from scripts.datasets.annotation_table import SCHEMA
 
 
 @dataclass(frozen=True)
