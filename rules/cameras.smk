@@ -4,7 +4,7 @@ cameras: several cameras as one - common frames, calibration, keypoints in 2D an
 Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (sources)
         the tables that align.table names; the calibration files of the sheet
 Makes   cameras/{rig}/{recording}/aligned.parquet, {camera}.corners.parquet, calibration.toml + calibration.json,
-        imported.toml
+        imported.toml, {camera}.keypoints.parquet, points.parquet
 """
 
 
@@ -125,3 +125,68 @@ rule import_calibration:
         key=multicam_key(1, "calibration"),
     script:
         "../scripts/cameras/import_calibration.py"
+
+
+for rig in cameras_room.settings:
+
+    # One rule a rig, for an env is the rule's.
+    rule:
+        name:
+            f"detect_keypoints_{rig}"
+        """Keypoints in one camera's pictures."""
+        input:
+            video=path.video("media").replace("{rig}", rig),
+            frames=path.frames("media").replace("{rig}", rig),
+            weights=cameras_room.models[rig]["weights"] or [],
+            centroid=cameras_room.models[rig]["centroid"] or [],
+            given=given_keypoints,
+        output:
+            keypoints=cameras_room.path("{camera}.keypoints.parquet").replace("{rig}", rig),
+            ledger=cameras_room.path("{camera}.keypoints.ledger.parquet").replace("{rig}", rig),
+        log:
+            path.log("detect_keypoints", f"{rig}/{{recording}}.{{camera}}"),
+        benchmark:
+            path.benchmark("detect_keypoints", f"{rig}/{{recording}}.{{camera}}")
+        conda:
+            detect_env(rig)
+        threads: 2
+        resources:
+            **(gpu_kind(memory_gb=6) if on_gpu(rig) else {}),
+            mem_mb=work.memory(base_mb=3000),
+            runtime=work.runtime(seconds_per_mb=30),
+            gpu=int(on_gpu(rig)),
+        params:
+            recording="{recording}",
+            camera="{camera}",
+            settings=cameras_room.settings[rig]["detect"],
+            key=versioned(1, **{k: v for k, v in cameras_room.settings[rig]["detect"].items() if k != "batch"}),
+        script:
+            "../scripts/cameras/detect_keypoints.py"
+
+
+rule triangulate_keypoints:
+    """Keypoints in space, and which cameras bear them out."""
+    input:
+        keypoints=of_cameras(cameras_room.path("{camera}.keypoints.parquet")),
+        aligned=cameras_room.path("aligned.parquet"),
+        calibration=lambda wildcards: cameras_room.calibration_of(wildcards.recording),
+    output:
+        points=cameras_room.path("points.parquet"),
+        ledger=cameras_room.path("points.ledger.parquet"),
+    log:
+        path.log("triangulate_keypoints", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("triangulate_keypoints", "{rig}/{recording}")
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=2000, per_mb=1),
+        runtime=work.minutes(base=15),
+    params:
+        recording="{recording}",
+        cameras=rig_cameras,
+        settings=multicam_setting("triangulate"),
+        key=multicam_key(1, "triangulate"),
+    script:
+        "../scripts/cameras/triangulate_keypoints.py"

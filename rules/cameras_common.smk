@@ -2,6 +2,8 @@
 cameras_common: the files and settings that the rules of cameras share. Functions only.
 """
 
+import os
+
 cameras_room = plan.rooms["cameras"]
 board_recordings = cameras_room.pattern("board")
 
@@ -52,3 +54,20 @@ def multicam_key(version, *sections):
     """The key of a rule: the sections of `multicam` that it reads."""
     settings = cameras_room.settings
     return quick(lambda wildcards: versioned(version, **{name: settings[wildcards.rig][name] for name in sections}))
+
+
+@quick
+def given_keypoints(wildcards):
+    return cameras_room.given[wildcards.recording].get(wildcards.camera, [])
+
+
+def on_gpu(rig):
+    return accelerator != "cpu" and cameras_room.settings[rig]["detect"]["backend"] == "torchscript"
+
+
+def detect_env(rig):
+    """The user's own env for a function of theirs, torch's for TorchScript, else that of the stage."""
+    detect = cameras_room.settings[rig]["detect"]
+    if detect["backend"] == "function" and detect["env"]:
+        return detect["env"] if "/" not in detect["env"] else os.path.abspath(detect["env"])
+    return f"../envs/faces.{accelerator}.yaml" if detect["backend"] == "torchscript" else "../envs/cameras.yaml"

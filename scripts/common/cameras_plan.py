@@ -1,6 +1,7 @@
 """The room of cameras: common frames, calibrations and keypoints of every rig that has the key `multicam`."""
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
@@ -29,6 +30,8 @@ class CamerasRoom(Room):
         self.members = [r for r in plan.recordings.values() if r.rig in self.settings]
         self.sources = {r.name: self._source(r) for r in self.members}
         self.tables = {r.name: self._tables(r) for r in self.members}
+        self.models = {rig: self._models(rig) for rig in self.settings}
+        self.given = {r.name: self._given(r) for r in self.members}
 
     def path(self, name: str) -> str:
         """A file of a recording."""
@@ -49,8 +52,6 @@ class CamerasRoom(Room):
 
     def pattern(self, kind: str) -> str:
         """The recordings of a kind (board, imported, rest) as a wildcard's pattern, for rules that only they have."""
-        import re
-
         found = [r.name for r in self.members if self._kind(r) == kind]
         return "|".join(map(re.escape, found)) or "(?!)"
 
@@ -68,8 +69,14 @@ class CamerasRoom(Room):
                     f"{camera}.corners.ledger.parquet" for camera in self.plan.rigs[recording.rig].camera_settings
                 ]
                 names.append("calibration.ledger.parquet")
-            elif self._kind(recording) == "imported":
+                found += [self._of(recording, name) for name in names]
+                continue
+            if self._kind(recording) == "imported" and self.detects(recording):
                 names.append("imported.ledger.parquet")
+            if self.detects(recording):
+                cameras = self.plan.rigs[recording.rig].camera_settings
+                names += [f"{camera}.keypoints.ledger.parquet" for camera in cameras]
+                names.append("points.ledger.parquet")
             found += [self._of(recording, name) for name in names]
         return found
 
@@ -79,6 +86,41 @@ class CamerasRoom(Room):
             found.append(self._of(recording, "aligned.parquet"))
             if self.is_board(recording):
                 found.append(self._of(recording, "calibration.toml"))
+            elif self.detects(recording):
+                found.append(self._of(recording, "points.parquet"))
+        return found
+
+    def detects(self, recording: Recording) -> bool:
+        """Whether keypoints are wanted of a recording: not of the board."""
+        return self.settings[recording.rig]["detect"]["backend"] != "none" and not self.is_board(recording)
+
+    def _models(self, rig: str) -> dict[str, str]:
+        """Files of `weights` and `centroid`: a path, or a name of config/models.yaml. Raises ConfigError."""
+        found = {}
+        for key in ("weights", "centroid"):
+            name = self.settings[rig]["detect"][key]
+            if name in self.plan.weights:
+                found[key] = self.plan.path.weights().format(weights=name)
+            elif name and not os.path.isfile(name):
+                hint = nearest(name, self.plan.weights)
+                raise ConfigError(
+                    f"rigs.{rig}.multicam.detect.{key}: `{name}` is neither a file nor a weight file{hint}"
+                )
+            else:
+                found[key] = tidy(name)
+        return found
+
+    def _given(self, recording: Recording) -> dict[str, str]:
+        """The file of another program by camera. Raises ConfigError if one is not there."""
+        pattern = self.settings[recording.rig]["detect"]["given"]
+        if self.settings[recording.rig]["detect"]["backend"] != "given" or self.is_board(recording):
+            return {}
+        found = {}
+        for camera in self.plan.rigs[recording.rig].camera_settings:
+            path = _filled(pattern, recording.source, camera)
+            if not os.path.exists(path):
+                raise ConfigError(f"{self.plan.config['recordings']}, {recording.name}: {path!r} does not exist")
+            found[camera] = path
         return found
 
     def _chosen(self) -> list[Recording]:
@@ -117,6 +159,11 @@ class CamerasRoom(Room):
             return earlier[-1]
         if file and not file.lower().endswith(ENDINGS):
             raise ConfigError(f"{place}: the calibration {file!r} does not end in {', '.join(ENDINGS)}")
+        if not file and self.settings[recording.rig]["detect"]["backend"] != "none":
+            raise ConfigError(
+                f"{place}: nothing calibrates it; say `{BOARD}` in the column calibration of a recording of the board"
+                f" above it, or name a file there or as rigs.{recording.rig}.calibration"
+            )
         return file
 
     def _earlier(self, one: str, other: str) -> bool:
@@ -132,11 +179,16 @@ class CamerasRoom(Room):
         source = recording.source
         found = []
         for camera in cameras:
-            pattern = align["table"].replace("{source}", source).replace("{stem}", os.path.splitext(source)[0])
-            path = tidy(pattern.replace("{camera}", camera))
+            path = _filled(align["table"], source, camera)
             if not os.path.isfile(path):
                 raise ConfigError(
                     f"{self.plan.config['recordings']}, {recording.name}: the table {path!r} does not exist"
                 )
             found.append(path)
         return found
+
+
+def _filled(pattern: str, source: str, camera: str) -> str:
+    """A file pattern of a recording, for one camera."""
+    places = {"{source}": source, "{stem}": os.path.splitext(source)[0], "{camera}": camera}
+    return tidy(re.sub(r"\{source\}|\{stem\}|\{camera\}", lambda match: places[match[0]], pattern))

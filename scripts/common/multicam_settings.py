@@ -31,7 +31,34 @@ def check_multicam(rig: Rig) -> dict[str, Any]:
     for name in settings["calibration"]["fisheye"]:
         if name not in cameras:
             raise ConfigError(f"{place}.calibration.fisheye: there is no camera `{name}`{nearest(name, cameras)}")
+    _check_detect(settings["detect"], f"{place}.detect")
+    for name in settings["triangulate"]["exclude"]:
+        if name not in cameras:
+            raise ConfigError(f"{place}.triangulate.exclude: there is no camera `{name}`{nearest(name, cameras)}")
+    if settings["detect"]["backend"] != "none" and len(cameras) - len(settings["triangulate"]["exclude"]) < 2:
+        raise ConfigError(f"{place}.triangulate: two cameras or more are wanted")
     return settings
+
+
+def _check_detect(detect: dict[str, Any], place: str) -> None:
+    wants = {
+        "aruco": ("markers",),
+        "onnx": ("weights", "names"),
+        "torchscript": ("weights", "names"),
+        "rtmpose": ("weights", "names"),
+        "function": ("weights", "names", "function"),
+        "given": ("given",),
+    }
+    for key in wants.get(detect["backend"], ()):
+        if not detect[key]:
+            raise ConfigError(f"{place}.{key}: the back end {detect['backend']} wants it")
+    for key in ("names", "markers"):
+        if len(set(detect[key])) != len(detect[key]):
+            raise ConfigError(f"{place}.{key}: one stands there twice")
+    for bone in detect["skeleton"]:
+        for name in bone:
+            if name not in detect["names"]:
+                raise ConfigError(f"{place}.skeleton: there is no keypoint `{name}`{nearest(name, detect['names'])}")
 
 
 def _check_align(rig: Rig, align: dict[str, Any], place: str) -> None:

@@ -1,0 +1,163 @@
+"""Keypoints that another program found: DeepLabCut csv and h5, SLEAP h5, OpenPose json, our own parquet."""
+
+import csv
+import json
+import pickletools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scripts.common.errors import InputError
+from scripts.common.keypoints import Keypoints, Skeleton
+
+# fmt: off
+BODY_25 = (
+    "Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "MidHip", "RHip", "RKnee",
+    "RAnkle", "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar", "LBigToe", "LSmallToe", "LHeel",
+    "RBigToe", "RSmallToe", "RHeel",
+)
+# fmt: on
+HEAD = ("scorer", "individuals", "bodyparts", "coords")
+COORDINATES = ("x", "y", "likelihood")
+Row = tuple[int, int, np.ndarray, np.ndarray]
+
+
+def read_given(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
+    """The skeleton, and (frame, person, uv (K, 2), confidence (K,)) of every row. A folder is one of OpenPose's.
+
+    names: for files that carry none. Raises InputError for what cannot be read as what it should be.
+    """
+    if path.is_dir():
+        return _openpose(path, names)
+    if path.suffix == ".csv":
+        return _dlc_csv(path)
+    if path.suffix == ".parquet":
+        known = Keypoints.read(path)
+        rows = zip(known.frame.tolist(), known.person.tolist(), known.uv, known.confidence, strict=True)
+        return known.skeleton, iter(rows)
+    if path.suffix in (".h5", ".hdf5"):
+        return _h5(path, names)
+    raise InputError("bad_keypoints", f"{path.name}: known are .csv, .h5, .parquet, and a folder of OpenPose's json")
+
+
+def _dlc_csv(path: Path) -> tuple[Skeleton, Iterator[Row]]:
+    """Rows of the header: scorer, (individuals,) bodyparts, coords; then a frame a row."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))
+    head = {row[0]: row[1:] for row in rows[:4] if row and row[0] in HEAD}
+    if "bodyparts" not in head or "coords" not in head:
+        raise InputError("bad_keypoints", f"{path.name}: it has no rows `bodyparts` and `coords`, as DeepLabCut's has")
+    people = head.get("individuals", [""] * len(head["bodyparts"]))
+    names = tuple(dict.fromkeys(head["bodyparts"]))
+    persons = list(dict.fromkeys(people))
+    columns = {key: c + 1 for c, key in enumerate(zip(people, head["bodyparts"], head["coords"], strict=True))}
+    body = rows[len(head) :]
+    return Skeleton(names), _dlc_rows(path, body, columns, persons, names)
+
+
+def _dlc_rows(
+    path: Path,
+    body: list[list[str]],
+    columns: dict[tuple[str, str, str], int],
+    persons: list[str],
+    names: tuple[str, ...],
+) -> Iterator[Row]:
+    places = {
+        p: [[columns.get((p, n, c), -1) for c in COORDINATES] for n in names] for p in persons
+    }  # -1: a body part that this individual does not have
+    for line, row in enumerate(body):
+        try:
+            frame = int(float(row[0]))
+            for person, name in enumerate(persons):
+                values = np.array([[float(row[c]) if c > 0 and row[c] else np.nan for c in cs] for cs in places[name]])
+                if np.isfinite(values[:, :2]).any():
+                    yield frame, person, values[:, :2], np.nan_to_num(values[:, 2])
+        except (ValueError, IndexError):
+            raise InputError("bad_keypoints", f"{path.name}: row {line + 1} below the header is not whole") from None
+
+
+def _openpose(folder: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
+    files = sorted(folder.glob("*_keypoints.json"))
+    if not files:
+        raise InputError("bad_keypoints", f"{folder.name}: it holds no *_keypoints.json")
+    skeleton = Skeleton(tuple(names or BODY_25))
+    return skeleton, _openpose_rows(files, len(skeleton.names))
+
+
+def _openpose_rows(files: list[Path], count: int) -> Iterator[Row]:
+    for path in files:
+        # NAME_000000000012_keypoints.json: the frame's number stands in the name.
+        number = path.stem.split("_")[-2]
+        try:
+            people = json.loads(path.read_text(encoding="utf-8"))["people"]
+            for person, entry in enumerate(people):
+                values = np.array(entry["pose_keypoints_2d"], np.float64).reshape(count, 3)
+                # A point that OpenPose did not find stands at 0, 0 with confidence 0.
+                values[values[:, 2] <= 0, :2] = np.nan
+                yield int(number), person, values[:, :2], values[:, 2]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError("bad_keypoints", f"{path.name}: it is not as OpenPose writes it ({error})") from None
+
+
+def _h5(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "tracks" in file:
+                return _sleap(file)
+            if "df_with_missing" in file:
+                return _dlc_h5(file["df_with_missing"]["table"], path, names)
+    except OSError as error:
+        raise InputError("bad_keypoints", f"{path.name}: it is no whole HDF5 ({error})") from None
+    raise InputError("bad_keypoints", f"{path.name}: it holds neither SLEAP's `tracks` nor DeepLabCut's table")
+
+
+def _sleap(file: object) -> tuple[Skeleton, Iterator[Row]]:
+    """SLEAP's analysis file: tracks (T, 2, K, F), point_scores (T, K, F), node_names, edge_inds."""
+    tracks = np.asarray(file["tracks"], np.float64)  # type: ignore[index]
+    names = tuple(n.decode() if isinstance(n, bytes) else str(n) for n in file["node_names"][()])  # type: ignore[index]
+    bones = np.asarray(file["edge_inds"]).tolist() if "edge_inds" in file else []  # type: ignore[index,operator]
+    if "point_scores" in file:  # type: ignore[operator]
+        scores = np.asarray(file["point_scores"], np.float64)  # type: ignore[index]
+    else:
+        scores = np.isfinite(tracks[:, 0]).astype(np.float64)
+    skeleton = Skeleton(names, tuple((int(a), int(b)) for a, b in bones))
+
+    def rows() -> Iterator[Row]:
+        for frame in range(tracks.shape[3]):
+            for person in range(len(tracks)):
+                uv = tracks[person, :, :, frame].T
+                if np.isfinite(uv).any():
+                    yield frame, person, uv, np.clip(np.nan_to_num(scores[person, :, frame]), 0, 1)
+
+    return skeleton, rows()
+
+
+def _dlc_h5(table: object, path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
+    """pandas' table of DeepLabCut: x, y, likelihood of every body part in one block of numbers."""
+    rows_ = table[()]  # type: ignore[index]
+    block = np.asarray(rows_["values_block_0"], np.float64)
+    found = names or _pickled_names(bytes(table.attrs.get("values_block_0_kind", b"")))  # type: ignore[attr-defined]
+    if 3 * len(found) != block.shape[1]:
+        raise InputError(
+            "bad_keypoints",
+            f"{path.name}: {block.shape[1] / 3:g} body parts, {len(found)} names; give the rig's detect.names",
+        )
+
+    def rows() -> Iterator[Row]:
+        for frame, values in zip(rows_["index"].tolist(), block.reshape(len(block), -1, 3), strict=True):
+            yield int(frame), 0, values[:, :2], values[:, 2]
+
+    return Skeleton(tuple(found)), rows()
+
+
+def _pickled_names(content: bytes) -> list[str]:
+    """Body parts from the pickled column names, read as text and never executed: scorer, body part, coordinate, …"""
+    try:
+        words = [argument for _, argument, _ in pickletools.genops(content) if isinstance(argument, str)]
+    except ValueError:
+        return []
+    unique = [word for word in dict.fromkeys(words) if word not in COORDINATES]
+    return unique[1:]

@@ -1,0 +1,24 @@
+"""What every back end of detect_keypoints is: names and bones, and keypoints of a batch of pictures."""
+
+from typing import Protocol
+
+import numpy as np
+
+from scripts.common.keypoints import Skeleton
+
+Found = tuple[np.ndarray, np.ndarray]
+
+
+class Detector(Protocol):
+    """A back end. It sees every picture once, in order."""
+
+    skeleton: Skeleton
+
+    def detect(self, pictures: list[np.ndarray]) -> list[Found]:
+        """Persons of each picture, uint8 (height, width, 3) BGR: uv float (I, K, 2) px, confidence float (I, K)."""
+        ...
+
+
+def nothing(count: int) -> Found:
+    """No person."""
+    return np.empty((0, count, 2)), np.empty((0, count))

@@ -1,0 +1,289 @@
+"""Points in 3D from their pixels in several cameras: weighted, robust, and without a loop over points.
+
+Every camera adds nine terms to a point's normal equations. They are made once; the sum over any set of cameras (a pair,
+all, the inliers) is then a sum of terms, solved in closed form by the adjugate of a symmetric 3x3 matrix.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from scripts.cameras import lens
+from scripts.common.calibration_file import Calibration, rotation_matrix
+
+CHUNK = 16_384
+# Columns of the nine terms: the upper triangle of the matrix, and the right side.
+UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+# A covariance is never smaller than that of errors of half a pixel: three points on a line prove nothing.
+SMALLEST_PX = 0.5
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Cameras as arrays. poses: float64 (C, 3, 4), world to camera.  focal_px: float64 (C,), the mean of both."""
+
+    names: tuple[str, ...]
+    poses: np.ndarray
+    focal_px: np.ndarray
+
+    @classmethod
+    def of(cls, calibration: Calibration, names: tuple[str, ...]) -> "Rig":
+        """The cameras `names` of a calibration, in that order."""
+        cameras = [calibration.cameras[name] for name in names]
+        poses = [np.column_stack([rotation_matrix(c.rotation), c.translation]) for c in cameras]
+        return cls(names, np.array(poses), np.array([(c.matrix[0, 0] + c.matrix[1, 1]) / 2 for c in cameras]))
+
+
+@dataclass(frozen=True)
+class Points:
+    """Triangulated points. xyz: float64 (N, 3), NaN where fewer than two cameras agree.  error_px: float64 (N,), median
+    over the inliers.  cameras: uint8 (N,), how many saw it.  inliers: bool (C, N).  covariance: float64 (N, 3, 3)."""
+
+    xyz: np.ndarray
+    error_px: np.ndarray
+    cameras: np.ndarray
+    inliers: np.ndarray
+    covariance: np.ndarray
+
+
+def undistorted(calibration: Calibration, pixels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Normalised coordinates of every camera's pixels, (N, 2) each, as float64 (C, 2, N); NaN stays NaN."""
+    return np.stack([lens.rays(calibration.cameras[name], uv.astype(np.float64)).T for name, uv in pixels.items()])
+
+
+def triangulate(
+    rays: np.ndarray, weights: np.ndarray, rig: Rig, *, robust: bool = True, limit_px: float = 10.0, single: bool = True
+) -> Points:
+    """Points from normalised coordinates.
+
+    rays: float (C, 2, N), NaN where a camera does not see the point.  weights: float (C, N), at least 0; 0 is unseen.
+    robust: where the solution of all cameras is further than limit_px from one of them, every pair of cameras proposes
+    a point, the one that the cameras bear out best (truncated squares) wins, and is fitted again to its inliers.
+    single: look for the consensus in float32, at half the time; the last fit is always in float64.
+    """
+    count = rays.shape[2]
+    out = Points(
+        np.full((count, 3), np.nan),
+        np.full(count, np.nan),
+        np.zeros(count, np.uint8),
+        np.zeros((len(rays), count), bool),
+        np.full((count, 3, 3), np.nan),
+    )
+    for start in range(0, count, CHUNK):
+        part = slice(start, start + CHUNK)
+        _chunk(rays[:, :, part], weights[:, part], rig, robust, limit_px, single, out, start)
+    return out
+
+
+def solve_all(rays: np.ndarray, weights: np.ndarray, rig: Rig) -> np.ndarray:
+    """The plain weighted linear solution of all cameras, float64 (N, 3); NaN below two cameras."""
+    count = rays.shape[2]
+    xyz = np.empty((3, count))
+    for start in range(0, count, CHUNK):
+        part = slice(start, start + CHUNK)
+        values, weight, seen = _clean(rays[:, :, part], weights[:, part], np.float64)
+        summed = _terms(values, weight, rig.poses).sum(axis=0)
+        xyz[:, part] = np.where(seen.sum(axis=0) >= 2, _solve(summed), np.nan)
+    return xyz.T
+
+
+def _clean(rays: np.ndarray, weights: np.ndarray, kind: type) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coordinates without NaN, weights that are 0 for what is unseen, and what is seen."""
+    seen = np.isfinite(rays[:, 0]) & np.isfinite(rays[:, 1]) & (weights > 0)
+    return np.where(seen[:, None], rays, 0).astype(kind), np.where(seen, weights, 0).astype(kind), seen
+
+
+def _terms(rays: np.ndarray, weights: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """The nine terms of every camera, (C, 9, N)."""
+    out = np.empty((len(rays), 9, rays.shape[2]), rays.dtype)
+    for index, pose in enumerate(poses.astype(rays.dtype)):
+        u, v, weight = rays[index, 0], rays[index, 1], weights[index]
+        a = [pose[0, k] - u * pose[2, k] for k in range(4)]
+        b = [pose[1, k] - v * pose[2, k] for k in range(4)]
+        wa, wb = [weight * x for x in a[:3]], [weight * x for x in b[:3]]
+        for column, (i, j) in enumerate(UPPER):
+            out[index, column] = wa[i] * a[j] + wb[i] * b[j]
+        for i in range(3):
+            out[index, 6 + i] = -(wa[i] * a[3] + wb[i] * b[3])
+    return out
+
+
+def _adjugate(terms: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The six entries of the adjugate of the symmetric matrices, and the determinants."""
+    a, b, c, d, e, f = terms[:6]
+    adjugate = [d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b]
+    return adjugate, a * adjugate[0] + b * adjugate[1] + c * adjugate[2]
+
+
+def _solve(terms: np.ndarray) -> np.ndarray:
+    """Solutions (3, N) of summed terms (9, N)."""
+    (p, q, r, s, t, u), determinant = _adjugate(terms)
+    x, y, z = terms[6:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = 1 / determinant
+        out: np.ndarray = (
+            np.stack([(p * x + q * y + r * z), (q * x + s * y + t * z), (r * x + t * y + u * z)]) * inverse
+        )
+    return out
+
+
+def _errors(xyz: np.ndarray, rays: np.ndarray, seen: np.ndarray, rig: Rig) -> np.ndarray:
+    """Squared errors in px², (C, N); inf where unseen or behind the camera."""
+    square = np.empty(seen.shape, xyz.dtype)
+    with np.errstate(all="ignore"):
+        for index, pose in enumerate(rig.poses.astype(xyz.dtype)):
+            x, y, z = (pose[k, 0] * xyz[0] + pose[k, 1] * xyz[1] + pose[k, 2] * xyz[2] + pose[k, 3] for k in range(3))
+            inverse = 1 / z
+            across, down = x * inverse - rays[index, 0], y * inverse - rays[index, 1]
+            error = (across * across + down * down) * xyz.dtype.type(rig.focal_px[index] ** 2)
+            square[index] = np.where(seen[index] & (z > 0) & np.isfinite(error), error, np.inf)
+    return square
+
+
+def _chunk(
+    rays: np.ndarray,
+    weights: np.ndarray,
+    rig: Rig,
+    robust: bool,
+    limit_px: float,
+    single: bool,
+    out: Points,
+    start: int,
+) -> None:
+    values, weight, seen = _clean(rays, weights, np.float64)
+    terms = _terms(values, weight, rig.poses)
+    inliers = seen
+    if robust:
+        kind = np.float32 if single else np.float64
+        inliers = _consensus(terms.astype(kind), values.astype(kind), seen, rig, kind(limit_px**2))
+    xyz, square, scale = _refit(terms, values, seen, inliers, rig)
+    if robust:
+        # Once more with what the better point bears out, so that no camera is lost to a poor pair.
+        again = seen & (square <= limit_px**2)
+        again = np.where(again.sum(axis=0) >= np.maximum(inliers.sum(axis=0), 2), again, inliers)
+        changed = np.flatnonzero((again != inliers).any(axis=0))
+        if len(changed):
+            part = (terms[:, :, changed], values[:, :, changed], seen[:, changed], again[:, changed], rig)
+            xyz[:, changed], square[:, changed], scale[:, changed] = _refit(*part)
+            inliers = again
+    inliers = inliers & (inliers.sum(axis=0) >= 2) & np.isfinite(xyz).all(axis=0)
+    stop = start + rays.shape[2]
+    out.xyz[start:stop] = np.where(inliers.any(axis=0), xyz, np.nan).T
+    out.cameras[start:stop] = seen.sum(axis=0)
+    out.inliers[:, start:stop] = inliers
+    out.error_px[start:stop] = _nan_median(np.where(inliers, np.sqrt(square), np.nan))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        even = np.where(inliers, scale / weight, 0)
+    out.covariance[start:stop] = _covariance(_weighted(terms, even), inliers, square)
+
+
+def _weighted(terms: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """The sum of every camera's terms (C, 9, N) by its factor (C, N): (9, N)."""
+    out = terms[0] * factors[0]
+    for term, factor in zip(terms[1:], factors[1:], strict=True):
+        out += term * factor
+    return out
+
+
+def _nan_median(values: np.ndarray) -> np.ndarray:
+    """Median over the first axis without NaN, NaN where there is nothing; (C, N) to (N,)."""
+    ordered = np.sort(values, axis=0)
+    count = np.isfinite(values).sum(axis=0)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(values) - 1)
+    place = np.arange(values.shape[1])
+    middle: np.ndarray = (ordered[low, place] + ordered[high, place]) / 2
+    return middle
+
+
+def _refit(
+    terms: np.ndarray, values: np.ndarray, seen: np.ndarray, inliers: np.ndarray, rig: Rig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (3, N) that minimise the weighted error in px over the inliers, the squared errors of all cameras, and the
+    factors (C, N) by which errors in the world become pixels: (focal / depth)², 0 for outliers."""
+    xyz = _solve(_weighted(terms, inliers.astype(terms.dtype)))
+    scale = np.zeros(seen.shape)
+    for index, pose in enumerate(rig.poses):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            depth = pose[2, :3] @ xyz + pose[2, 3]
+            scale[index] = np.where(inliers[index] & (depth > 0), (rig.focal_px[index] / depth) ** 2, 0)
+    better = _solve(_weighted(terms, scale))
+    xyz = np.where(np.isfinite(better), better, xyz)
+    return xyz, _errors(xyz, values, seen, rig), scale
+
+
+def _consensus(terms: np.ndarray, values: np.ndarray, seen: np.ndarray, rig: Rig, limit: np.floating) -> np.ndarray:
+    """Which cameras bear out the best point of all, bool (C, N).
+
+    If all cameras agree, that is they; if all but one of four or more do, it is the others; else every pair proposes.
+    """
+    total = terms.sum(axis=0)
+    square = _errors(_solve(total), values, seen, rig)
+    inliers: np.ndarray = seen & (square <= limit)
+    best = np.minimum(square, limit).sum(axis=0)
+    count = seen.sum(axis=0)
+    open_ = np.flatnonzero((inliers != seen).any(axis=0) & (count > 2))
+    for out in range(len(seen)):
+        tried = open_[(seen[out, open_]) & (count[open_] >= 4)]
+        found = _solve(total[:, tried] - terms[out][:, tried])
+        _propose(found, tried, values, seen, rig, limit, best, inliers)
+    open_ = open_[inliers[:, open_].sum(axis=0) < np.maximum(count[open_] - 1, 3)]
+    values, some, terms = values[:, :, open_], seen[:, open_], terms[:, :, open_]
+    chosen, score = inliers[:, open_], best[open_]
+    for one, other in combinations(range(len(seen)), 2):
+        both = np.flatnonzero(some[one] & some[other])
+        found = _solve(terms[one][:, both] + terms[other][:, both])
+        _propose(found, both, values, some, rig, limit, score, chosen)
+    inliers[:, open_] = chosen
+    return inliers
+
+
+def _propose(
+    found: np.ndarray,
+    place: np.ndarray,
+    values: np.ndarray,
+    seen: np.ndarray,
+    rig: Rig,
+    limit: np.floating,
+    best: np.ndarray,
+    inliers: np.ndarray,
+) -> None:
+    """Points (3, n) for the columns `place`: where truncated squares are less than `best`, their inliers count."""
+    if not len(place):
+        return
+    miss = _errors(found, values[:, :, place], seen[:, place], rig)
+    score = np.minimum(miss, limit).sum(axis=0)
+    better = score < best[place]
+    best[place[better]] = score[better]
+    inliers[:, place[better]] = miss[:, better] <= limit
+
+
+def _covariance(terms: np.ndarray, inliers: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """Covariance of the points in the world's unit², float64 (N, 3, 3), from the errors of the inliers in px.
+
+    terms: summed, in pixels.
+    """
+    (p, q, r, s, t, u), determinant = _adjugate(terms)
+    freedom = np.maximum(2 * inliers.sum(axis=0) - 3, 1)
+    noise = np.maximum(np.where(inliers, square, 0).sum(axis=0) / freedom, SMALLEST_PX**2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where(inliers.any(axis=0), noise / determinant, np.nan)
+        return (np.stack([p, q, r, q, s, t, r, t, u]) * factor).T.reshape(-1, 3, 3)
+
+
+def median_of_pairs(pixels: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """The old system's way: homogeneous solution of every pair of cameras, and the median over pairs by coordinate.
+
+    pixels: float64 (C, N, 2), NaN where unseen.  matrices: float64 (C, 3, 4) with the lens.  Returns float64 (N, 3).
+    """
+    rows = pixels[..., None] * matrices[:, None, 2:3] - matrices[:, None, :2]
+    found = []
+    for one, other in combinations(range(len(pixels)), 2):
+        stacked = np.concatenate([rows[one], rows[other]], axis=1)
+        seen = np.isfinite(stacked).all(axis=(1, 2))
+        point = np.full((len(stacked), 3), np.nan)
+        direction = np.linalg.svd(stacked[seen])[2][:, -1]
+        point[seen] = direction[:, :3] / direction[:, 3:]
+        found.append(point)
+    return _nan_median(np.array(found).reshape(len(found), -1)).reshape(-1, 3)
