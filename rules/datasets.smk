@@ -6,6 +6,10 @@ Makes   datasets/{dataset}/npz/{recording}/*.npz, windows/{recording}.index.parq
         datasets/{dataset}/{splits.tsv,index.parquet,card.json,lm_mean.npy,lm_std.npy}, {train,val,test}/<speaker>/*.npz
 """
 
+import re
+
+windows_datasets = "|".join(map(re.escape, plan.datasets)) or "(?!)"
+
 
 rule extract_windows:
     """Cut a recording into windows of landmarks and sound; every candidate is written, or filtered with a reason."""
@@ -53,6 +57,8 @@ rule split_dataset:
         path.log("split_dataset", "{dataset}"),
     benchmark:
         path.benchmark("split_dataset", "{dataset}")
+    wildcard_constraints:
+        dataset=windows_datasets,
     conda:
         "../envs/datasets.yaml"
     threads: 1
@@ -106,6 +112,8 @@ rule index_dataset:
         path.log("index_dataset", "{dataset}"),
     benchmark:
         path.benchmark("index_dataset", "{dataset}")
+    wildcard_constraints:
+        dataset=windows_datasets,
     conda:
         "../envs/datasets.yaml"
     threads: 1

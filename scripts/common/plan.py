@@ -16,6 +16,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
 from scripts.common.faces_plan import LANDMARK_WEIGHTS as LANDMARK_WEIGHTS
 from scripts.common.faces_plan import FacesRoom
+from scripts.common.frames_plan import FramesRoom
 from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
 from scripts.common.names import nearest
@@ -34,6 +35,7 @@ ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
     "faces": FacesRoom,
     "labels": LabelsRoom,
+    "frames": FramesRoom,
     "shards": ShardsRoom,
     "models": ModelsRoom,
 }
