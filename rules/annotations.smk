@@ -177,3 +177,40 @@ rule transcribe_clips:
         key=annotation_setting("key"),
     script:
         "../scripts/datasets/transcribe_clips.py"
+
+
+rule find_clip_landmarks:
+    """Landmarks of every face in clips, as in recordings."""
+    input:
+        media=shards.lot("tar"),
+        cut=shards.lot("clips.tar"),
+        clips=shards.lot("clips.parquet"),
+        weights=annotation_setting("files"),
+    output:
+        files=shards.lot("{annotation}.annotation.tar"),
+        values=shards.lot("{annotation}.annotation.parquet"),
+        ledger=shards.lot("{annotation}.annotation.ledger.parquet"),
+    log:
+        path.log("find_clip_landmarks", "{dataset}.{lot}.{annotation}"),
+    benchmark:
+        path.benchmark("find_clip_landmarks", "{dataset}.{lot}.{annotation}")
+    wildcard_constraints:
+        dataset=shards.names,
+        lot=r"lot\d+",
+        annotation=shards.annotations("find_clip_landmarks"),
+    conda:
+        f"../envs/faces.{accelerator}.yaml"
+    threads: 4
+    resources:
+        **gpu_kind(memory_gb=6),
+        mem_mb=lot_memory(base_mb=4000, per_row_mb=0.1),
+        runtime=lot_minutes(seconds_per_row=5.0, seconds_per_second=10.0 if accelerator == "cpu" else 1.0),
+        gpu=gpus,
+    params:
+        dataset="{dataset}",
+        annotation="{annotation}",
+        settings=annotation_setting("settings"),
+        working=shards.working("{annotation}"),
+        key=annotation_setting("key"),
+    script:
+        "../scripts/faces/find_clip_landmarks.py"

@@ -139,14 +139,14 @@ def of_dataset(pattern, split=None):
     @quick
     def fill(wildcards):
         dataset = plan.datasets[wildcards.dataset]
-        return [pattern.format(dataset=dataset.name, recording=name) for name in dataset.members(split)]
+        return [pattern.format(dataset=dataset.makers[name], recording=name) for name in dataset.members(split)]
 
     return fill
 
 
 @quick
 def dataset_fps(wildcards):
-    return plan.rigs[plan.datasets[wildcards.dataset].rig].fps
+    return plan.datasets[wildcards.dataset].fps
 
 
 @quick
@@ -158,6 +158,7 @@ def window_key(wildcards):
         hop=dataset.hop,
         limits=dataset.limits,
         speaker=dataset.speaker,
+        features=list(dataset.features),
         start_s=start_s(wildcards),
         excluded=ruled_out(wildcards),
     )

@@ -3,7 +3,8 @@ datasets: windows of landmarks and sound, with splits, statistics and a sample i
 
 Needs   conformed/… frame table, {microphone}.wav + clock   (media), faces/….landmarks.npz   (faces)
 Makes   datasets/{dataset}/npz/{recording}/*.npz, windows/{recording}.index.parquet, …
-        datasets/{dataset}/{splits.tsv,index.parquet,card.json,lm_mean.npy,lm_std.npy}, {train,val,test}/<speaker>/*.npz
+        datasets/{dataset}/{splits.tsv,index.parquet,card.json,lm_mean.npy,lm_std.npy}, {train,val,test}/<speaker>/*.npz,
+        shards/{train,val,test}/*.tar
 """
 
 import re
@@ -29,6 +30,8 @@ rule extract_windows:
         path.log("extract_windows", "{dataset}/{recording}"),
     benchmark:
         path.benchmark("extract_windows", "{dataset}/{recording}")
+    wildcard_constraints:
+        dataset=plan.windows_of("cut"),
     conda:
         "../envs/datasets.yaml"
     threads: 1
@@ -42,11 +45,48 @@ rule extract_windows:
         hop=dataset_setting("hop"),
         limits=dataset_setting("limits"),
         speaker=dataset_setting("speaker"),
+        features=lambda wildcards: list(plan.datasets[wildcards.dataset].features),
         start_s=start_s,
         excluded=ruled_out,
         key=window_key,
     script:
         "../scripts/datasets/extract_windows.py"
+
+
+rule adopt_windows:
+    """Take the windows of a speaker from a folder as they are, and index them."""
+    input:
+        folder=lambda wildcards: plan.datasets[wildcards.dataset].adopted[wildcards.recording],
+    output:
+        windows=directory(path.npz()),
+        index=path.windows("index.parquet"),
+        stats=path.windows("stats.npz"),
+        ledger=path.windows("ledger.parquet"),
+    log:
+        path.log("adopt_windows", "{dataset}/{recording}"),
+    benchmark:
+        path.benchmark("adopt_windows", "{dataset}/{recording}")
+    wildcard_constraints:
+        dataset=plan.windows_of("adopted"),
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=work.minutes(base=10),
+    params:
+        recording="{recording}",
+        fps=dataset_fps,
+        rate_hz=dataset_setting("rate_hz"),
+        window_frames=dataset_setting("window_frames"),
+        key=lambda wildcards: versioned(
+            1,
+            window_frames=plan.datasets[wildcards.dataset].window_frames,
+            fps=plan.datasets[wildcards.dataset].fps,
+            rate_hz=plan.datasets[wildcards.dataset].rate_hz,
+        ),
+    script:
+        "../scripts/datasets/adopt_windows.py"
 
 
 rule split_dataset:
@@ -67,9 +107,7 @@ rule split_dataset:
         runtime=work.minutes(base=5, per_recording=0.001),
     params:
         splits=dataset_setting("splits"),
-        subjects=lambda wildcards: {
-            name: plan.recordings[name].subject for name in plan.datasets[wildcards.dataset].recordings
-        },
+        subjects=dataset_setting("subjects"),
         key=lambda wildcards: versioned(1, splits=plan.datasets[wildcards.dataset].splits),
     script:
         "../scripts/datasets/split_dataset.py"
@@ -122,6 +160,7 @@ rule index_dataset:
         runtime=work.minutes(base=5, per_recording=0.01),
     params:
         dataset="{dataset}",
+        places=dataset_setting("places"),
         settings=lambda wildcards: plan.config["datasets"][wildcards.dataset],
         key=lambda wildcards: versioned(1, settings=plan.config["datasets"][wildcards.dataset]),
     script:
@@ -154,3 +193,31 @@ for split in ("train", "val", "test"):
             key=versioned(1, split=split),
         script:
             "../scripts/datasets/arrange_windows.py"
+
+    rule:
+        """Pack the windows of a split into shards, as webdataset reads them."""
+        name:
+            f"pack_{split}"
+        input:
+            index=path.dataset("index.parquet"),
+            windows=of_dataset(path.npz(), split),
+        output:
+            folder=directory(path.dataset(f"shards/{split}")),
+        log:
+            path.log("pack_windows", f"{{dataset}}.{split}"),
+        benchmark:
+            path.benchmark("pack_windows", f"{{dataset}}.{split}")
+        conda:
+            "../envs/datasets.yaml"
+        threads: 1
+        resources:
+            mem_mb=work.of_all(base=500, per_recording=0.5),
+            runtime=work.minutes(base=5, per_recording=0.05),
+        params:
+            split=split,
+            shard_samples=dataset_setting("shard_samples"),
+            key=lambda wildcards, split=split: versioned(
+                1, split=split, shard_samples=plan.datasets[wildcards.dataset].shard_samples
+            ),
+        script:
+            "../scripts/datasets/pack_windows.py"

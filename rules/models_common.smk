@@ -51,17 +51,17 @@ def run_working(wildcards):
 def windows_of_model(wildcards):
     """The folders with the windows of a model's dataset."""
     dataset = plan.datasets[models.models[wildcards.model].dataset]
-    return [path.npz().format(dataset=dataset.name, recording=name) for name in dataset.recordings]
+    return [path.npz().format(dataset=dataset.makers[name], recording=name) for name in dataset.recordings]
 
 
 @quick
 def rate_of_model(wildcards):
-    return plan.rigs[plan.datasets[models.models[wildcards.model].dataset].rig].rate_hz
+    return plan.datasets[models.models[wildcards.model].dataset].rate_hz
 
 
 @quick
 def fps_of_model(wildcards):
-    return plan.rigs[plan.datasets[models.models[wildcards.model].dataset].rig].fps
+    return plan.datasets[models.models[wildcards.model].dataset].fps
 
 
 def model_key(version):

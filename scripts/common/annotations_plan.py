@@ -1,12 +1,16 @@
 """The annotations of datasets of shards: what is found out about clips after they are cut. Pure but for `stat`."""
 
 import os
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
+from scripts.common.faces_plan import FacesRoom
 from scripts.common.names import is_stream_name, nearest
+
+if TYPE_CHECKING:
+    from scripts.common.plan import Plan
 
 SECTION = "annotations"
 # Each kind has a rule and a script of this name, and needs these files.
@@ -16,6 +20,7 @@ RULES = {
     "embeddings": "embed_clips",
     "captions": "caption_clips",
     "transcripts": "transcribe_clips",
+    "landmarks": "find_clip_landmarks",
 }
 FILES = {"embeddings": ("model",), "captions": ("model", "vocabulary"), "transcripts": ("model",)}
 
@@ -28,6 +33,20 @@ class Annotation:
     rule: str
     settings: dict[str, Any]
     files: tuple[str, ...]
+
+
+def with_faces(annotation: Annotation, plan: "Plan") -> Annotation:
+    """An annotation of landmarks with the search and the weights of the section `faces`; any other as it is."""
+    if annotation.rule != RULES["landmarks"]:
+        return annotation
+    faces, backend = plan.rooms["faces"], annotation.settings["landmarks"]
+    assert isinstance(faces, FacesRoom)
+    for name in faces.weight_files(backend):
+        if name not in plan.weights:
+            raise ConfigError(f"{plan.config['weights']}: `{name}`, for the landmarks of clips, is missing")
+    files = tuple(plan.path.weights().format(weights=name) for name in faces.weight_files(backend))
+    search = {"backend": backend, **faces.search}
+    return replace(annotation, settings={"search": search, "cuts": plan.config["faces"]["cuts"]}, files=files)
 
 
 def make_annotations(dataset: str, entry: dict[str, Any]) -> list[Annotation]:

@@ -1,7 +1,9 @@
-"""Sizes of a face by its iBUG points, arrays (N, 68, 2) in pixels."""
+"""Sizes of a face by its iBUG points, arrays (N, 68, 2) in pixels, and the pose as models take it."""
 
 import numpy as np
 
+# The point below the nose tip, which the seed's models take as their origin.
+NOSE_TIP = 33
 # Outer corners of the eyes; the nose and the eyes, which hardly move against the skull.
 EYE_CORNERS = (36, 45)
 STABLE = np.r_[27:48]
@@ -9,6 +11,15 @@ STABLE = np.r_[27:48]
 UPPER_LIP, LOWER_LIP = (61, 62, 63), (67, 66, 65)
 # Six points of each eye: outer and inner corner, two of the upper lid, two of the lower one.
 EYES = ((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46))
+
+
+def relative_to_nose(pose: np.ndarray) -> np.ndarray:
+    """Landmarks as the models take them: the nose tip of the same frame subtracted, x row then y row.
+
+    pose: float (N, 2, 68) pixels.  Returns float64 (N, 136).
+    """
+    pose = pose.astype(np.float64)
+    return (pose - pose[:, :, NOSE_TIP : NOSE_TIP + 1]).reshape(len(pose), -1)
 
 
 def eye_distance(points: np.ndarray) -> np.ndarray:

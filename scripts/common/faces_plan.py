@@ -25,7 +25,7 @@ class FacesRoom(Room):
         super().__init__(plan)
         self.folder = f"{plan.path.results}/faces/{{rig}}/{{recording}}"
         for dataset in plan.datasets.values():
-            for name in self.weight_files(dataset.landmarks):
+            for name in self.weight_files(dataset.landmarks) if dataset.rig else []:
                 if name not in plan.weights:
                     place = plan.config["weights"]
                     raise ConfigError(f"{place}: `{name}`, for the landmarks of {dataset.name}, is missing")
@@ -77,7 +77,7 @@ class FacesRoom(Room):
         chosen = {recording.name for recording in self.plan.chosen}
         found: dict[str, None] = {}
         for dataset in self.plan.datasets.values():
-            for name in (name for name in dataset.recordings if name in chosen):
+            for name in (name for name in dataset.cut if name in chosen):
                 found[of_camera.format(rig=dataset.rig, recording=name, camera=dataset.camera)] = None
                 if self.wants_speech(dataset.name):
                     found[of_microphone.format(rig=dataset.rig, recording=name, microphone=dataset.microphone)] = None

@@ -52,7 +52,7 @@ SCANS = pa.schema(
         ("thumbnail", pa.binary()),
     ]
 )
-KEYED_SPEECH = pa.schema([("key", pa.string()), ("speech", pa.string())])
+KEYED_SPEECH = pa.schema([(name, pa.string()) for name in ("key", "speech", "reason", "message")])
 KEYED_CLOCKS = pa.schema([("key", pa.string()), ("clock", pa.string())])
 
 
@@ -177,16 +177,28 @@ def read_clocks(path: Path) -> dict[str, Clock]:
     return {row["key"]: clock_of(row["clock"]) for row in rows}
 
 
-def write_speech(path: Path, speech: Mapping[str, list[list[float]]]) -> None:
-    """Write the stretches of speech of a lot's items by key, [[start_s, stop_s], …] on each item's clock."""
-    rows = [{"key": key, "speech": json.dumps(stretches)} for key, stretches in speech.items()]
+@dataclass(frozen=True)
+class Speech:
+    """Stretches of speech of an item, [[start_s, stop_s], …] on its clock; reason, message: why it was not heard."""
+
+    stretches: list[list[float]] = field(default_factory=list)
+    reason: str = ""
+    message: str = ""
+
+
+def write_speech(path: Path, speech: Mapping[str, Speech]) -> None:
+    """Write the speech of a lot's items by key."""
+    rows = [
+        {"key": key, "speech": json.dumps(said.stretches), "reason": said.reason, "message": said.message}
+        for key, said in speech.items()
+    ]
     write_table(path, pa.Table.from_pylist(rows, schema=KEYED_SPEECH))
 
 
-def read_speech(path: Path) -> dict[str, list[list[float]]]:
-    """Stretches of speech by key."""
+def read_speech(path: Path) -> dict[str, Speech]:
+    """Speech by key."""
     rows = pq.read_table(path, schema=KEYED_SPEECH, partitioning=None).to_pylist()
-    return {row["key"]: json.loads(row["speech"]) for row in rows}
+    return {row["key"]: Speech(json.loads(row["speech"]), row["reason"], row["message"]) for row in rows}
 
 
 def write_scans(path: Path, rows: list[dict[str, Any]]) -> None:

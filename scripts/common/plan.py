@@ -1,6 +1,7 @@
 """What a run makes and where: every path of the results, every target, from config and sheets. Pure but for `stat`."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 
 from scripts.common.config import checked, load_config, schema
-from scripts.common.datasets import Dataset, make_dataset
+from scripts.common.datasets import Dataset, make_datasets
 from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
 from scripts.common.faces_plan import LANDMARK_WEIGHTS as LANDMARK_WEIGHTS
@@ -30,6 +31,8 @@ from scripts.common.site import Site, read_site
 # The facts of the cluster, unless RUSHES_SITE names another folder.
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
 STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models", "reports")
+# Where each form of a dataset of windows stands.
+FOLDERS = {"folders": "{split}", "shards": "shards/{split}"}
 # What is made besides windows: each room knows its own paths, targets and ledgers.
 ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
@@ -108,7 +111,7 @@ class Plan:
             *(
                 self.path.windows("ledger.parquet").format(dataset=dataset.name, recording=recording)
                 for dataset in self.datasets.values()
-                for recording in self._chosen_of(dataset)
+                for recording in self._chosen(dataset.own)
             ),
             *(path for room in self.rooms.values() for path in room.ledgers()),
         ]
@@ -133,15 +136,20 @@ class Plan:
         turns: dict[tuple[str, str], int] = {}
         ranked = []
         for dataset in self.datasets.values():
-            for position, name in enumerate(self._chosen_of(dataset)):
-                key = (dataset.name, self.recordings[name].subject)
+            for position, name in enumerate(self._chosen(dataset.cut)):
+                key = (dataset.name, dataset.subjects[name])
                 turns[key] = turns.get(key, -1) + 1
                 ranked.append((turns[key], position, dataset.name, name))
         count = self.config["reports"]["overlays"]
         return [(dataset, name) for _, _, dataset, name in sorted(ranked)[:count]]
 
-    def _chosen_of(self, dataset: Dataset) -> list[str]:
-        return [name for name in dataset.recordings if not self.only or name in self.only]
+    def windows_of(self, kind: str) -> str:
+        """The datasets whose windows are `cut` or `adopted`, as a wildcard's pattern."""
+        found = [name for name, dataset in self.datasets.items() if getattr(dataset, kind)]
+        return "|".join(map(re.escape, found)) or "(?!)"
+
+    def _chosen(self, recordings: Iterable[str]) -> list[str]:
+        return [name for name in recordings if not self.only or name in self.only]
 
     def _per_recording(self, pattern: str) -> list[str]:
         return [pattern.format(rig=r.rig, recording=r.name) for r in self.chosen]
@@ -159,7 +167,7 @@ class Plan:
         found = {
             pattern.format(rig=dataset.rig, recording=name, camera=dataset.camera, landmarks=dataset.landmarks): None
             for dataset in self.datasets.values()
-            for name in self._chosen_of(dataset)
+            for name in self._chosen(dataset.cut)
         }
         return list(found)
 
@@ -167,7 +175,7 @@ class Plan:
         return [
             self.path.windows("index.parquet").format(dataset=dataset.name, recording=name)
             for dataset in self.datasets.values()
-            for name in self._chosen_of(dataset)
+            for name in self._chosen(dataset.own)
         ]
 
     def _datasets(self) -> list[str]:
@@ -176,8 +184,9 @@ class Plan:
             if not dataset.recordings:
                 continue
             names = ["index.parquet", "lm_mean.npy"]
-            if "folders" in dataset.formats:
-                names += dataset.split_names
+            for form, folder in FOLDERS.items():
+                if form in dataset.formats:
+                    names += [folder.format(split=split) for split in dataset.split_names]
             found += [self.path.dataset(name).format(dataset=dataset.name) for name in names]
         return found
 
@@ -209,7 +218,7 @@ def load(given: Mapping[str, Any]) -> Plan:
             raise ConfigError(f"only: {exclusion.recording} is excluded by {config['exclude']} ({exclusion.reason})")
     weights = _weights(Path(config["weights"]))
     windows = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == "windows"}
-    datasets = {n: make_dataset(n, e, rigs, recordings.values()) for n, e in windows.items()}
+    datasets = make_datasets(windows, rigs, recordings.values())
     only = tuple(name for name in only if name)
     plan = Plan(
         config=config,

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from scripts.common.annotations_plan import Annotation, make_annotations
+from scripts.common.annotations_plan import Annotation, make_annotations, with_faces
 from scripts.common.braces import expand_braces
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
@@ -80,6 +80,10 @@ class ShardsRoom(Room):
         self.datasets = {
             name: self._of_rig(name, entry) if entry["rig"] else make_shards(name, entry)
             for name, entry in entries.items()
+        }
+        self.datasets = {
+            name: replace(dataset, annotations=tuple(with_faces(found, plan) for found in dataset.annotations))
+            for name, dataset in self.datasets.items()
         }
 
     @property

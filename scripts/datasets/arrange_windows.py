@@ -1,26 +1,11 @@
 """The folders that training code expects: `{split}/<speaker>/*.npz`, as hard links to the windows."""
 
-import errno
-import os
-import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from scripts.common.job import run
-
-# File systems without hard links, and links across devices.
-_NO_LINKS = {errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """A hard link where the file system has them, else a copy."""
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        shutil.copyfile(source, target)
+from scripts.common.links import link_or_copy
 
 
 def arrange_windows(index: Path, windows: list[Path], out_folder: Path, *, split: str) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.common.annotation import ClipTask, Lot, annotate_batches
 from scripts.common.errors import RunError
 from scripts.common.job import run
-from scripts.datasets.annotation import ClipTask, Lot, annotate_batches
 from scripts.datasets.picture_model import PictureModel
 
 
@@ -55,7 +55,7 @@ def caption_clips(
         return [{"values": {annotation: text_of(row, vocabulary, settings["stop"])}, "files": []} for row in found]
 
     files = (media, cut, clips, out_files, out_values, out_ledger)
-    lot = Lot(*files, "caption_clips", dataset, annotation, settings, working)
+    lot = Lot(*files, "caption_clips", dataset, annotation, settings, working, tuple(models))
     annotate_batches(lot, caption, settings["batch"])
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from scripts.common.annotation import ClipTask, Lot, annotate, sampled
 from scripts.common.errors import RunError
 from scripts.common.job import run
-from scripts.datasets.annotation import ClipTask, Lot, annotate, sampled
 
 # (before, after), uint8 (H, W, 3) each -> float32 (H, W, 2), pixels to the right and down.
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]

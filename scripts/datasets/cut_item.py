@@ -62,19 +62,20 @@ def cut_item(task: CutTask) -> dict[str, Any]:
     """Write every clip; returns `parts`: name -> {ending: file name}, `failed`: name -> message, and sizes."""
     if task.precision in ("keyframe", "keyframe_adjusted"):
         return _copy_all(task)
-    made = _smart(task) if task.precision == "smart" else {}
+    sound = _sound_of(task)
+    made = _smart(task, sound) if task.precision == "smart" else {}
     left = replace(task, clips=[clip for clip in task.clips if clip[0] not in made])
     if not left.clips:
         return {"parts": made, "failed": {}}
-    done = _encode_all(left)
+    done = _encode_all(left, sound)
     return {"parts": made | done["parts"], "failed": done["failed"]}
 
 
-def _encode_all(task: CutTask) -> dict[str, Any]:
+def _encode_all(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, Any]:
     stack = contextlib.ExitStack()
     with stack:
         reader = stack.enter_context(ItemReader(task.url)) if len(task.frames) else None
-        cut = _Cut(task, _sound_of(task))
+        cut = _Cut(task, sound)
         if reader is not None and reader.video is not None and set(task.formats) & {"video", "frames"}:
             cut.pictures(reader)
         else:
@@ -86,7 +87,7 @@ def _sound_of(task: CutTask) -> tuple[np.ndarray, int] | None:
     return read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else origin_of(task.frames))
 
 
-def _smart(task: CutTask) -> dict[str, dict[str, str]]:
+def _smart(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, dict[str, str]]:
     """The clips that can be put together of copied GOPs and encoded edges; the others are left to be encoded."""
     video, audio = task.video, task.audio
     if video["width"] or video["height"] or video["fps"] or set(task.formats) != {"video"} or not len(task.frames):
@@ -94,7 +95,7 @@ def _smart(task: CutTask) -> dict[str, dict[str, str]]:
     cutter = SmartCutter(task.url, video, audio)
     if not cutter.fits:
         return {}
-    origin, sound, made = origin_of(task.frames), _sound_of(task), {}
+    origin, made = origin_of(task.frames), {}
     for name, start_s, stop_s in task.clips:
         heard = None
         if sound is not None:
@@ -102,7 +103,12 @@ def _smart(task: CutTask) -> dict[str, dict[str, str]]:
         path = Path(task.folder, f"{name}.mp4")
         # A nanosecond earlier: times of the table are rounded, and a picture at a border belongs to its clip.
         bounds = (origin + Fraction(start_s) - NS, origin + Fraction(stop_s) - NS)
-        if cutter.cut(path, *bounds, heard):
+        try:
+            fits = cutter.cut(path, *bounds, heard)
+        except (av.error.FFmpegError, ValueError):
+            # Packets that cannot stand in one track can still be decoded.
+            fits = False
+        if fits:
             made[name] = {"mp4": path.name}
         else:
             path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from scripts.common.clips import ClipRow
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.lot_work import work_on
-from scripts.common.lots import Item
+from scripts.common.lots import Item, Speech
 from scripts.common.scene_cuts import find_cuts, scenes
 from scripts.common.tar_file import TarWriter
 from scripts.common.working import Status, Working
@@ -58,7 +58,7 @@ def choose(
     table: tuple[FrameTable, dict[str, np.ndarray]],
     settings: dict[str, Any],
     duplicate_of: str,
-    speech: list[list[float]],
+    speech: Speech,
 ) -> Chosen:
     """Which clips of an item are wanted, and which of them stay."""
     frames, scores = table
@@ -67,7 +67,7 @@ def choose(
         duration_s=facts["duration_s"],
         table=item.clips,
         subtitles=item.subtitles,
-        speech=speech,
+        speech=speech.stretches,
         frames=frames,
         change=scores["change"],
         threshold=settings["scan"]["threshold"],
@@ -97,7 +97,9 @@ def choose(
             chosen.done.append(ledger.Row(STEP, dataset, name, "filtered", reason, value, limit, message, **span))
         else:
             chosen.clips[name] = clip
-    if not found:
+    if speech.reason:
+        chosen.done.append(ledger.Row(STEP, dataset, item.key, "failed", speech.reason, message=speech.message))
+    elif not found:
         chosen.done.append(ledger.Row(STEP, dataset, item.key, "filtered", "no_clips", message="it has no clip"))
     chosen.as_it_is = alone and not item.sound and _unchanged(facts, settings)
     return chosen
@@ -154,7 +156,7 @@ def cut_shard(
             tables.get(item.key, empty),
             settings,
             same.get(item.key, ""),
-            said.get(item.key, []),
+            said.get(item.key, Speech()),
         )
         for item in listed
         if item.key in facts

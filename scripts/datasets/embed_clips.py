@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scripts.common.annotation import ClipTask, Lot, annotate_batches
 from scripts.common.job import run
-from scripts.datasets.annotation import ClipTask, Lot, annotate_batches
 from scripts.datasets.picture_model import PictureModel
 
 
@@ -36,7 +36,7 @@ def embed_clips(
         ]
 
     files = (media, cut, clips, out_files, out_values, out_ledger)
-    lot = Lot(*files, "embed_clips", dataset, annotation, settings, working)
+    lot = Lot(*files, "embed_clips", dataset, annotation, settings, working, tuple(models))
     annotate_batches(lot, embed, settings["batch"])
 
 

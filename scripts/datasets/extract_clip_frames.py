@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from scripts.common.annotation import ClipTask, Lot, annotate, sampled
 from scripts.common.job import run
 from scripts.common.jpeg import encode_pixels
-from scripts.datasets.annotation import ClipTask, Lot, annotate, sampled
 
 
 def frames_of(task: ClipTask) -> dict[str, Any]:

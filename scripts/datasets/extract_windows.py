@@ -7,6 +7,7 @@ that is shorter than one window is one candidate, filtered as `short`.
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -14,16 +15,15 @@ import soundfile
 from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock
 from scripts.common.errors import InputError, RunError
+from scripts.common.face_shape import relative_to_nose
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS, Landmarks
+from scripts.common.sound_features import MAKERS
 from scripts.common.statistics import Moments
 from scripts.datasets.speakers import Faces
 from scripts.datasets.window_checks import Exclusion, Recorded, Reject, check_window, spoken_for
-
-# The point below the nose tip, which the seed's models take as their origin.
-NOSE_TIP = 33
 
 # Samples from here on count as clipped: a resampled plateau is not quite flat.
 CLIPPED = 0.985
@@ -35,15 +35,6 @@ STEP = "extract_windows"
 def window_starts(frames: int, window_frames: int, hop: int) -> range:
     """First frame of each candidate: floor((frames - window_frames) / hop) + 1 of them, none if it is too short."""
     return range(0, frames - window_frames + 1, hop)
-
-
-def relative_to_nose(pose: np.ndarray) -> np.ndarray:
-    """Landmarks as the models take them: the nose tip of the same frame subtracted, x row then y row.
-
-    pose: float (N, 2, 68) pixels.  Returns float64 (N, 136).
-    """
-    pose = pose.astype(np.float64)
-    return (pose - pose[:, :, NOSE_TIP : NOSE_TIP + 1]).reshape(len(pose), 2 * POINTS)
 
 
 def extract_windows(
@@ -66,9 +57,11 @@ def extract_windows(
     scenes: Path | None = None,
     speech: Path | None = None,
     speaker: str = "only",
+    features: Sequence[str] = ("raw",),
 ) -> None:
-    """Write one npz a window, keys `pose` float32 (W, 2, 68) pixels and `audio` float32 (1, W x samples a frame).
+    """Write one npz a window: `pose` float32 (W, 2, 68) pixels, and what `features` names of its sound.
 
+    features: raw is `audio` float32 (1, W x samples a frame); the others stand in `scripts.common.sound_features`.
     start_s: where in the recording its import began.
     excluded: (start_s, stop_s, reason) of stretches that a person has ruled out, seconds of the recording or None.
     scenes, speech: interval tables of camera and microphone; without them there are no cuts, and all is speech.
@@ -112,7 +105,8 @@ def extract_windows(
             pose = people.pose(chosen)
             audio.seek(int(first * samples_per_frame))
             signal = audio.read(int(window_frames * samples_per_frame), dtype="float32", always_2d=True)
-            np.savez(out_windows / f"{name}.npz", pose=pose, audio=signal[:, 0][None])
+            arrays: dict[str, Any] = {"pose": pose, **heard(signal[:, 0], int(times.nominal_rate_hz), features)}
+            np.savez(out_windows / f"{name}.npz", **arrays)
             moments = moments.merge(Moments.of(relative_to_nose(people.measured(pose))))
             rows.append(ledger.Row(STEP, recording, name, "written", start_ns=start_ns, stop_ns=stop_ns))
             samples.append(
@@ -132,6 +126,12 @@ def extract_windows(
     sample_index.write(out_index, samples)
     moments.write(out_stats)
     ledger.write(out_ledger, rows)
+
+
+def heard(signal: np.ndarray, rate_hz: int, features: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of a window's sound, float32 (N,), by their key."""
+    raw = {"audio": signal[None]} if "raw" in features else {}
+    return raw | {name: MAKERS[name](signal, rate_hz) for name in features if name != "raw"}
 
 
 def clipped_share(sound: Path, frames: int, samples: int) -> np.ndarray:

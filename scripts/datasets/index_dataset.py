@@ -9,8 +9,12 @@ import pyarrow.compute as pc
 
 from scripts.common import ledger, sample_index, split_table
 from scripts.common.errors import RunError
+from scripts.common.face_shape import NOSE_TIP
 from scripts.common.job import run
 from scripts.common.split_table import Membership
+
+# How models take the landmarks of a window: (relative to the point `origin` - mean) / (std + epsilon), flattened.
+NORMALISATION = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6, "origin": NOSE_TIP, "order": "x_then_y"}
 
 
 def leaking_groups(members: dict[str, Membership]) -> list[str]:
@@ -26,6 +30,12 @@ def with_membership(samples: pa.Table, members: dict[str, Membership]) -> pa.Tab
     names = samples["recording"].to_pylist()
     table = samples.append_column("subject", pa.array([members[name].subject for name in names], pa.string()))
     return table.append_column("split", pa.array([members[name].split for name in names], pa.string()))
+
+
+def _at_their_places(samples: pa.Table, places: dict[str, str]) -> pa.Table:
+    pairs = zip(samples["recording"].to_pylist(), samples["file"].to_pylist(), strict=True)
+    files = pa.array([places.get(recording, "") + file for recording, file in pairs], pa.string())
+    return samples.set_column(samples.schema.get_field_index("file"), "file", files)
 
 
 def describe(
@@ -56,6 +66,7 @@ def describe(
         # A split inside a subject shows a model whom it has learned from: its scores claim too much.
         "leaky": bool(leaking),
         "subjects_in_several_splits": leaking,
+        "normalisation": NORMALISATION,
     }
 
 
@@ -68,9 +79,11 @@ def index_dataset(
     *,
     dataset: str,
     settings: dict[str, object],
+    places: dict[str, str] | None = None,
 ) -> None:
     """Concatenate the indexes in the sheet's order, add subject and split, and write the card.
 
+    places: where the windows of a recording are, from the dataset's folder, if another dataset makes them.
     Raises RunError if the written samples of the ledgers are not those of the indexes.
     """
     members = split_table.read(splits)
@@ -80,7 +93,7 @@ def index_dataset(
     written = outcomes.filter(pc.equal(outcomes["outcome"], "written"))
     if written["item"].to_pylist() != samples["sample"].to_pylist():
         raise RunError(f"{dataset}: {written.num_rows} windows are written, but {samples.num_rows} are indexed")
-    ledger.write_table(out_index, samples)
+    ledger.write_table(out_index, _at_their_places(samples, places or {}))
     card = describe(dataset, settings, samples, outcomes, leaking_groups(members))
     out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 

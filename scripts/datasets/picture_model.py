@@ -1,6 +1,8 @@
 """A user's own onnx model that looks at pictures of clips."""
 
 from collections.abc import Sequence
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,11 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from scripts.common.errors import InputError, RunError
-from scripts.datasets.annotation import ClipTask, sampled
+from scripts.common.annotation import ClipTask, sampled
+from scripts.common.errors import RunError
+
+# Of a clip of one picture.
+SHORTEST_S = 1e-3
 
 
 class PictureModel:
@@ -44,10 +49,11 @@ class PictureModel:
     def _pictures(self, task: ClipTask) -> np.ndarray:
         """The middles of `frames` equal parts of a clip, float32 (frames, 3, size, size)."""
         size, count = self._settings["size"], self._settings["frames"]
-        every = [self._square(picture, size) for picture in sampled(task.url, "", height=size)]
-        if not every:
-            raise InputError("no_pictures", "none of its pictures can be decoded")
-        chosen = [every[min(len(every) - 1, (2 * k + 1) * len(every) // (2 * count))] for k in range(count)]
+        # So many a second that picture k is the one in the middle of part k.
+        rate = str(Fraction(count) / Fraction(max(task.seconds, SHORTEST_S)))
+        chosen = [self._square(picture, size) for picture in islice(sampled(task.url, rate, height=size), count)]
+        # A clip whose pictures end before it does shows its last one to the end.
+        chosen += chosen[-1:] * (count - len(chosen))
         return (np.stack(chosen).astype(np.float32) - self._mean).transpose(0, 3, 1, 2) / self._std.reshape(3, 1, 1)
 
     def _square(self, picture: np.ndarray, size: int) -> np.ndarray:

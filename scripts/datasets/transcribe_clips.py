@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from faster_whisper import WhisperModel
 
+from scripts.common.annotation import ClipTask, Lot, annotate_batches
 from scripts.common.errors import InputError, RunError
 from scripts.common.job import run
 from scripts.common.video_item import read_sound
-from scripts.datasets.annotation import ClipTask, Lot, annotate_batches
 from scripts.datasets.clip_writer import sound_of_clip
 
 RATE_HZ = 16_000
@@ -69,7 +69,9 @@ def transcribe_clips(
         return [{"values": _words(model, task), "files": []} for task in tasks]
 
     files = (media, cut, clips, out_files, out_values, out_ledger)
-    annotate_batches(Lot(*files, "transcribe_clips", dataset, annotation, settings, working), transcribe, 1)
+    annotate_batches(
+        Lot(*files, "transcribe_clips", dataset, annotation, settings, working, tuple(models)), transcribe, 1
+    )
 
 
 def _words(model: WhisperModel, task: ClipTask) -> dict[str, Any]:

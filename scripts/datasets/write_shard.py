@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from scripts.common import annotation_table, ledger
 from scripts.common import clips as clip_tables
-from scripts.common import ledger
 from scripts.common.clips import ClipRow
 from scripts.common.job import run
-from scripts.datasets import annotation_table
 from scripts.datasets.shard_formats import FORMATS, Part, Sample, record_table, text_part, write_parquet
 
 INDEX = pa.schema(

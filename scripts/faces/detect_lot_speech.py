@@ -48,7 +48,7 @@ def detect_lot_speech(
     working: str,
     threads: int,
 ) -> None:
-    """The stretches of speech of every item that was fetched; none for one without a sound.
+    """The stretches of speech of every item that was fetched: none for one without a sound, a reason where it fails.
 
     rule: threshold, min_speech_s, min_silence_s, pad_s; see `speech_segments`.
     """
@@ -66,7 +66,8 @@ def detect_lot_speech(
         for item in listed
     }
     ended = work_on(speech_of, tasks, place, threads, "items heard")
-    lots.write_speech(out_speech, {key: status.get("speech", []) for key, status in ended.items()})
+    heard = {key: lots.Speech(end.get("speech", []), end["reason"], end["message"]) for key, end in ended.items()}
+    lots.write_speech(out_speech, heard)
     place.remove()
 
 

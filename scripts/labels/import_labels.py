@@ -25,15 +25,25 @@ def base_of(settings: dict[str, Any]) -> TimeBase:
     return TimeBase(Fraction(settings["fps"]) if settings["fps"] else None, settings["sync"], fit)
 
 
-def judged(mark: Mark, recording: str) -> ledger.Row | None:
-    """Why a mark becomes no interval, or None for one that does."""
+def read_marks(path: Path, recording: str, settings: dict[str, Any]) -> tuple[str, list[Mark]]:
+    """The format of a file, and its marks. Raises InputError for whatever is wrong with it."""
+    kind = guess(path) if settings["format"] == "auto" else settings["format"]
+    try:
+        return kind, READERS[kind](Source(path, recording, settings["columns"]))
+    # What is missing, or of another kind, where a format has it.
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        said = " ".join(str(error).split())[:120]
+        message = f"{path.name} is not as {kind} has it ({type(error).__name__}: {said})"
+        raise InputError("labels", message) from None
+
+
+def refusal(mark: Mark) -> tuple[str, str, str] | None:
+    """Outcome, reason and message of a mark that becomes no interval; None for one that does."""
     if not mark.label:
-        message = f"entry {mark.line} of tier `{mark.tier}` has no text"
-        return ledger.Row(STEP, recording, f"{mark.line}", "filtered", "no_label", message=message)
-    if mark.stop >= mark.start:
-        return None
-    message = f"line {mark.line}: `{mark.label}` stops before it starts"
-    return ledger.Row(STEP, recording, f"{mark.line}", "failed", "backwards", message=message)
+        return "filtered", "no_label", f"entry {mark.line} of tier `{mark.tier}` has no text"
+    if mark.stop < mark.start:
+        return "failed", "backwards", f"line {mark.line}: `{mark.label}` stops before it starts"
+    return None
 
 
 def import_labels(
@@ -53,18 +63,23 @@ def import_labels(
     timeline = read_manifest(manifest).get("timeline")
     if timeline is None:
         raise InputError(ledger.UPSTREAM, f"{recording}: its import failed; see its row")
-    kind = guess(labels) if settings["format"] == "auto" else settings["format"]
-    marks, said = seconds_of(READERS[kind](Source(labels, recording, settings["columns"])), base_of(settings))
-    if not marks:
+    kind, raw = read_marks(labels, recording, settings)
+    if not raw:
         raise InputError("no_labels", f"{labels.name} has no label ({kind})")
-    start_ns = int(timeline["start_ns"])
-    refused = {id(mark): row for mark in marks if (row := judged(mark, recording))}
-    kept = [mark for mark in marks if id(mark) not in refused]
-    label_intervals.write(out_intervals, _intervals(kept, recording, subject, start_ns))
+    marks, said = seconds_of(raw, base_of(settings))
+    kept: list[Mark] = []
+    refused: list[ledger.Row] = []
+    for number, mark in enumerate(marks, 1):
+        why = refusal(mark)
+        if why is None:
+            kept.append(mark)
+        else:
+            refused.append(ledger.Row(STEP, recording, f"mark {number}", *why[:2], message=why[2]))
+    label_intervals.write(out_intervals, _intervals(kept, recording, subject, int(timeline["start_ns"])))
     message = f"{len(kept)} of {len(marks)} intervals of {labels.name} ({kind}); {said}".rstrip("; ")
     log.info("%s: %s", recording, message)
     written = ledger.Row(STEP, recording, recording, "written", value=float(len(kept)), message=message)
-    ledger.write(out_ledger, [written, *refused.values()])
+    ledger.write(out_ledger, [written, *refused])
 
 
 def _intervals(marks: Sequence[Mark], recording: str, subject: str, start_ns: int) -> list[LabelInterval]:

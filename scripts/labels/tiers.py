@@ -8,16 +8,17 @@ import pympi
 from praatio import textgrid
 
 from scripts.common.errors import InputError
-from scripts.labels.marks import Mark
+from scripts.labels.marks import MOST_BYTES, Mark
 
 MS = 1000
 
 
 def no_entities(path: Path) -> None:
     """Raise InputError for XML that defines entities: a few of them can fill any memory."""
-    with path.open("rb") as file:
-        if b"<!ENTITY" in file.read(2**20):
-            raise InputError("labels", f"{path.name} defines entities; no annotation tool writes such")
+    if path.stat().st_size > MOST_BYTES:
+        raise InputError("labels", f"{path.name} has more than {MOST_BYTES:,} bytes; it is no file of labels")
+    if b"<!ENTITY" in path.read_bytes():
+        raise InputError("labels", f"{path.name} defines entities; no annotation tool writes such")
 
 
 def read_elan(path: Path) -> list[Mark]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from scripts.common import atomic
 from scripts.common.errors import RunError
 from scripts.common.job import progress
+from scripts.common.links import link_or_copy
 
 log = logging.getLogger("rushes")
 
@@ -173,14 +173,6 @@ def open_working(working: Path, facts: Mapping[str, Any]) -> None:
 def sha256_of(path: Path) -> str:
     """Of a small file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """A hard link, or a copy where the file system has none."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def hand_over(source: Path, target: Path) -> None:

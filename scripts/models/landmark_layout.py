@@ -7,21 +7,16 @@ from typing import Any
 
 import numpy as np
 
-POINTS = 68
+from scripts.common.face_shape import relative_to_nose
+from scripts.common.landmarks import POINTS
+
 COORDINATES = 2 * POINTS
-NOSE_TIP = 33
 EPSILON = 1e-6
 # What a checkpoint says about its landmarks; another value of any of them is another layout.
 LAYOUT: dict[str, Any] = {"points": "ibug68", "origin": "nose_tip_33", "order": "x_then_y", "unit": "px"}
 
 # Parts of the face that the json of an inference names, as ranges of iBUG's points.
 PARTS = {"head": [*range(36)], "eyes": [*range(36, 48)], "mouth": [*range(48, 68)]}
-
-
-def relative_to_nose(pose: np.ndarray) -> np.ndarray:
-    """float (N, 2, 68) px to float64 (N, 136), the nose tip of the same frame subtracted."""
-    pose = pose.astype(np.float64)
-    return (pose - pose[:, :, NOSE_TIP : NOSE_TIP + 1]).reshape(len(pose), COORDINATES)
 
 
 def normalised(pose: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:

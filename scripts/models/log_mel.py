@@ -6,33 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-# The features that a checkpoint was trained on; another value of any of them is another feature.
-FEATURES: dict[str, Any] = {
-    "name": "log_mel",
-    "window": 400,
-    "hop": 160,
-    "fft": 512,
-    "bands": 64,
-    "low_hz": 125.0,
-    "high_hz": 7500.0,
-    "offset": 1e-6,
-}
-
-
-def mel_bands(rate_hz: int, *, fft: int, bands: int, low_hz: float, high_hz: float) -> np.ndarray:
-    """Triangles on HTK's scale, mel = 1127 ln(1 + f / 700), linear in mel. Returns float64 (fft // 2 + 1, bands)."""
-
-    def mel(hz: np.ndarray) -> np.ndarray:
-        return 1127.0 * np.log1p(hz / 700.0)
-
-    bins = mel(np.linspace(0, rate_hz / 2, fft // 2 + 1))[:, None]
-    lowest, highest = mel(np.array([low_hz, high_hz])).tolist()
-    edges = np.linspace(lowest, highest, bands + 2)
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-    triangles = np.maximum(0.0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
-    # The constant part of a sound says nothing.
-    triangles[0] = 0.0
-    return np.asarray(triangles)
+from scripts.common.sound_features import FEATURES, mel_bands
 
 
 class LogMel(nn.Module):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scripts.models.landmark_layout import NOSE_TIP
+from scripts.common.face_shape import NOSE_TIP
 
 PCK_AT = 0.2
 

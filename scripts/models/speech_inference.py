@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from scripts.common.errors import InputError, RunError
+from scripts.common.landmarks import POINTS
+from scripts.common.sound_features import FEATURES
 from scripts.common.speech_gate import speech_stretches
 from scripts.models.checkpoint import Identity, read_checkpoint
-from scripts.models.landmark_layout import LAYOUT, POINTS, in_pixels, normalised
-from scripts.models.log_mel import FEATURES
+from scripts.models.landmark_layout import LAYOUT, in_pixels, normalised
 from scripts.models.sounds import at_rate
 from scripts.models.speech_training import SpeechTraining
 

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from scripts.common.sound_features import FEATURES
 from scripts.models.landmark_layout import COORDINATES
-from scripts.models.log_mel import FEATURES, LogMel
+from scripts.models.log_mel import LogMel
 
 LEVELS = 3
 SLOPE = 0.2

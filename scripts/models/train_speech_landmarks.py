@@ -12,11 +12,11 @@ import numpy as np
 from scripts.common import figure, ledger
 from scripts.common.errors import InputError
 from scripts.common.job import run
+from scripts.common.sound_features import FEATURES
 from scripts.models import fitting
 from scripts.models.checkpoint import Identity, read_checkpoint
 from scripts.models.face_pictures import write_epochs_plot
 from scripts.models.landmark_layout import COORDINATES, LAYOUT
-from scripts.models.log_mel import FEATURES
 from scripts.models.measures import figures
 from scripts.models.speech_training import Sampler, SpeechTraining, predict
 from scripts.models.window_samples import Windows, files_of, read_window

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, RunError
 from scripts.common.ffmpeg_program import program
 from scripts.sources.safe_http import PrivateHostError, public_address
 from scripts.sources.subtitle_file import read_subtitles
@@ -40,9 +40,9 @@ def medium_behind(url: str, target: Path, settings: dict[str, Any]) -> dict[str,
     Raises InputError where there is none, or where it takes longer than `item_s`.
     """
     folder = target.with_suffix(".page").absolute()
-    question = json.dumps({"url": url, "folder": str(folder), "settings": settings})
     root = Path(__file__).parents[2]
     try:
+        question = json.dumps({"url": url, "folder": str(folder), "settings": with_own_cookies(settings, folder)})
         done = subprocess.run(
             [sys.executable, "-m", "scripts.sources.page_medium"],
             input=question,
@@ -64,6 +64,22 @@ def medium_behind(url: str, target: Path, settings: dict[str, Any]) -> dict[str,
         raise InputError("page", "yt-dlp gave no answer") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_own_cookies(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`settings` with a copy of the cookies: yt-dlp writes what a site sets into the file that it is given.
+
+    Raises RunError if the file cannot be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    given = settings["sites"]["cookies"]
+    if not given:
+        return settings
+    try:
+        copy = shutil.copyfile(given, folder / "cookies.txt")
+    except OSError as error:
+        raise RunError(f"fetch.sites.cookies: {given}: {error.strerror}") from error
+    return settings | {"sites": settings["sites"] | {"cookies": str(copy)}}
 
 
 def guard_connections() -> None:
@@ -118,7 +134,6 @@ def extract(url: str, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Bring the medium of a page into `folder`. Answers with `error` where there is none."""
     import yt_dlp
 
-    folder.mkdir(parents=True, exist_ok=True)
     if not settings["allow_private_hosts"]:
         guard_connections()
     try:

@@ -5,6 +5,7 @@ size (of a member of a tar), extra (JSON text of all other columns).
 """
 
 import contextlib
+import csv
 import gzip
 import json
 import tarfile
@@ -14,7 +15,6 @@ from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from scripts.common import tar_file
@@ -41,7 +41,15 @@ def read_rows(tables: Iterable[str], columns: Mapping[str, str]) -> Batches:
             for file in _files(name):
                 try:
                     yield from _reader(file)(file, columns)
-                except (pa.ArrowException, ValueError, KeyError, OSError, EOFError, tarfile.TarError) as error:
+                except (
+                    pa.ArrowException,
+                    csv.Error,
+                    ValueError,
+                    KeyError,
+                    OSError,
+                    EOFError,
+                    tarfile.TarError,
+                ) as error:
                     raise RunError(f"the table {file} cannot be read: {' '.join(str(error).split())}") from error
 
 
@@ -117,45 +125,30 @@ def _text(file: str, columns: Mapping[str, str]) -> Batches:
 
 def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
     def read(file: str, columns: Mapping[str, str]) -> Batches:
+        # By the standard library: the parser of pyarrow reads ahead in a thread, also from a file that an error closed.
+        csv.field_size_limit(LINE_BYTES)
         with _open(file) as raw:
-            header = next(_lines(raw), b"").decode("utf-8-sig").strip("\r\n")
-            names = next(csv.read_csv(pa.BufferReader(f"{header}\n".encode()), parse_options=_parsing(separator)).schema
-                         for _ in (0,)).names  # fmt: skip
-            for block in _whole_rows(raw):
-                # Whole blocks, so that no thread of the parser reads a file that an error has closed.
-                table = csv.read_csv(
-                    pa.BufferReader(block),
-                    read_options=csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
-                    parse_options=_parsing(separator),
-                    # Types that are guessed from the first block would refuse the second.
-                    convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-                )
-                yield normal_rows(table, columns)
+            lines = (line.decode("utf-8", "replace") for line in _lines(raw))
+            reader = csv.reader(lines, delimiter=separator)
+            names = [name.removeprefix("\ufeff") for name in next(reader, [])]
+            rows: list[list[str]] = []
+            for row in reader:
+                if len(row) != len(names):
+                    if not row:
+                        continue
+                    raise ValueError(f"line {reader.line_num} has {len(row)} cells, where the header has {len(names)}")
+                rows.append(row)
+                if len(rows) == BATCH_ROWS:
+                    yield normal_rows(_of_text(names, rows), columns)
+                    rows = []
+            yield normal_rows(_of_text(names, rows), columns)
 
     return read
 
 
-def _whole_rows(raw: BinaryIO) -> Iterator[bytes]:
-    """Blocks that end where a row does: at a line's end outside of quotes."""
-    rest = b""
-    while chunk := raw.read(CSV_BLOCK_BYTES):
-        rest += chunk
-        end = rest.rfind(b"\n")
-        while end >= 0 and rest.count(b'"', 0, end) % 2:
-            end = rest.rfind(b"\n", 0, end)
-        if end < 0:
-            if len(rest) > LINE_BYTES:
-                raise ValueError(f"a row has more than {LINE_BYTES:,} bytes; it is no table of URLs")
-            continue
-        if rest[: end + 1].strip():
-            yield rest[: end + 1]
-        rest = rest[end + 1 :]
-    if rest.strip():
-        yield rest
-
-
-def _parsing(separator: str) -> csv.ParseOptions:
-    return csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+def _of_text(names: list[str], rows: list[list[str]]) -> pa.Table:
+    arrays = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)] if rows else []
+    return pa.table(arrays or [pa.array([], pa.string()) for _ in names], names=names)
 
 
 def _parquet(file: str, columns: Mapping[str, str]) -> Batches:

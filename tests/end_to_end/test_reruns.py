@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rushes.windows import Windows
 from scripts.common import manifest
 from tests.conftest import Workspace
 from tests.end_to_end.small import CONFIGFILE, ROWS, copied, sheet
@@ -199,3 +201,24 @@ def test_one_recording_alone_leaves_the_merged_files_as_they_are(workspace):
     own = ("datasets/visemes/windows/one.", "datasets/visemes/npz/one/", "reports/only_one/")
     assert all(name.startswith(own) for name in changed)
     assert planned(workspace) == {**WINDOWS, "extract_windows": 2}
+
+
+def test_a_folder_of_windows_and_a_dataset_of_both_are_added_without_cutting_again(workspace):
+    made = workspace.root / "results" / "datasets"
+    for split, speaker in (("train", "one"), ("val", "two")):
+        shutil.copytree(made / "visemes" / split / speaker, workspace.root / "seed" / split / f"old_{speaker}")
+    joined = (
+        "  old: {kind: windows, npz: seed}\n  both: {kind: windows, from: [visemes, old], formats: [folders, shards]}\n"
+    )
+    change(workspace, CONFIGFILE, "reports:", f"{joined}\nreports:")
+    assert not {"extract_windows", "extract_landmarks", "import_video"} & set(planned(workspace))
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout
+    both, alone = Windows(made / "both", "train"), Windows(made / "visemes", "train")
+    assert len(both) == 2 * len(alone)
+    assert (both[0]["audio"] == both[len(alone)]["audio"]).all()
+    # Twice the same windows have the same mean.
+    assert np.abs(both.statistics[0] - alone.statistics[0]).max() < 1e-9
+    assert len(Windows(made / "both", "train", shards=True)) == len(both)
+    assert len(list((made / "both" / "train").glob("*/*.npz"))) == len(both)
+    assert planned(workspace) == {}

@@ -270,7 +270,7 @@ def cut(made: Made, number: int = 0, duplicates: Path | None = None) -> None:
     )
 
 
-def annotate(made: Made, number: int = 0) -> None:
+def annotate(made: Made, number: int = 0, threads: int = 2) -> None:
     """Make every annotation of a lot."""
     for found in make_annotations("web", made.settings):
         endings = ("tar", "parquet", "ledger.parquet")
@@ -283,7 +283,7 @@ def annotate(made: Made, number: int = 0) -> None:
             annotation=found.name,
             settings=found.settings,
             working=str(made.root / "working" / f"{found.name}{number}"),
-            threads=2,
+            threads=threads,
         )
 
 

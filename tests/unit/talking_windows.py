@@ -10,9 +10,9 @@ import pyarrow as pa
 from rushes.synthetic.faces import move_face
 from rushes.synthetic.sounds import Speech, make_noise
 from scripts.common import sample_index
+from scripts.common.face_shape import relative_to_nose
 from scripts.common.ledger import write_table
 from scripts.common.statistics import Moments, merge_all
-from scripts.datasets.extract_windows import relative_to_nose
 
 RATE_HZ, FPS, FRAMES = 16_000, 25, 64
 

@@ -11,12 +11,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from scripts.common import ledger
+from scripts.common import annotation_table, ledger
+from scripts.common.annotation import ClipTask, Lot, annotate_batches, sampled
 from scripts.common.errors import ConfigError, InputError, RunError
-from scripts.datasets.annotation import ClipTask, Lot, annotate_batches, sampled
+from scripts.common.landmarks import Landmarks
+from scripts.common.video import VideoReader, to_bgr
 from scripts.datasets.caption_clips import text_of
 from scripts.datasets.compute_flow import method_of
-from tests.unit.shard_maker import FOUR, Made, make, scene_video, settings_of, write_table
+from scripts.faces.find_clip_landmarks import find_clip_landmarks
+from scripts.faces.landmark_item import LandmarkFinder, Search
+from tests.unit.shard_maker import FOUR, Made, annotate, make, scene_video, settings_of, write_table
 from tests.unit.tiny_whisper import build
 
 STEP_PX = 3
@@ -169,6 +173,35 @@ def test_a_transcript_has_the_words_that_the_model_hears_and_their_times(tmp_pat
     assert (start, stop, set(text.split())) == (0, pytest.approx(4, abs=0.1), {"hello"})
 
 
+def test_landmarks_of_clips_are_those_that_recordings_have(tmp_path, data):
+    video = data / "faces" / "grid" / "id2_vcd_swwp2s.mpg"
+    made = made_of(tmp_path, video, {})
+    models = data / "models"
+    weights = [models / "yunet" / "face_detection_yunet_2023mar.onnx", models / "openseeface" / "lm_model0_opt.onnx"]
+    search = {"backend": "openseeface", "batch": 8, "detect_every": 5, "min_score": 0.6}
+    files = [tmp_path / name for name in ("a.tar", "a.parquet", "a.ledger.parquet")]
+    sources = [made.lot(what) for what in ("tar", "clips.tar", "clips.parquet")]
+    find_clip_landmarks(
+        *sources,
+        weights,
+        *files,
+        dataset="web",
+        annotation="face",
+        settings={"search": search, "cuts": {"threshold": 27.0, "min_scene_frames": 15}},
+        working=str(tmp_path / "working"),
+        threads=2,
+    )
+    with tarfile.open(files[0]) as tar:
+        (tmp_path / "face.npz").write_bytes(tar.extractfile("000000000.face.npz").read())
+    found = Landmarks.read(tmp_path / "face.npz")
+    with VideoReader(made.unpack("000000000")) as reader:
+        alone = LandmarkFinder(weights, Search(**search), accelerator="cpu", threads=2)(map(to_bgr, reader), [], 25.0)
+    assert (found.frames, found.frames_with_face, len(np.unique(found.track))) == (75, 75, 1)
+    assert np.array_equal(found.points, alone.points)
+    assert annotation_table.read(files[1])["000000000"][0] == {"face_frames": 75, "face_tracks": 1}
+    assert [row.outcome for row in ledger.rows(ledger.read([files[2]]))] == ["written"]
+
+
 def test_a_folder_without_a_whisper_is_one_line(tmp_path, video):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(RunError, match="is no Whisper model"):
@@ -187,7 +220,7 @@ def test_a_clip_that_fails_fails_alone_and_is_in_the_ledger(tmp_path, video):
     sources = [made.lot(what) for what in ("tar", "clips.tar", "clips.parquet")]
     annotate_batches(Lot(*sources, *files, "picky", "web", "length", {}, str(tmp_path / "working")), picky, 3)
     ended = {row.item: (row.outcome, row.reason) for row in ledger.rows(ledger.read([files[2]]))}
-    assert ended == {f"000000000_{k:05d}": ("failed", "picky") if k == 2 else ("written", "") for k in range(4)}
+    assert ended == {f"000000000_{k:05d}.length": ("failed", "picky") if k == 2 else ("written", "") for k in range(4)}
 
 
 @pytest.mark.parametrize(
@@ -210,3 +243,33 @@ def test_a_broken_model_is_one_line(tmp_path, video):
     broken.write_bytes(b"no model")
     with pytest.raises(RunError, match="is no onnx model"):
         made_of(tmp_path, video, {"v": {"kind": "embeddings", "model": str(broken)}})
+
+
+def test_two_annotations_of_a_kind_end_each_clip_each(tmp_path, video):
+    stills = {name: {"kind": "frames", "fps": fps} for name, fps in (("few", 1), ("many", 2))}
+    made = made_of(tmp_path, video, stills)
+    assert [record(made, "000000000")[f"{name}_count"] for name in stills] == [4, 8]
+    rows = ledger.rows(ledger.read([made.root / "ledger.parquet"]))
+    assert {row.item for row in rows if row.step == "extract_clip_frames"} == {"000000000.few", "000000000.many"}
+
+
+def test_the_cores_change_no_byte_of_an_annotation(tmp_path, video):
+    made = made_of(tmp_path, video, {"stills": {"kind": "frames", "fps": 2}}, clips="cuts")
+    names = [f"stills.annotation.{ending}" for ending in ("tar", "parquet", "ledger.parquet")]
+    before = [made.lot(name).read_bytes() for name in names]
+    for threads in (1, 3):
+        annotate(made, threads=threads)
+        assert [made.lot(name).read_bytes() for name in names] == before
+
+
+def test_what_a_killed_job_left_is_not_taken_from_another_model(tmp_path):
+    model = tmp_path / "model.onnx"
+    clips = tmp_path / "clips.parquet"
+    clips.write_bytes(b"clips")
+    files = [tmp_path / name for name in ("a", "b")]
+    lot = Lot(*files, clips, *files, clips, "embed", "web", "v", {}, str(tmp_path / "working"), (model,))
+    marks = set()
+    for content in (b"first", b"second"):
+        model.write_bytes(content)
+        marks.add(lot.mark())
+    assert len(marks) == 2

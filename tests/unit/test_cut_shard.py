@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.common import lots
 from scripts.common.frame_table import FrameTable
 from scripts.common.video_item import read_sound
+from scripts.datasets import cut_item
 from scripts.datasets.clip_picture import grid, shape_of
 from scripts.datasets.clip_times import Clip, divided, filtered, keyframe_bounds
 from scripts.datasets.smart_copy import Packet, decode_times, pieces_of
@@ -293,6 +295,33 @@ def test_a_smart_clip_plays_in_ffmpeg_with_the_times_of_its_source(cut_by, video
     assert times_in(path) == pytest.approx([k / FPS - 1.02 for k in range(26, 73)], abs=1e-4)
 
 
+def test_smart_clips_that_cannot_be_put_together_are_encoded_and_the_sound_is_read_once(ready, tmp_path, monkeypatch):
+    read, settings = [], settings_of(ready.root.parent / "t.jsonl", precision="smart")
+
+    def refuse(self, *arguments):
+        raise ValueError("times go back")
+
+    monkeypatch.setattr(cut_item.SmartCutter, "cut", refuse)
+    monkeypatch.setattr(cut_item, "read_sound", lambda *arguments: read.append(1) or read_sound(*arguments))
+    (item,) = ready.items.values()
+    scanned = lots.read_scans(ready.lot("scans.parquet"))[item.key]["facts"]
+    task = cut_item.CutTask(
+        url=lots.media_url(item, ready.lot("tar")),
+        sound_url="",
+        frames=lots.read_frames(ready.lot("frames.parquet"))[item.key][0],
+        clips=[("a", 0.48, 1.48), ("b", 2, 3)],
+        facts=scanned,
+        video=settings["video"],
+        audio=settings["audio"],
+        formats=settings["encode_formats"],
+        precision="smart",
+        folder=str(tmp_path),
+    )
+    done = cut_item.cut_item(task)
+    assert (set(done["parts"]), done["failed"], len(read)) == ({"a", "b"}, {}, 1)
+    assert [len(frames_in(tmp_path / f"{name}.mp4")) for name in "ab"] == [25, 25]
+
+
 def test_a_smart_clip_without_a_whole_gop_is_encoded(tmp_path):
     video = scene_video(tmp_path / "a.mp4", FOUR, gop=300)
     row = json.dumps({"url": str(video), "clips": [[0.2, 0.8]]})
@@ -364,6 +393,14 @@ def test_an_item_in_which_nobody_speaks_is_filtered(tmp_path, video):
     fetch = {"allowed_roots": [str(video.parent)]}
     made = make(tmp_path / "made", write_table(tmp_path / "t.txt", str(video)), fetch=fetch, clips="speech")
     assert made.outcomes("cut") == {"000000000": "no_clips"}
+
+
+def test_an_item_whose_speech_could_not_be_heard_has_failed(tmp_path, video):
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", write_table(tmp_path / "t.txt", str(video)), fetch=fetch, clips="speech")
+    lots.write_speech(made.lot("speech.parquet"), {"000000000": lots.Speech([], "crashed", "its process died")})
+    cut(made)
+    assert [(row.outcome, row.reason) for row in made.rows("cut")] == [("failed", "crashed")]
 
 
 def test_every_clip_ends_once_and_filters_give_their_reason(cut_by):

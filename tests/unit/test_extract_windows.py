@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock, Gap
 from scripts.common.errors import InputError, RunError
-from scripts.common.face_shape import EYE_CORNERS
+from scripts.common.face_shape import EYE_CORNERS, NOSE_TIP, relative_to_nose
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.landmarks import Landmarks
 from scripts.common.statistics import Moments
-from scripts.datasets.extract_windows import NOSE_TIP, extract_windows, relative_to_nose, window_starts
+from scripts.datasets.extract_windows import extract_windows, window_starts
 from scripts.datasets.speakers import Faces
 from scripts.datasets.window_checks import Recorded, largest_jump
 from tests.unit.examples import conformed_clock, conformed_frames, face_points, one_face, ramp

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, RunError
 from scripts.common.lots import media_url
 from scripts.common.tar_file import read_part
 from scripts.common.video_item import ItemReader
 from scripts.sources import safe_http
-from scripts.sources.page_medium import medium_behind, options_of
+from scripts.sources.page_medium import medium_behind, options_of, with_own_cookies
 from scripts.sources.safe_http import PrivateHostError, public_address
 from scripts.sources.subtitle_file import read_subtitles
 from tests.unit.shard_maker import FOUR, Made, fetch, plan, scene_video, serve, settings_of, write_table
@@ -359,6 +359,17 @@ def test_the_best_height_up_to_the_limit_and_the_cookies_are_asked_for(tmp_path)
     options = options_of(tmp_path, settings["fetch"])
     assert options["format_sort"] == ["res:360", "asr:16000"]
     assert (options["cookiefile"], options["hls_prefer_native"]) == ("c.txt", True)
+
+
+def test_the_users_cookies_are_copied_and_never_written(tmp_path):
+    cookies = tmp_path / "mine.txt"
+    cookies.write_text("mine")
+    settings = settings_of(write_table(tmp_path / "t.txt", "x"), fetch={"sites": {"cookies": str(cookies)}})["fetch"]
+    own = Path(with_own_cookies(settings, tmp_path / "page")["sites"]["cookies"])
+    assert (own.read_text(), own.parent) == ("mine", tmp_path / "page")
+    cookies.unlink()
+    with pytest.raises(RunError, match=r"fetch.sites.cookies: .*mine.txt: No such file"):
+        with_own_cookies(settings, tmp_path / "page")
 
 
 def test_rolling_captions_are_said_once():

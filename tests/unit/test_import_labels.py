@@ -1,5 +1,6 @@
 """Whatever tool marked the same bouts, the same intervals come out; real files give the counts that are known."""
 
+import contextlib
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -161,6 +162,52 @@ def test_labels_of_sounds_are_read(data):
 def test_a_file_that_cannot_be_read_is_one_line_that_says_where(tmp_path, name, content, settings, said):
     with pytest.raises(InputError, match=said):
         read(tmp_path, name, content, **settings)
+
+
+MALFORMED = [
+    "[]",
+    "{}",
+    "[[]]",
+    '{"a": 1}',
+    "null",
+    "[null]",
+    '[{"annotations": 1}]',
+    '{"database": 5}',
+    '{"database": {"v": {}}}',
+    '{"metadata": {"1": {"z": [], "vid": 1}}}',
+    '{"metadata": {"1": 1}, "file": {}}',
+    '{"observations": {"a": {"events": [1]}}}',
+    '[{"annotations": [{"result": [{"type": "timelinelabels", "value": {}}]}]}]',
+    '[{"video": "a", "labels": [{}]}]',
+    "<a/>",
+    "<annotations><track label='a'><box/></track></annotations>",
+    "<annotations><image><tag/></image></annotations>",
+    "<ANNOTATION_DOCUMENT><TIER/></ANNOTATION_DOCUMENT>",
+    "\t\t\n\t",
+    "a\tb\nc",
+    ",,,\n,,,",
+    "Time,Behavior\n1",
+    "Behavior\nx",
+    "Begin Time (s)\n1",
+    '"ooTextFile"\nxmin',
+    'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n',
+    "frame,walk\nx,y",
+    "\0",
+    "\ufeff",
+]
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_file_of_another_shape_is_read_or_refused_by_every_format(tmp_path, kind):
+    for number, content in enumerate(MALFORMED):
+        with contextlib.suppress(InputError):
+            read(tmp_path, f"f{number}.x", content, format=kind, sync="CLAP")
+
+
+def test_two_refused_marks_of_one_line_have_a_row_each(tmp_path):
+    """JSON has no lines: what is refused is told apart by its place among the marks."""
+    _, rows = read(tmp_path, "a.txt", "1\t2\twalk\n5\t4\trun\n7\t6\trun\n")
+    assert [row.item for row in rows] == ["take", "mark 2", "mark 3"]
 
 
 def test_an_interval_that_stops_before_it_starts_fails_alone(tmp_path):

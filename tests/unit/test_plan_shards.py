@@ -163,7 +163,7 @@ def test_clips_come_as_lists_or_text_and_stay_as_they_are_when_nobody_can_read_t
         ("a.tsv.gz", b"no gzip", "cannot be read"),
         ("a.tar", b"x" * 2000, "cannot be read"),
         ("a.csv", b"", "cannot be read"),
-        ("a.csv", b"url,caption\na.mp4,b,c\n", "cannot be read"),
+        ("a.csv", b"url,caption\na.mp4,b\na.mp4,b,c\n", "line 3 has 3 cells, where the header has 2"),
         ("a.xlsx", b"", "none of"),
     ],
 )
@@ -188,8 +188,14 @@ def test_a_zip_bomb_of_one_line_is_refused_before_it_fills_the_memory(tmp_path, 
         list(read_rows([str(path)], COLUMNS))
 
 
+def test_a_quote_inside_a_cell_ends_no_row(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('url,caption\na.mp4,5" pipe\nb.mp4,"6"" pipe"\n\nc.mp4,it\'s 7"\n')
+    assert [row["caption"] for row in rows_of(path)] == ['5" pipe', '6" pipe', "it's 7\""]
+
+
 def test_rows_that_cross_the_blocks_of_a_table_are_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(url_table, "CSV_BLOCK_BYTES", 64)
+    monkeypatch.setattr(url_table, "BATCH_ROWS", 7)
     rows = [{"url": f"http://a/{k}.mp4", "caption": f'line "one"\nline {k}', "n": str(k)} for k in range(50)]
     path = tmp_path / "t.csv"
     with path.open("w", newline="") as file:

@@ -15,9 +15,10 @@ import torch
 
 from scripts.common import ledger
 from scripts.common.errors import InputError
+from scripts.common.sound_features import FEATURES
 from scripts.models.checkpoint import Identity, read_checkpoint
 from scripts.models.landmark_layout import LAYOUT, in_pixels, normalised
-from scripts.models.log_mel import FEATURES, LogMel
+from scripts.models.log_mel import LogMel
 from scripts.models.measures import figures, pck
 from tests.unit.examples import REPO
 from tests.unit.speech_model import train

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from scripts.common import clips as clip_tables
 from scripts.common import ledger
+from scripts.common.annotation_table import SCHEMA
 from scripts.common.clips import ClipRow
 from scripts.common.errors import InputError
 from scripts.common.job import progress
@@ -28,18 +29,19 @@ from scripts.common.tar_file import TarWriter
 from scripts.common.video import upright
 from scripts.common.video_item import ItemReader
 from scripts.common.working import Status, Working
-from scripts.datasets.annotation_table import SCHEMA
 
 
 @dataclass(frozen=True)
 class ClipTask:
     """A clip as an annotation sees it.
 
-    url: what ffmpeg opens for its picture and sound.  name: of the annotation.  folder: where its files go.
+    url: what ffmpeg opens for its picture and sound.  seconds: its length.  name: of the annotation.  folder: where its
+    files go.
     """
 
     key: str
     url: str
+    seconds: float
     name: str
     folder: str
     settings: dict[str, Any]
@@ -69,6 +71,19 @@ class Lot:
     annotation: str
     settings: dict[str, Any]
     working: str
+    models: tuple[Path, ...] = ()
+
+    def ended(self, key: str, outcome: str, reason: str, message: str) -> ledger.Row:
+        """The ledger's row of a clip; its item names the annotation, of which a dataset may have several of a kind."""
+        return ledger.Row(self.step, self.dataset, f"{key}.{self.annotation}", outcome, reason, message=message)
+
+    def mark(self) -> str:
+        """Changes with all that the answers depend on, so that a killed job goes on with its own alone."""
+        digest = hashlib.sha256(self.clips.read_bytes() + json.dumps(self.settings, sort_keys=True).encode())
+        for file in sorted(file for model in self.models for file in ([model] if model.is_file() else model.iterdir())):
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+        return digest.hexdigest()
 
 
 def annotate(lot: Lot, function: PerClip, processes: int) -> None:
@@ -107,22 +122,21 @@ def _statuses(function: PerBatch, batch: Sequence[ClipTask]) -> Iterator[Status]
 
 def _annotate(lot: Lot, work: Callable[[dict[str, ClipTask], Working], dict[str, Status]]) -> None:
     rows = clip_tables.read(lot.clips)
-    mark = hashlib.sha256(lot.clips.read_bytes() + json.dumps(lot.settings, sort_keys=True).encode()).hexdigest()
-    place = Working(Path(lot.working), mark)
+    place = Working(Path(lot.working), lot.mark())
     tasks, entries = {}, {}
     for row in rows:
         url = _url_of(row, lot)
         if url:
-            tasks[row.key] = ClipTask(row.key, url, lot.annotation, str(place.folder), lot.settings)
+            seconds = row.stop_s - row.start_s
+            tasks[row.key] = ClipTask(row.key, url, seconds, lot.annotation, str(place.folder), lot.settings)
         else:
             message = "it has neither mp4 nor m4a"
-            entries[row.key] = ledger.Row(lot.step, lot.dataset, row.key, "failed", "no_medium", message=message)
+            entries[row.key] = lot.ended(row.key, "failed", "no_medium", message)
     ended = work(tasks, place)
     packed = []
     with TarWriter(lot.out_files) as tar:
         for key, status in ((row.key, ended[row.key]) for row in rows if row.key in ended):
-            outcome = (status["outcome"], status["reason"])
-            entries[key] = ledger.Row(lot.step, lot.dataset, key, *outcome, message=status["message"])
+            entries[key] = lot.ended(key, status["outcome"], status["reason"], status["message"])
             if status["outcome"] != "written":
                 continue
             parts = []

@@ -1,0 +1,94 @@
+"""Windows of landmarks and sound for training, from a dataset's folder, its shards, or a folder of the seed's form.
+
+    windows = Windows("results/datasets/visemes", "train")
+    windows[0]["pose"]     # float32 (64, 136), normalised
+    windows[0]["audio"]    # float32 (40960,)
+    DataLoader(windows, batch_size=32, shuffle=True)
+
+`Windows` has a length and items, which is what torch's DataLoader asks of a dataset; `batches` needs numpy alone.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Of a folder without a card: how the seed takes its landmarks.
+SEEDS_WAY: dict[str, Any] = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6, "origin": 33}
+
+Window = dict[str, Any]
+
+
+class Windows(Sequence[Window]):
+    """The windows of a split, in a fixed order.
+
+    normalise: `pose` becomes float32 (T, 136), relative to the point `origin` of each frame, minus the mean and divided
+    by the deviation of the train windows, x row then y row; else it is float32 (T, 2, 68) in pixels.
+    shards: read `shards/{split}/*.tar` instead of the files, which suits a store that dislikes small ones.
+    Raises FileNotFoundError where there is no such split, or no statistics.
+    """
+
+    def __init__(self, folder: str | Path, split: str, *, normalise: bool = True, shards: bool = False) -> None:
+        self.folder, self.split = Path(folder), split
+        self._places = self._of_shards() if shards else self._of_files()
+        if not self._places:
+            raise FileNotFoundError(f"{self.folder} has no windows of the split `{split}`")
+        card = self.folder / "card.json"
+        self.way = json.loads(card.read_text())["normalisation"] if card.exists() else SEEDS_WAY
+        self.statistics = self._statistics() if normalise else None
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return [self[position] for position in range(*number.indices(len(self)))]
+        path, offset, size = self._places[number]
+        with path.open("rb") as file:
+            file.seek(offset)
+            content = io.BytesIO(file.read(size) if size else file.read())
+        with np.load(content, allow_pickle=False) as arrays:
+            window: Window = {name: arrays[name] for name in arrays.files}
+        if "audio" in window:
+            window["audio"] = window["audio"][0]
+        if self.statistics is not None:
+            window["pose"] = self._normalised(window["pose"])
+        return window
+
+    def batches(self, size: int, *, shuffle: bool = False, seed: int = 0, epoch: int = 0) -> Iterator[Window]:
+        """Stacked windows, `size` at a time, the last ones fewer; another order each epoch if shuffled."""
+        order = np.random.default_rng([seed, epoch]).permutation(len(self)) if shuffle else np.arange(len(self))
+        for first in range(0, len(order), size):
+            chosen = [self[int(number)] for number in order[first : first + size]]
+            yield {name: np.stack([window[name] for window in chosen]) for name in chosen[0]}
+
+    def _normalised(self, pose: np.ndarray) -> np.ndarray:
+        assert self.statistics is not None
+        origin = self.way["origin"]
+        flat = (pose.astype(np.float64) - pose[:, :, origin : origin + 1]).reshape(len(pose), -1)
+        mean, std = self.statistics
+        return np.asarray((flat - mean) / (std + self.way["epsilon"]), np.float32)
+
+    def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        mean, std = (np.load(self.folder / self.way[name], allow_pickle=False) for name in ("mean", "std"))
+        return mean, std
+
+    def _of_files(self) -> list[tuple[Path, int, int]]:
+        index = self.folder / "index.parquet"
+        if not index.exists():
+            return [(path, 0, 0) for path in sorted((self.folder / self.split).glob("*/*.npz"))]
+        import pyarrow.parquet as pq
+
+        rows = pq.read_table(index, columns=["file", "split"], partitioning=None).to_pylist()
+        return [(self.folder / row["file"], 0, 0) for row in rows if row["split"] == self.split]
+
+    def _of_shards(self) -> list[tuple[Path, int, int]]:
+        found = []
+        for shard in sorted((self.folder / "shards" / self.split).glob("*.tar")):
+            with tarfile.open(shard, "r:") as tar:
+                found += [(shard, entry.offset_data, entry.size) for entry in tar if entry.name.endswith(".npz")]
+        return found

@@ -1,0 +1,102 @@
+"""Features of a sound that stand beside it in a window: log-mel, MFCC and pitch, each float32, one row a step of 10 ms.
+
+Windows of 400 samples every 160, cut first and neither padded nor centred: floor((N - 400) / 160) + 1 rows, 254 of them
+for 40,960 samples.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy.fft import dct
+
+# What a model's checkpoint keeps of its features; another value of any of them is another feature.
+FEATURES: dict[str, Any] = {
+    "name": "log_mel",
+    "window": 400,
+    "hop": 160,
+    "fft": 512,
+    "bands": 64,
+    "low_hz": 125.0,
+    "high_hz": 7500.0,
+    "offset": 1e-6,
+}
+CEPSTRA = 13
+# A voice between a deep man's and a child's; below the threshold the difference function has found a period.
+LOWEST_HZ, HIGHEST_HZ, APERIODIC = 60.0, 500.0, 0.15
+# Two of the longest periods, so that each lag is judged by as many samples.
+PITCH_WINDOW_S = 2 / LOWEST_HZ
+
+
+def mel_bands(rate_hz: int, *, fft: int, bands: int, low_hz: float, high_hz: float) -> np.ndarray:
+    """Triangles on HTK's scale, mel = 1127 ln(1 + f / 700), linear in mel. Returns float64 (fft // 2 + 1, bands)."""
+
+    def mel(hz: np.ndarray) -> np.ndarray:
+        return 1127.0 * np.log1p(hz / 700.0)
+
+    bins = mel(np.linspace(0, rate_hz / 2, fft // 2 + 1))[:, None]
+    lowest, highest = mel(np.array([low_hz, high_hz])).tolist()
+    edges = np.linspace(lowest, highest, bands + 2)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    triangles = np.maximum(0.0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
+    # The constant part of a sound says nothing.
+    triangles[0] = 0.0
+    return np.asarray(triangles)
+
+
+def log_mel(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """log(|STFT| in 64 bands of HTK's mel scale from 125 to 7,500 Hz + 1e-6). sound: float (N,).  Returns (T, 64)."""
+    window, hop, fft = FEATURES["window"], FEATURES["hop"], FEATURES["fft"]
+    if len(sound) < window:
+        return np.empty((0, FEATURES["bands"]), np.float32)
+    # A periodic Hann window.
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    cut = np.lib.stride_tricks.sliding_window_view(sound.astype(np.float64), window)[::hop]
+    magnitudes = np.abs(np.fft.rfft(cut * hann, fft, axis=1))
+    bands = mel_bands(rate_hz, **{name: FEATURES[name] for name in ("fft", "bands", "low_hz", "high_hz")})
+    return np.asarray(np.log(magnitudes @ bands + FEATURES["offset"]), np.float32)
+
+
+def mfcc(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """The first 13 coefficients of an orthonormal DCT-II of the log-mel bands, (T, 13)."""
+    return np.asarray(dct(log_mel(sound, rate_hz), axis=1, norm="ortho")[:, :CEPSTRA], np.float32)
+
+
+def pitch(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Fundamental frequency in Hz, 0 where there is none, (T,); rows stand at the middles of those of `log_mel`.
+
+    YIN: de Cheveigné and Kawahara (2002), steps 2 to 5: difference function, its cumulative mean, threshold, parabola.
+    """
+    rows = max(0, (len(sound) - FEATURES["window"]) // FEATURES["hop"] + 1)
+    half = round(PITCH_WINDOW_S * rate_hz / 2)
+    found = np.zeros(rows, np.float32)
+    padded = np.pad(sound.astype(np.float64), 2 * half)
+    for row in range(rows):
+        middle = row * FEATURES["hop"] + FEATURES["window"] // 2 + 2 * half
+        found[row] = _period_hz(padded[middle - half : middle + 2 * half], half, rate_hz)
+    return found
+
+
+def _period_hz(piece: np.ndarray, half: int, rate_hz: int) -> float:
+    shortest, longest = int(rate_hz / HIGHEST_HZ), min(half, int(np.ceil(rate_hz / LOWEST_HZ)))
+    first = piece[: 2 * half]
+    energy = np.r_[0.0, np.cumsum(piece**2)]
+    if energy[2 * half] < 1e-6 * half:
+        return 0.0
+    size = 4 * half
+    products = np.fft.irfft(np.fft.rfft(piece, size) * np.conj(np.fft.rfft(first, size)), size)[: longest + 2]
+    lags = np.arange(min(longest + 2, half + 1))
+    difference = energy[2 * half] + (energy[lags + 2 * half] - energy[lags]) - 2 * products[: len(lags)]
+    mean = np.ones(len(lags))
+    mean[1:] = difference[1:] * lags[1:] / np.maximum(np.cumsum(difference[1:]), 1e-12)
+    below = np.flatnonzero(mean[shortest:-1] < APERIODIC)
+    if not len(below):
+        return 0.0
+    lag = shortest + int(below[0])
+    while lag + 1 < len(mean) - 1 and mean[lag + 1] < mean[lag]:
+        lag += 1
+    before, here, after = mean[lag - 1 : lag + 2]
+    bend = before - 2 * here + after
+    return float(rate_hz / (lag + (0.5 * (before - after) / bend if bend > 0 else 0.0)))
+
+
+MAKERS = {"log_mel": log_mel, "mfcc": mfcc, "pitch": pitch}

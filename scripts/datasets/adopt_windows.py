@@ -1,0 +1,99 @@
+"""Windows that stand in a folder already, as the seed and others write them: npz of `pose` and `audio`.
+
+They are linked, not written anew; what is no such window fails with its reason. When they were recorded is not known:
+each begins at 0.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from scripts.common import ledger, sample_index
+from scripts.common.errors import InputError
+from scripts.common.face_shape import relative_to_nose
+from scripts.common.job import progress, run
+from scripts.common.landmarks import POINTS
+from scripts.common.links import link_or_copy
+from scripts.common.names import is_recording_name
+from scripts.common.statistics import Moments
+
+STEP = "adopt_windows"
+
+
+def read_pose(file: Path, window_frames: int, samples: int) -> np.ndarray:
+    """The landmarks of a window, float32 (window_frames, 2, 68). Raises InputError if the file holds no such window."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            wanted = {"pose": (window_frames, 2, POINTS), "audio": (1, samples)}
+            for name, shape in wanted.items():
+                if name not in arrays:
+                    raise InputError("bad_window", f"{file.name} has no `{name}`")
+                if arrays[name].shape != shape or arrays[name].dtype.kind != "f":
+                    found = f"{arrays[name].dtype} {arrays[name].shape}"
+                    raise InputError("bad_window", f"{file.name}: `{name}` is {found}, not floats {shape}")
+            if not (np.isfinite(arrays["pose"]).all() and np.isfinite(arrays["audio"]).all()):
+                raise InputError("bad_window", f"{file.name} holds values that are no numbers")
+            return np.asarray(arrays["pose"], np.float32)
+    except InputError:
+        raise
+    except Exception as error:  # numpy and zipfile raise whatever a damaged archive makes them
+        said = " ".join(str(error).split())[:120]
+        raise InputError("bad_window", f"{file.name} is no npz of arrays ({type(error).__name__}: {said})") from error
+
+
+def adopt_windows(
+    folder: Path,
+    out_windows: Path,
+    out_index: Path,
+    out_stats: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    fps: str,
+    rate_hz: int,
+    window_frames: int,
+) -> None:
+    """Link every window of `folder`, in the order of their names, and index them as the recording's.
+
+    Raises InputError if there is none.
+    """
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise InputError("no_windows", f"{folder} has no npz")
+    samples = int(window_frames * Fraction(rate_hz) / Fraction(fps))
+    length_ns = int(window_frames * 10**9 / Fraction(fps))
+    out_windows.mkdir()
+    rows, found, moments = [], [], Moments.empty(2 * POINTS)
+    for number, file in enumerate(files):
+        progress(number + 1, len(files))
+        name = f"{recording}_{file.stem}"
+        try:
+            if not is_recording_name(name):
+                raise InputError("bad_name", f"{file.name!r} becomes a file's name; use letters, digits and . _+=@-")
+            pose = read_pose(file, window_frames, samples)
+        except InputError as error:
+            rows.append(ledger.Row(STEP, recording, f"file {number}", "failed", error.reason, message=error.message))
+            continue
+        link_or_copy(file, out_windows / f"{name}.npz")
+        moments = moments.merge(Moments.of(relative_to_nose(pose)))
+        rows.append(ledger.Row(STEP, recording, name, "written", start_ns=0, stop_ns=length_ns))
+        found.append(
+            {
+                "sample": name,
+                "recording": recording,
+                "start_ns": 0,
+                "stop_ns": length_ns,
+                "first_frame": 0,
+                "track": 0,
+                "interpolated": 0,
+                "file": f"npz/{recording}/{name}.npz",
+            }
+        )
+    sample_index.write(out_index, found)
+    moments.write(out_stats)
+    ledger.write(out_ledger, rows)
+
+
+if __name__ == "__main__":
+    run(adopt_windows)

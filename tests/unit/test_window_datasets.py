@@ -1,0 +1,254 @@
+"""Datasets of windows beside those cut from a rig: adopted from a folder, joined from others, packed and loaded."""
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import webdataset
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from rushes.windows import Windows
+from scripts.common import ledger, sample_index, split_table
+from scripts.common.errors import ConfigError, InputError
+from scripts.common.face_shape import relative_to_nose
+from scripts.common.plan import load
+from scripts.common.splits import hashed_split
+from scripts.common.statistics import Moments, merge_all
+from scripts.datasets.adopt_windows import adopt_windows
+from scripts.datasets.compute_stats import compute_stats
+from scripts.datasets.extract_windows import window_starts
+from scripts.datasets.index_dataset import index_dataset
+from scripts.datasets.pack_windows import pack_windows
+from tests.unit.examples import House
+
+ADOPTION = {"fps": "25", "rate_hz": 16_000, "window_frames": 64}
+
+
+def write_windows(folder: Path, count: int, seed: int = 0) -> list[Path]:
+    """Windows as the seed leaves them."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    files = [folder / f"{number:03d}.npz" for number in range(count)]
+    for file in files:
+        pose = random.uniform(0, 300, (64, 2, 68)).astype(np.float32)
+        np.savez(file, pose=pose, audio=random.uniform(-1, 1, (1, 40_960)).astype(np.float32))
+    return files
+
+
+def adopt(source: Path, root: Path, recording: str) -> dict[str, Path]:
+    """What the rule makes of a speaker's folder."""
+    names = ("windows", "index.parquet", "stats.npz", "ledger.parquet")
+    made = {name: root / f"{recording}.{name}" for name in names}
+    made["windows"] = root / "npz" / recording
+    made["windows"].parent.mkdir(parents=True, exist_ok=True)
+    adopt_windows(source, *made.values(), recording=recording, **ADOPTION)
+    return made
+
+
+def test_windows_of_a_folder_are_adopted_without_a_copy(tmp_path):
+    files = write_windows(tmp_path / "old" / "train" / "ann", 5)
+    made = adopt(files[0].parent, tmp_path / "new", "ann")
+    assert all(file.samefile(made["windows"] / f"ann_{file.name}") for file in files)
+    poses = [np.load(file, allow_pickle=False)["pose"] for file in files]
+    whole = np.concatenate([relative_to_nose(pose) for pose in poses])
+    assert np.abs(Moments.read(made["stats.npz"]).mean - whole.mean(axis=0)).max() < 1e-9
+    rows = ledger.rows(ledger.read([made["ledger.parquet"]]))
+    assert [row.item for row in rows] == sample_index.read(made["index.parquet"])["sample"].to_pylist()
+    assert len(rows) == 5
+
+
+def test_what_is_no_window_fails_alone_with_what_is_wrong_with_it(tmp_path):
+    good, short, wrong, broken, nan, pickled = write_windows(tmp_path / "ann", 6)
+    arrays = dict(np.load(good, allow_pickle=False))
+    np.savez(short, pose=arrays["pose"], audio=arrays["audio"][:, :100])
+    np.savez(wrong, pose=arrays["pose"])
+    broken.write_bytes(good.read_bytes()[:1000])
+    np.savez(nan, pose=np.full((64, 2, 68), np.nan, np.float32), audio=arrays["audio"])
+    np.savez(pickled, pose=np.array([{"a": 1}], object), audio=arrays["audio"])
+    good.rename(good.with_name("it's good.npz"))
+    made = adopt(tmp_path / "ann", tmp_path / "new", "ann")
+    said = [row.message for row in ledger.rows(ledger.read([made["ledger.parquet"]]))]
+    for message, part in zip(
+        said, ["(1, 100)", "no `audio`", "no npz", "no numbers", "allow_pickle", "rename|letters"], strict=True
+    ):
+        assert any(word in message for word in part.split("|")), (message, part)
+    assert not any("\n" in message for message in said)
+    assert not list(made["windows"].iterdir())
+
+
+def test_an_empty_folder_is_one_line(tmp_path):
+    (tmp_path / "ann").mkdir()
+    with pytest.raises(InputError, match="has no npz"):
+        adopt(tmp_path / "ann", tmp_path / "new", "ann")
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch) -> House:
+    monkeypatch.chdir(tmp_path)
+    house = House(tmp_path)
+    columns = ["recording", "rig", "source", "subject", "split"]
+    house.sheet(columns, [["one", "booth", "a.mp4", "s1", "train"], ["two", "booth", "b.mp4", "s2", "val"]])
+    house.files_of_sources("a.mp4", "b.mp4")
+    house.datasets["booths"] = {"kind": "windows", "rig": "booth", "landmarks": "openseeface"}
+    house.datasets["old"] = {"kind": "windows", "npz": "old"}
+    house.datasets["both"] = {"kind": "windows", "from": ["booths", "old"], "formats": ["folders", "shards"]}
+    write_windows(tmp_path / "old" / "train" / "ann", 1)
+    write_windows(tmp_path / "old" / "val" / "bob", 1)
+    return house
+
+
+def test_a_joined_dataset_has_the_recordings_of_its_parts_in_their_splits(house):
+    plan = load(house.config())
+    both = plan.datasets["both"]
+    assert both.splits == {"one": "train", "two": "val", "ann": "train", "bob": "val"}
+    assert both.places == {"one": "../booths/", "two": "../booths/", "ann": "../old/", "bob": "../old/"}
+    assert not both.own
+    assert f"{plan.path.results}/datasets/both/shards/val" in plan.targets("datasets")
+    assert len(plan.ledgers()) == len(set(plan.ledgers()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"both": {"kind": "windows"}}, "one of `rig`"),
+        ({"both": {"kind": "windows", "from": ["booth"]}}, "did you mean `booths`"),
+        ({"both": {"kind": "windows", "from": ["booths", "booths2"]}}, "did you mean `booths`"),
+        ({"old": {"kind": "windows", "npz": "old", "frames": 32}}, "window_frames is 64 in booths and 32 in old"),
+        ({"old": {"kind": "windows", "npz": "nowhere"}}, "nowhere is no folder"),
+        ({"old": {"kind": "windows", "npz": "."}}, "no folder train/"),
+        ({"old": {"kind": "windows", "npz": "old", "fps": "24000/1001"}}, "cannot be divided evenly"),
+    ],
+)
+def test_what_cannot_be_joined_or_adopted_is_one_line(house, changes, said):
+    house.datasets |= changes
+    with pytest.raises(ConfigError, match=said):
+        load(house.config())
+
+
+def test_a_speaker_or_recording_of_two_places_is_refused(house, tmp_path):
+    write_windows(tmp_path / "old" / "test" / "ann", 1)
+    with pytest.raises(ConfigError, match="ann stands in train and in test"):
+        load(house.config())
+    (tmp_path / "old" / "test" / "ann").rename(tmp_path / "old" / "test" / "one")
+    with pytest.raises(ConfigError, match="one stands in booths and in old"):
+        load(house.config())
+    (tmp_path / "old" / "test" / "one").rename(tmp_path / "old" / "test" / "s1")
+    with pytest.raises(ConfigError, match="`s1` stands in train and, by old, in test"):
+        load(house.config())
+
+
+def joined(root: Path, speakers: dict[str, str]) -> Path:
+    """Two adopted datasets and the one of both, made by the functions of the rules; speaker -> split."""
+    made = {}
+    for number, name in enumerate(speakers):
+        source = root / "old" / name
+        write_windows(source, 3 + number, seed=number)
+        made[name] = adopt(source, root / "parts", name)
+    both = root / "both"
+    both.mkdir()
+    split_table.write(root / "splits.tsv", {n: split_table.Membership(n, s) for n, s in speakers.items()})
+    compute_stats(
+        [m["stats.npz"] for m in made.values()], root / "splits.tsv", both / "lm_mean.npy", both / "lm_std.npy"
+    )
+    index_dataset(
+        *([m[what] for m in made.values()] for what in ("index.parquet", "ledger.parquet")),
+        root / "splits.tsv",
+        both / "index.parquet",
+        both / "card.json",
+        dataset="both",
+        settings={},
+        places=dict.fromkeys(speakers, "../parts/"),
+    )
+    return both
+
+
+SPEAKERS = {"ann": "train", "bob": "val", "cid": "train"}
+
+
+def test_statistics_of_a_joined_dataset_are_those_of_all_its_train_windows(tmp_path):
+    both = joined(tmp_path, SPEAKERS)
+    train = sorted(p for name in ("ann", "cid") for p in (tmp_path / "old" / name).glob("*.npz"))
+    values = np.concatenate([relative_to_nose(np.load(file)["pose"]) for file in train])
+    mean, std = np.load(both / "lm_mean.npy"), np.load(both / "lm_std.npy")
+    assert np.abs(mean - values.mean(axis=0)).max() < 1e-12 * 300
+    assert np.abs(std - values.std(axis=0)).max() < 1e-12 * 300
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(0, 2**31))
+def test_merged_statistics_equal_a_full_recomputation_to_1e_12(sizes, seed):
+    random = np.random.default_rng(seed)
+    parts = [random.normal(0.3, 1, (size, 4)) for size in sizes]
+    merged = merge_all((Moments.of(part) for part in parts), 4)
+    whole = np.concatenate(parts)
+    if len(whole):
+        assert np.abs(merged.mean - whole.mean(axis=0)).max() < 1e-12
+        assert np.abs(merged.std - whole.std(axis=0)).max() < 1e-12
+
+
+def test_windows_are_loaded_normalised_from_files_shards_and_the_seeds_folders(tmp_path):
+    both = joined(tmp_path, SPEAKERS)
+    folders = [tmp_path / "parts" / "npz" / name for name in SPEAKERS]
+    pack_windows(both / "index.parquet", folders, both / "shards" / "train", split="train", shard_samples=3)
+    by_file, by_shard = Windows(both, "train"), Windows(both, "train", shards=True)
+    assert len(by_file) == len(by_shard) == 3 + 5
+    assert all(np.array_equal(a[k], b[k]) for a, b in zip(by_file, by_shard, strict=True) for k in ("pose", "audio"))
+    poses = np.concatenate([window["pose"] for window in by_file]).reshape(-1, 136)
+    moving = [point for point in range(136) if point % 68 != 33]
+    assert np.abs(poses[:, moving].mean(axis=0)).max() < 1e-5
+    assert np.abs(poses[:, moving].std(axis=0) - 1).max() < 1e-4
+    seed = tmp_path / "seed"
+    (seed / "train").mkdir(parents=True)
+    for name in ("ann", "cid"):
+        os.symlink(tmp_path / "old" / name, seed / "train" / name)
+    for name in ("lm_mean.npy", "lm_std.npy"):
+        (seed / name).write_bytes((both / name).read_bytes())
+    assert np.array_equal(np.stack([w["pose"] for w in Windows(seed, "train")]), np.stack([w["pose"] for w in by_file]))
+    with pytest.raises(FileNotFoundError, match="no windows of the split `test`"):
+        Windows(both, "test")
+
+
+def test_torch_and_numpy_read_the_same_batches(tmp_path):
+    both = joined(tmp_path, SPEAKERS)
+    windows = Windows(both, "train")
+    by_torch = list(DataLoader(windows, batch_size=3))
+    by_numpy = list(windows.batches(3))
+    assert [len(batch["pose"]) for batch in by_torch] == [3, 3, 2]
+    assert all(np.array_equal(a["audio"].numpy(), b["audio"]) for a, b in zip(by_torch, by_numpy, strict=True))
+    orders = [np.concatenate([b["audio"][:, 0] for b in windows.batches(3, shuffle=True, epoch=e)]) for e in (0, 0, 1)]
+    assert np.array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], orders[2])
+    assert np.array_equal(np.sort(orders[0]), np.sort(orders[2]))
+
+
+def test_another_program_reads_the_shards(tmp_path):
+    both = joined(tmp_path, SPEAKERS)
+    folders = [tmp_path / "parts" / "npz" / name for name in SPEAKERS]
+    pack_windows(both / "index.parquet", folders, both / "shards" / "val", split="val", shard_samples=3)
+    urls = [str(path) for path in sorted((both / "shards" / "val").iterdir())]
+    samples = list(webdataset.WebDataset(urls, shardshuffle=False, empty_check=False))
+    assert [sample["__key__"] for sample in samples] == [f"bob_{number:03d}" for number in range(4)]
+    assert json.loads(samples[0]["json"])["subject"] == "bob"
+    assert np.load(io.BytesIO(samples[0]["npz"]))["pose"].shape == (64, 2, 68)
+    with tarfile.open(urls[0]) as tar:
+        assert {entry.mtime for entry in tar} == {0}
+
+
+@given(
+    st.dictionaries(st.integers(0, 10**6), st.tuples(st.integers(0, 9), st.integers(0, 700)), min_size=2, max_size=20),
+    st.integers(1, 64),
+)
+def test_no_second_of_a_recording_stands_in_two_splits(recordings, hop):
+    """Splits are decided before windows are cut, so overlapping windows of a recording stay together."""
+    splits_of: dict[tuple[int, int], set[str]] = {}
+    for recording, (subject, frames) in recordings.items():
+        split = hashed_split(str(subject), {"train": 0.5, "val": 0.3, "test": 0.2}, 0)
+        for first in window_starts(frames, 64, hop):
+            for frame in range(first, first + 64):
+                splits_of.setdefault((recording, frame // 25), set()).add(split)
+    assert all(len(found) == 1 for found in splits_of.values())
