@@ -70,6 +70,7 @@ def import_key(wildcards):
         megabytes=plan.recordings[wildcards.recording].megabytes,
         salvage=rig["salvage"],
         max_message_mb=rig["max_message_mb"],
+        **({rig["source"]: rig[rig["source"]]} if rig["source"] in ("chunks", "frames") else {}),
     )
 
 

@@ -121,6 +121,16 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     if rig.source == "bag":
         files = _bag_files(row, source)
         cameras, microphones = dict(rig.camera_settings), dict(rig.microphone_settings)
+    elif rig.source == "chunks":
+        files = []
+        cameras = {s.name: _all_found(s, source, files) for s in rig.cameras}
+        microphones = {s.name: _all_found(s, source, files) for s in rig.microphones}
+    elif rig.source == "frames":
+        if not os.path.isdir(source):
+            raise ConfigError(f"{row.where()}: the source {source!r} is no folder of pictures")
+        files, microphones = [source], {}
+        subject = cells.get("subject", name)
+        cameras = {s.name: {**s.setting, "pattern": _numbered(s.paths[0], subject)} for s in rig.cameras}
     else:
         files = [source] if os.path.isfile(source) else []
         cameras = {s.name: _found(s, source, files) for s in rig.cameras}
@@ -161,6 +171,23 @@ def _found(stream: StreamSource, source: str, files: list[str]) -> dict[str, Any
     return {**setting, "file": -1}
 
 
+def _all_found(stream: StreamSource, source: str, files: list[str]) -> dict[str, Any]:
+    """Settings of a stream of chunks: `files` are the indexes into `files` of all that its patterns stand for."""
+    found = []
+    for pattern in stream.paths:
+        for file in _matches(pattern, {"{source}": source, "{stem}": os.path.splitext(source)[0]}):
+            if file not in files:
+                files.append(file)
+            found.append(files.index(file))
+    return {**stream.setting, "files": sorted(set(found))}
+
+
+def _numbered(pattern: str, subject: str) -> str:
+    """The names of a camera's pictures as a regular expression, whose one group is the frame's number."""
+    name = re.escape(pattern.removeprefix("{source}/"))
+    return name.replace(re.escape("{subject}"), re.escape(subject)).replace(re.escape("{frame}"), r"(\d+)")
+
+
 def _first_match(pattern: str, places: Mapping[str, str]) -> str:
     """The first file, in the order of names, that `pattern` stands for; "" if there is none."""
     # One pass, so that a source whose name holds `{stem}` is not filled in once more.
@@ -168,8 +195,13 @@ def _first_match(pattern: str, places: Mapping[str, str]) -> str:
     # A pattern without wildcards of its own is a plain path: no look into the folder.
     if not glob.has_magic(pattern):
         return plain if os.path.isfile(plain) else ""
+    return next(iter(_matches(pattern, places)), "")
+
+
+def _matches(pattern: str, places: Mapping[str, str]) -> list[str]:
+    """All files, in the order of names, that `pattern` stands for."""
     text = re.sub(r"\{source\}|\{stem\}", lambda match: glob.escape(places[match[0]]), pattern)
-    return next((tidy(path) for path in sorted(glob.glob(text)) if os.path.isfile(path)), "")
+    return [tidy(path) for path in sorted(glob.glob(text)) if os.path.isfile(path)]
 
 
 def _bag_files(row: SheetRow, source: str) -> list[str]:

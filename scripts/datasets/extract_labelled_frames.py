@@ -27,6 +27,7 @@ from scripts.common.timeline import Timeline
 from scripts.common.video import VideoReader, pixel_shape
 from scripts.datasets.labelled_frames import (
     Segment,
+    counted,
     excluded_rows,
     half_open,
     rows_by_count,
@@ -65,7 +66,8 @@ def choose(
         ranges = [rows_by_time(table, interval) for interval in intervals]
     else:
         rate = Fraction(settings["rate"])
-        ranges = [rows_by_count(len(table), one, timeline.start_ns, rate) for one in intervals]
+        numbers = counted(table, timeline.start_ns)
+        ranges = [rows_by_count(numbers, one, timeline.start_ns, rate) for one in intervals]
     chosen = Chosen()
     unusable = {"excluded": excluded_rows(table, timeline.start_ns, ruled_out), "tainted": table.tainted}
     labelled = 0
@@ -147,7 +149,7 @@ def extract_labelled_frames(
             segment = chosen.rows[segment_of[at]][0]
             number, interval = own[segment.owner]
             rgb = form.pixels(picture, shape)
-            name = picture_name(settings["names"], fields, row + settings["first_frame"])
+            name = picture_name(settings["names"], fields, int(table.source_frame[row]) + settings["first_frame"])
             member = tar.add(f"{name}.{form.format}", form.encode(rgb))
             index.add(
                 {

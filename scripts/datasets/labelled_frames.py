@@ -38,12 +38,24 @@ def rows_by_time(table: FrameTable, interval: LabelInterval) -> tuple[int, int]:
     return first, max(first, stop)
 
 
-def rows_by_count(count: int, interval: LabelInterval, origin_ns: int, rate: Fraction) -> tuple[int, int]:
-    """Frames [first, stop) of `count` with start < n < stop, where n is a frame's number from 1 at a constant `rate`
-    from `origin_ns` on: the old system's rule."""
+def rows_by_count(numbers: np.ndarray, interval: LabelInterval, origin_ns: int, rate: Fraction) -> tuple[int, int]:
+    """Frames [first, stop) with start < n < stop, where start and stop count frames of a constant `rate` from
+    `origin_ns` on, and n counts those of the source from 1: the old system's rule.
+
+    numbers: n - 1 of each frame, int64 (N,), rising.
+    """
     start, end = (Fraction(edge - origin_ns) * rate / NS for edge in (interval.start_ns, interval.stop_ns))
-    first = min(max(math.floor(start), 0), count)
-    return first, min(max(math.ceil(end) - 1, first), count)
+    first, stop = np.searchsorted(numbers, [math.floor(start), math.ceil(end) - 1], side="left").tolist()
+    return first, max(first, stop)
+
+
+def counted(table: FrameTable, origin_ns: int) -> np.ndarray:
+    """Number of each frame in its source, 0 at `origin_ns`, int64 (N,); its row, where the source is out of order."""
+    numbers = table.source_frame.astype(np.int64)
+    if (np.diff(numbers) <= 0).any():
+        return np.arange(len(table), dtype=np.int64)
+    before = round((table.start_ns - origin_ns) / table.period_ns) if table.period_ns else 0
+    return numbers - numbers[0] + before
 
 
 def segments(

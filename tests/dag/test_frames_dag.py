@@ -46,6 +46,25 @@ def test_each_recording_is_cleaned_and_each_camera_extracted_and_the_formats_are
     assert not {"conform_video", "extract_windows", "index_dataset"} & shown.rules
 
 
+def test_chunks_and_folders_of_pictures_are_sources_as_any_other(archive):
+    archive.files_of_sources("chunks/a.MP4", "chunks/b.MP4", "stills/S1C2000001.jpg")
+    archive.rigs = {
+        **archive.rigs,
+        "theatre": {"source": "chunks", "cameras": {"c2": "{source}/*.MP4"}, "microphones": {"m": "{source}/*.MP4"}},
+        "seed": {"source": "frames", "cameras": {"c2": "{source}/S{subject}C2{frame}.jpg"}},
+    }
+    archive.rows = [
+        ["joined", "theatre", "chunks", "1", "", "", "", "train"],
+        ["again", "seed", "stills", "1", "", "", "", "val"],
+    ]
+    archive.labels = {"joined": "labels/a.csv", "again": "labels/b.csv"}
+    for rig, rule in (("theatre", "join_chunks_theatre"), ("seed", "import_frames_seed")):
+        acts = {"rig": rig, "split": {"train": 1, "test": 0} if rig == "theatre" else {"train": 0, "val": 1, "test": 0}}
+        shown = planned(archive, "datasets", acts=acts)
+        assert shown.status == 0, shown.text
+        assert (shown.jobs[rule], shown.jobs["extract_labelled_frames"]) == (1, 1)
+
+
 def test_recordings_without_labels_are_left_out_and_no_labels_at_all_are_one_line(archive):
     del archive.labels["b=2"]
     assert planned(archive, "datasets").jobs["extract_labelled_frames"] == 2

@@ -63,7 +63,7 @@ def test_the_old_rule_takes_the_frames_between_start_and_stop_that_are_neither(s
     rate = Fraction(30000, 1001)
     edges = [round(Fraction(edge) / rate * 10**9) for edge in (start, stop)]
     one = interval("a", 0, 1).__class__("t", "s", "", "", "a", edges[0], edges[1], 1)
-    first, end = rows_by_count(200, one, 0, rate)
+    first, end = rows_by_count(np.arange(200), one, 0, rate)
     exact = [Fraction(edge) * rate / 10**9 for edge in edges]
     assert list(range(first, end)) == [n - 1 for n in range(1, 201) if exact[0] < n < exact[1]]
 
