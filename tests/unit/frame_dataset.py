@@ -72,6 +72,11 @@ class Extracted:
         payload = np.frombuffer(read_part(self.tar, row["offset"], row["size"]), np.uint8)
         return cv2.imdecode(payload, cv2.IMREAD_COLOR)
 
+    def renamed(self, recording: str) -> list[Path]:
+        """Tar, index and ledger under the names of a recording's part."""
+        files = [self.tar, self.index, self.tar.with_name("take.c1.ledger.parquet")]
+        return [path.rename(path.with_name(path.name.replace("take.", f"{recording}.", 1))) for path in files]
+
     def numbers(self) -> list[int | None]:
         """The number that each picture carries."""
         return [read_number(cv2.cvtColor(self.picture(row), cv2.COLOR_BGR2GRAY)) for row in self.rows]
@@ -212,6 +217,19 @@ def dataset(
     """A dataset of parts, split and indexed. labels: recording -> label of each frame."""
     groups = {name: (subjects or {}).get(name, name) for name in labels}
     made = {name: part(folder / "pictures", name, own, subject=groups[name], bout=bout) for name, own in labels.items()}
+    return gathered(folder, made, groups, fixed=fixed, split=split, **changes)
+
+
+def gathered(
+    folder: Path,
+    made: dict[str, list[Path]],
+    groups: dict[str, str],
+    *,
+    fixed: dict[str, str] | None = None,
+    split: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Whole:
+    """A dataset of parts that stand in `pictures/`, split and indexed."""
     entry = settings(split=with_defaults(split or {}, schema("datasets.frames")["properties"]["split"]), **changes)
     known = known_splits(entry["split"], groups, fixed or {}, "split")
     split_frames(
