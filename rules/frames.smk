@@ -4,7 +4,7 @@ frames: labelled pictures of recordings, split by subject. Part of stage dataset
 Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, manifest.json   (sources), labels/….labels.parquet   (labels)
 Makes   datasets/{dataset}/labels/{recording}.labels.parquet, pictures/{recording}.{camera}.{tar,pictures.parquet}
         datasets/{dataset}/{splits.tsv,classes.json,index.parquet,card.json}
-        datasets/{dataset}/{folders,imagefolder,mmaction2}/, {webdataset,parquet,tfrecord}/{recording}.{camera}/
+        datasets/{dataset}/{folders,imagefolder,mmaction2}/, {webdataset,parquet,tfrecord,clips}/{recording}.{camera}/
 """
 
 
@@ -195,3 +195,40 @@ rule write_frames:
         key=frames_key(1, "shard_rows"),
     script:
         "../scripts/datasets/write_frames.py"
+
+
+rule cut_bouts:
+    """A video for each labelled bout of a camera."""
+    input:
+        video=of_frames_rig(path.video("media")),
+        frames=of_frames_rig(path.frames("media")),
+        intervals=labelled_frames.cleaned("labels.parquet"),
+        manifest=of_frames_rig(path.manifest()),
+        splits=labelled_frames.dataset("splits.tsv"),
+        classes=labelled_frames.dataset("classes.json"),
+    output:
+        folder=directory(labelled_frames.clips()),
+        ledger=labelled_frames.clips_ledger(),
+    log:
+        path.log("cut_bouts", "{dataset}/{recording}.{camera}"),
+    benchmark:
+        path.benchmark("cut_bouts", "{dataset}/{recording}.{camera}")
+    wildcard_constraints:
+        dataset=labelled_frames.names,
+    conda:
+        "../envs/shards.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=1500, per_mb=0.02),
+        runtime=work.runtime(seconds_per_mb=4),
+    params:
+        recording="{recording}",
+        camera="{camera}",
+        subject=lambda wildcards: plan.recordings[wildcards.recording].subject,
+        settings=frames_setting(*PICTURE_SETTINGS),
+        coding=clip_coding,
+        min_frames=lambda wildcards: frames_setting("clips")(wildcards)["min_frames"],
+        excluded=ruled_out,
+        key=clip_key,
+    script:
+        "../scripts/datasets/cut_bouts.py"

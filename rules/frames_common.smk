@@ -90,3 +90,18 @@ def split_key(wildcards):
     found = labelled_frames.datasets[wildcards.dataset]
     settings = {name: found.entry[name] for name in ("classes", "cap", "split")}
     return versioned(1, **settings, groups=found.groups, known=found.splits, fixed=fixed_splits(wildcards))
+
+
+@quick
+def clip_coding(wildcards):
+    """How clips are encoded."""
+    clips = labelled_frames.datasets[wildcards.dataset].entry["clips"]
+    return {name: clips[name] for name in ("codec", "crf", "preset")}
+
+
+@quick
+def clip_key(wildcards):
+    """What the clips of a camera depend on besides their files."""
+    entry = labelled_frames.datasets[wildcards.dataset].entry
+    settings = {name: entry[name] for name in ("overlaps", "priority", "edges", "rate", "clips")}
+    return versioned(1, **settings, excluded=ruled_out(wildcards))

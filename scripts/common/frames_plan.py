@@ -51,6 +51,11 @@ class FramesDataset:
     splits: dict[str, str]
 
     @property
+    def cuts(self) -> bool:
+        """Whether a clip is cut of every bout."""
+        return "clips" in self.entry["formats"]
+
+    @property
     def parts(self) -> list[tuple[str, str]]:
         """(recording, camera) of every part."""
         return [(recording, camera) for recording in self.recordings for camera in self.cameras]
@@ -110,6 +115,14 @@ class FramesRoom(Room):
         """The folder of a camera's shards in one format."""
         return f"{self.folder}/{{shape}}/{{recording}}.{{camera}}"
 
+    def clips(self) -> str:
+        """The folder of a camera's clips."""
+        return f"{self.folder}/clips/{{recording}}.{{camera}}"
+
+    def clips_ledger(self) -> str:
+        """What became of a camera's bouts."""
+        return f"{self.folder}/clips/{{recording}}.{{camera}}.ledger.parquet"
+
     def of_parts(self, dataset: str, pattern: str) -> list[str]:
         """A file of every part of a dataset."""
         return [
@@ -131,6 +144,7 @@ class FramesRoom(Room):
             for shape in SHARDS:
                 if shape in formats:
                     found += self.of_parts(name, self.shards().replace("{shape}", shape))
+            found += self.of_parts(name, self.clips_ledger()) if dataset.cuts else []
         return found
 
     def ledgers(self) -> list[str]:
@@ -142,15 +156,17 @@ class FramesRoom(Room):
             for recording in dataset.recordings
         ]
         whole = [] if only else [self.dataset("ledger.parquet").format(dataset=name) for name in self.datasets]
-        parts = [*labels, *self._of_all(self.part("ledger.parquet"))]
+        # A split is of all recordings, and clips stand in the folders of their splits.
+        clips = [] if only else self._of_all(self.clips_ledger(), [n for n, d in self.datasets.items() if d.cuts])
+        parts = [*labels, *self._of_all(self.part("ledger.parquet")), *clips]
         return [*(path for path, recording in parts if not only or recording in only), *whole]
 
-    def _of_all(self, pattern: str) -> list[tuple[str, str]]:
-        """(file, recording) of every part of every dataset."""
+    def _of_all(self, pattern: str, names: Iterable[str] | None = None) -> list[tuple[str, str]]:
+        """(file, recording) of every part of every dataset, or of those of `names`."""
         return [
             (path, recording)
-            for name, dataset in self.datasets.items()
-            for path, (recording, _) in zip(self.of_parts(name, pattern), dataset.parts, strict=True)
+            for name in (self.datasets if names is None else names)
+            for path, (recording, _) in zip(self.of_parts(name, pattern), self.datasets[name].parts, strict=True)
         ]
 
 

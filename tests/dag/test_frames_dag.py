@@ -33,13 +33,14 @@ def planned(archive, *arguments, acts=None, **changes):
 
 
 def test_each_recording_is_cleaned_and_each_camera_extracted_and_the_formats_are_asked_for(archive):
-    acts = {"formats": ["folders", "webdataset", "mmaction2"]}
+    acts = {"formats": ["folders", "webdataset", "mmaction2", "clips"]}
     shown = planned(archive, "datasets", acts=acts)
     assert shown.status == 0, shown.text
     wanted = {"clean_labels": 3, "extract_labelled_frames": 3, "split_frames": 1, "index_frames": 1}
     assert {name: shown.jobs.get(name) for name in wanted} == wanted
     assert shown.jobs["arrange_frames"] == 2
     assert shown.jobs["write_frames"] == 3
+    assert shown.jobs["cut_bouts"] == 3
     assert shown.jobs["import_labels"] == 3
     for name in ("folders", "webdataset/ç.front", "pictures/a.1.front.tar", "index.parquet"):
         assert f"results/datasets/acts/{name}" in shown.text
@@ -63,6 +64,15 @@ def test_chunks_and_folders_of_pictures_are_sources_as_any_other(archive):
         shown = planned(archive, "datasets", acts=acts)
         assert shown.status == 0, shown.text
         assert (shown.jobs[rule], shown.jobs["extract_labelled_frames"]) == (1, 1)
+
+
+def test_labels_go_back_into_the_files_of_other_tools(archive):
+    archive.rigs["booth"] = {**archive.rigs["booth"], "labels": {"export": ["textgrid", "procedures"]}}
+    shown = planned(archive, "labels")
+    assert (shown.jobs["export_labels"], shown.jobs["pool_procedures"]) == (3, 1)
+    shown = planned(archive, only="a.1")
+    assert shown.jobs["export_labels"] == 1
+    assert "pool_procedures" not in shown.rules
 
 
 def test_recordings_without_labels_are_left_out_and_no_labels_at_all_are_one_line(archive):
