@@ -105,3 +105,15 @@ def clip_key(wildcards):
     entry = labelled_frames.datasets[wildcards.dataset].entry
     settings = {name: entry[name] for name in ("overlaps", "priority", "edges", "rate", "clips")}
     return versioned(1, **settings, excluded=ruled_out(wildcards))
+
+
+def labels_of_frames(pattern):
+    """A table of labels of every recording of a dataset of labelled frames."""
+
+    @quick
+    def fill(wildcards):
+        found = labelled_frames.datasets[wildcards.dataset]
+        places = {"dataset": found.name, "rig": found.rig}
+        return [pattern.format(**places, recording=name) for name in found.recordings]
+
+    return fill

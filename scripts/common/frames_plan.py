@@ -123,6 +123,10 @@ class FramesRoom(Room):
         """What became of a camera's bouts."""
         return f"{self.folder}/clips/{{recording}}.{{camera}}.ledger.parquet"
 
+    def page(self) -> str:
+        """The page that a person looks at."""
+        return self.plan.path.report("labels/{dataset}.html")
+
     def of_parts(self, dataset: str, pattern: str) -> list[str]:
         """A file of every part of a dataset."""
         return [
@@ -160,6 +164,10 @@ class FramesRoom(Room):
         clips = [] if only else self._of_all(self.clips_ledger(), [n for n, d in self.datasets.items() if d.cuts])
         parts = [*labels, *self._of_all(self.part("ledger.parquet")), *clips]
         return [*(path for path, recording in parts if not only or recording in only), *whole]
+
+    def reports(self) -> list[str]:
+        """A page a dataset; none for a few recordings, which are no dataset."""
+        return [] if self.plan.only else [self.page().format(dataset=name) for name in self.datasets]
 
     def _of_all(self, pattern: str, names: Iterable[str] | None = None) -> list[tuple[str, str]]:
         """(file, recording) of every part of every dataset, or of those of `names`."""

@@ -91,7 +91,7 @@ def test_a_few_recordings_are_extracted_alone(archive):
 
 def test_the_ledgers_of_the_run_hold_those_of_labels_and_pictures(archive):
     shown = planned(archive)
-    assert {"merge_ledgers", "index_frames"} <= shown.rules
+    assert {"merge_ledgers", "index_frames", "render_labels"} <= shown.rules
     for name in ("labels/ç.ledger.parquet", "pictures/ç.front.ledger.parquet", "ledger.parquet"):
         assert f"results/datasets/acts/{name}" in shown.text
 
