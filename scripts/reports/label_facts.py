@@ -29,7 +29,7 @@ SHEET, PLOTTED = 4, 12
 class Pictures:
     """What is counted while the index is read once.
 
-    counts: (split, group, label) -> pictures.  sizes: camera of a recording -> (instant in s, bytes), of the first ones.
+    counts: (split, group, label) -> pictures.  sizes: camera of a recording -> (instant in s, bytes), of some.
     samples: (label, split) -> rows for the contact sheet.  seen: (label, split) -> pictures.
     """
 
