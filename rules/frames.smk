@@ -174,6 +174,7 @@ rule write_frames:
         classes=labelled_frames.dataset("classes.json"),
     output:
         folder=directory(labelled_frames.shards()),
+        manifest=labelled_frames.shards_manifest(),
     log:
         path.log("write_frames", "{dataset}/{shape}.{recording}.{camera}"),
     benchmark:

@@ -11,7 +11,7 @@ labels_room = plan.rooms["labels"]
 rule import_labels:
     """One table of intervals from a file of labels."""
     input:
-        labels=lambda wildcards: plan.recordings[wildcards.recording].labels,
+        labels=lambda wildcards: brought(plan.recordings[wildcards.recording].labels),
         manifest=path.manifest(),
     output:
         intervals=labels_room.intervals(),

@@ -115,6 +115,10 @@ class FramesRoom(Room):
         """The folder of a camera's shards in one format."""
         return f"{self.folder}/{{shape}}/{{recording}}.{{camera}}"
 
+    def shards_manifest(self) -> str:
+        """What stands in that folder: name, size and sha256 of every shard."""
+        return f"{self.shards()}.shards.json"
+
     def clips(self) -> str:
         """The folder of a camera's clips."""
         return f"{self.folder}/clips/{{recording}}.{{camera}}"
@@ -164,6 +168,19 @@ class FramesRoom(Room):
         clips = [] if only else self._of_all(self.clips_ledger(), [n for n, d in self.datasets.items() if d.cuts])
         parts = [*labels, *self._of_all(self.part("ledger.parquet")), *clips]
         return [*(path for path, recording in parts if not only or recording in only), *whole]
+
+    def published(self) -> dict[str, list[str]]:
+        """The tables, cards and pages of the datasets, and their shards."""
+        names = ("index.parquet", "card.json", "classes.json", "splits.tsv", "ledger.parquet")
+        files = [self.dataset(name).format(dataset=dataset) for dataset in self.datasets for name in names]
+        folders = [
+            path
+            for name, dataset in self.datasets.items()
+            for shape in SHARDS
+            if shape in dataset.entry["formats"]
+            for path in self.of_parts(name, self.shards().replace("{shape}", shape))
+        ]
+        return {"files": [*files, *self.reports()], "folders": folders}
 
     def reports(self) -> list[str]:
         """A page a dataset; none for a few recordings, which are no dataset."""

@@ -27,6 +27,7 @@ from scripts.common.rigs import Rig, make_rig
 from scripts.common.room import Room
 from scripts.common.shards_plan import ShardsRoom
 from scripts.common.site import Site, read_site
+from scripts.common.store import store_prefix
 
 # The facts of the cluster, unless RUSHES_SITE names another folder.
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
@@ -194,6 +195,7 @@ class Plan:
 def load(given: Mapping[str, Any]) -> Plan:
     """The plan of a run from Snakemake's config. Raises ConfigError before anything is made."""
     config = load_config(dict(given))
+    config["publish"] = store_prefix(config["publish"])
     rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
     for kind in ("rigs", "datasets"):
         _check_folders(config[kind], kind)

@@ -1,5 +1,6 @@
 """The shards of a camera's pictures: those of a split together, at most so many in each, in the order of time."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -36,19 +37,29 @@ def chunks(samples: Iterator[tuple[str, Sample]], rows: int) -> Iterator[tuple[s
     yield from waiting.items()
 
 
+def digest_of(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_frames(
     index: Path,
     tar: Path,
     splits: Path,
     classes: Path,
     out_folder: Path,
+    out_manifest: Path,
     *,
     recording: str,
     camera: str,
     shape: str,
     rows: int,
 ) -> None:
-    """Write `{split}-{recording}.{camera}-00000.tar`, …, parquet or tfrecord. shape: which of the three."""
+    """Write `{split}-{recording}.{camera}-00000.tar`, …, parquet or tfrecord, and the list of them.
+
+    shape: which of the three.
+    """
     out_folder.mkdir()
     decisions = Decisions.read(splits, classes)
     # Columns, not members, hold what a parquet says of a picture.
@@ -72,6 +83,10 @@ def write_frames(
         for _ in write(out_folder, f"{split}-{recording}.{camera}-{number:05d}", members):
             pass
         progress(sum(numbers.values()), None, "shards")
+    listed = {
+        path.name: {"bytes": path.stat().st_size, "sha256": digest_of(path)} for path in sorted(out_folder.iterdir())
+    }
+    out_manifest.write_text(json.dumps(listed, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -196,8 +196,10 @@ class Whole:
                 break
             out.parent.mkdir(exist_ok=True)
             splits, classes = self.folder / "splits.tsv", self.folder / "classes.json"
-            write_frames(index, tar, splits, classes, out, recording=recording, camera="c1", shape=shape, rows=rows)
-        return sorted(path for path in (self.folder / shape).rglob("*") if path.is_file())
+            manifest = out.with_name(f"{out.name}.shards.json")
+            paths = (index, tar, splits, classes, out, manifest)
+            write_frames(*paths, recording=recording, camera="c1", shape=shape, rows=rows)
+        return sorted(path for path in (self.folder / shape).glob("*/*") if path.is_file())
 
     def shards_of(self, shape: str, split: str) -> list[Path]:
         """The shards of one split."""
