@@ -13,8 +13,9 @@ from scripts.common.video import blank_like, plane_arrays, upright
 
 # Pixels as ffmpeg and torchcodec show them; the accurate conversion differs where the colour changes.
 AS_SHOWN = Interpolation.BICUBIC | Interpolation.BITEXACT
-SHRUNK = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-GROWN = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+WHOLE_COLOUR = Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+SHRUNK = Interpolation.AREA | WHOLE_COLOUR
+GROWN = Interpolation.BICUBIC | WHOLE_COLOUR
 PNG_COMPRESSION = 6
 
 
@@ -68,13 +69,14 @@ def _side(length: Fraction) -> int:
 def scaled(picture: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     """A yuv420p picture as uint8 (height, width, 3), red first: each pixel the mean of the area that it covers.
 
-    Shrunk before it becomes colours, with the colour's planes at full size, so that no edge of colour is smeared.
+    Shrunk and made colours in one pass, with the colour's planes at full size, so that no edge of colour is smeared.
     """
-    if (picture.width, picture.height) != size:
-        grown = size[0] > picture.width or size[1] > picture.height
-        how = GROWN if grown else SHRUNK
-        picture = picture.reformat(width=size[0], height=size[1], format="yuv444p", interpolation=how, threads=1)
-    rgb: np.ndarray = picture.to_ndarray(format="rgb24", interpolation=AS_SHOWN, threads=1)
+    if (picture.width, picture.height) == size:
+        shown: np.ndarray = picture.to_ndarray(format="rgb24", interpolation=AS_SHOWN, threads=1)
+        return shown
+    grown = size[0] > picture.width or size[1] > picture.height
+    how = GROWN if grown else SHRUNK
+    rgb: np.ndarray = picture.to_ndarray(width=size[0], height=size[1], format="gbrp", interpolation=how, threads=1)
     return rgb
 
 
