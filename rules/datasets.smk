@@ -21,6 +21,7 @@ rule extract_windows:
         landmarks=of_recording(path.landmarks()),
         scenes=of_recording(faces_room.scenes()),
         speech=speech_of,
+        sync=sync_of,
     output:
         windows=directory(path.npz()),
         index=path.windows("index.parquet"),

@@ -3,7 +3,8 @@ faces: landmarks of every face in a conformed video, its scenes, and the speech 
 
 Needs   conformed/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (media)
         models/{weights}   (sources)
-Makes   faces/{rig}/{recording}/{camera}.{landmarks}.landmarks.npz, {camera}.scenes.parquet, {microphone}.speech.parquet
+Makes   faces/{rig}/{recording}/{camera}.{landmarks}.landmarks.npz, {camera}.scenes.parquet, {microphone}.speech.parquet,
+        {camera}.{landmarks}.{crops.tar,measures.parquet}
 """
 
 
@@ -38,9 +39,67 @@ rule extract_landmarks:
         backend="{landmarks}",
         whole=is_whole,
         fps=rig_fps,
-        key=versioned(2, **{name: value for name, value in faces_room.search.items() if name != "batch"}),
+        key=versioned(3, **{name: value for name, value in faces_room.search.items() if name != "batch"}),
     script:
         "../scripts/faces/extract_landmarks.py"
+
+
+rule crop_faces:
+    """Aligned videos of each face and mouth, with head pose and the opening of eyes and lips."""
+    input:
+        video=path.video("conformed"),
+        landmarks=path.landmarks(),
+    output:
+        crops=faces_room.crops("crops.tar"),
+        measures=faces_room.crops("measures.parquet"),
+        ledger=faces_room.crops("crops.ledger.parquet"),
+    log:
+        path.log("crop_faces", "{rig}/{recording}.{camera}.{landmarks}"),
+    benchmark:
+        path.benchmark("crop_faces", "{rig}/{recording}.{camera}.{landmarks}")
+    conda:
+        "../envs/media.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=1500),
+        runtime=work.runtime(seconds_per_mb=3),
+    params:
+        recording="{recording}",
+        camera="{camera}",
+        crops=[crop for crop in plan.config["faces"]["crops"] if crop != "measures"],
+        fps=rig_fps,
+        key=versioned(1, crops=plan.config["faces"]["crops"]),
+    script:
+        "../scripts/faces/crop_faces.py"
+
+
+rule measure_sync:
+    """Whether lips and sound fit together, by a model of the user's; and how far apart they seem, as a diagnostic."""
+    input:
+        video=path.video("conformed"),
+        landmarks=path.landmarks(),
+        sound=path.sound("conformed"),
+        model=plan.config["faces"]["sync"]["model"] or [],
+    output:
+        sync=faces_room.sync(),
+        ledger=faces_room.sync("sync.ledger.parquet"),
+    log:
+        path.log("measure_sync", "{rig}/{recording}.{camera}.{landmarks}.{microphone}"),
+    benchmark:
+        path.benchmark("measure_sync", "{rig}/{recording}.{camera}.{landmarks}.{microphone}")
+    conda:
+        "../envs/onnx.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=2000, per_mb=0.5),
+        runtime=work.runtime(seconds_per_mb=10),
+    params:
+        recording="{recording}",
+        camera="{camera}",
+        fps=rig_fps,
+        key=versioned(1, **plan.config["faces"]["sync"]),
+    script:
+        "../scripts/faces/measure_sync.py"
 
 
 rule detect_cuts:

@@ -247,3 +247,25 @@ rule infer_from_engine:
         key=inference_key,
     script:
         "../scripts/models/infer_from_engine.py"
+
+
+for by_engine in (False, True):
+
+    rule:
+        """The last word of an inference: fails while a sound has failed."""
+        name:
+            "check_engine" if by_engine else "check_inference"
+        input:
+            spoken=models.inferred("ledger.parquet", engine=by_engine),
+        output:
+            checked=models.inferred("ledger.checked", engine=by_engine),
+        log:
+            path.log("check_inference", "engine" if by_engine else "checkpoint"),
+        localrule: True
+        conda:
+            "../envs/datasets.yaml"
+        threads: 1
+        params:
+            key=versioned(1),
+        script:
+            "../scripts/models/check_inference.py"

@@ -1,5 +1,6 @@
 """The room of faces beside the landmarks: speech of microphones and scenes of cameras, for the datasets of windows."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
@@ -24,6 +25,9 @@ class FacesRoom(Room):
     def __init__(self, plan: "Plan") -> None:
         super().__init__(plan)
         self.folder = f"{plan.path.results}/faces/{{rig}}/{{recording}}"
+        model = plan.config["faces"]["sync"]["model"]
+        if model and not os.path.isfile(model):
+            raise ConfigError(f"faces.sync.model: {model} is no file")
         for dataset in plan.datasets.values():
             for name in self.weight_files(dataset.landmarks) if dataset.rig else []:
                 if name not in plan.weights:
@@ -61,17 +65,57 @@ class FacesRoom(Room):
         """The ledger of a camera's cuts."""
         return f"{self.folder}/{{camera}}.scenes.ledger.parquet"
 
+    def sync(self, what: str = "sync.parquet") -> str:
+        """Scores of lips against sound: sync.parquet or sync.ledger.parquet."""
+        return f"{self.folder}/{{camera}}.{{landmarks}}.{{microphone}}.{what}"
+
+    def _syncs(self, what: str) -> list[str]:
+        """A file of the sync of every recording of a dataset, where the config asks for any."""
+        wanted = self.plan.config["faces"]["sync"]
+        if not (wanted["lag"] or wanted["model"]):
+            return []
+        chosen = {recording.name for recording in self.plan.chosen}
+        found: dict[str, None] = {}
+        for d in self.plan.datasets.values():
+            facts = {"rig": d.rig, "camera": d.camera, "landmarks": d.landmarks, "microphone": d.microphone}
+            found |= {self.sync(what).format(recording=name, **facts): None for name in d.cut if name in chosen}
+        return list(found)
+
+    def crops(self, what: str) -> str:
+        """Of the tracks of a camera: `crops.tar`, `measures.parquet` or `crops.ledger.parquet`."""
+        return f"{self.folder}/{{camera}}.{{landmarks}}.{what}"
+
+    def _crops(self, what: str) -> list[str]:
+        """A file of the crops of every camera of a dataset, where the config asks for any."""
+        if not self.plan.config["faces"]["crops"]:
+            return []
+        chosen = {recording.name for recording in self.plan.chosen}
+        found = {
+            self.crops(what).format(rig=d.rig, recording=name, camera=d.camera, landmarks=d.landmarks): None
+            for d in self.plan.datasets.values()
+            for name in d.cut
+            if name in chosen
+        }
+        return list(found)
+
     def wants_speech(self, dataset: str) -> bool:
         """Whether windows of a dataset are asked for speech at all."""
         return self.plan.datasets[dataset].limits["no_speech"] > 0
 
     def targets(self, stage: str) -> list[str]:
         """The tables of every dataset."""
-        return self._tables(self.scenes(), self.speech()) if stage == "faces" else []
+        if stage != "faces":
+            return []
+        return [
+            *self._tables(self.scenes(), self.speech()),
+            *self._crops("measures.parquet"),
+            *self._syncs("sync.parquet"),
+        ]
 
     def ledgers(self) -> list[str]:
         """One ledger a table."""
-        return self._tables(self.scenes_ledger(), self.speech_ledger())
+        tables = self._tables(self.scenes_ledger(), self.speech_ledger())
+        return [*tables, *self._crops("crops.ledger.parquet"), *self._syncs("sync.ledger.parquet")]
 
     def _tables(self, of_camera: str, of_microphone: str) -> list[str]:
         chosen = {recording.name for recording in self.plan.chosen}

@@ -99,7 +99,7 @@ class ModelsRoom(Room):
     def inference_targets(self) -> list[str]:
         """What `snakemake infer` makes; without sounds, a job that says what is missing."""
         asked = bool(self.inference and self.inference.endpoint)
-        return [self.inferred("ledger.parquet", engine=asked)]
+        return [self.inferred("ledger.checked", engine=asked)]
 
     def targets(self, stage: str) -> list[str]:
         """The figures of every model; none for a few recordings, which no model is trained on."""

@@ -22,8 +22,9 @@ from scripts.common.job import run
 from scripts.common.landmarks import POINTS, Landmarks
 from scripts.common.sound_features import MAKERS
 from scripts.common.statistics import Moments
+from scripts.common.sync_scores import SyncScores
 from scripts.datasets.speakers import Faces
-from scripts.datasets.window_checks import Exclusion, Recorded, Reject, check_window, spoken_for
+from scripts.datasets.window_checks import Exclusion, Recorded, Reject, check_sync, check_window, spoken_for
 
 # Samples from here on count as clipped: a resampled plateau is not quite flat.
 CLIPPED = 0.985
@@ -56,6 +57,7 @@ def extract_windows(
     excluded: Sequence[Sequence[object]],
     scenes: Path | None = None,
     speech: Path | None = None,
+    sync: Path | None = None,
     speaker: str = "only",
     features: Sequence[str] = ("raw",),
 ) -> None:
@@ -65,6 +67,7 @@ def extract_windows(
     start_s: where in the recording its import began.
     excluded: (start_s, stop_s, reason) of stretches that a person has ruled out, seconds of the recording or None.
     scenes, speech: interval tables of camera and microphone; without them there are no cuts, and all is speech.
+    sync: scores of lips against sound; without them nobody asks.
     speaker: whose landmarks, see `Faces.rows`.
     Raises InputError if picture, sound or landmarks of the recording failed in an earlier step.
     """
@@ -88,14 +91,17 @@ def extract_windows(
     )
     people = Faces.of(faces, len(table), speaker)
     ruled_out = [Exclusion.of(entry, times.start_ns - start_s * 1e9) for entry in excluded]
+    fit = SyncScores.read(sync) if sync else None
     out_windows.mkdir()
     rows, samples, moments = [], [], Moments.empty(2 * POINTS)
     with soundfile.SoundFile(sound) as audio:
         for first in window_starts(len(table), window_frames, hop):
             name = f"{recording}_{first:06d}"
             start_ns, stop_ns = recorded.span_ns(first, window_frames)
-            reject = spoken_for(ruled_out, start_ns, stop_ns) or check_window(
-                recorded, people, first, window_frames, limits
+            reject = (
+                spoken_for(ruled_out, start_ns, stop_ns)
+                or check_window(recorded, people, first, window_frames, limits)
+                or check_sync(fit, people, first, window_frames, limits)
             )
             if reject is not None:
                 rows.append(ledger.Row(STEP, recording, name, "filtered", *reject, start_ns, stop_ns))

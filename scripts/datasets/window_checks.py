@@ -11,6 +11,7 @@ from scripts.common.clock import Clock
 from scripts.common.face_shape import STABLE, eye_distance
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
+from scripts.common.sync_scores import SyncScores
 from scripts.datasets.speakers import Faces
 
 
@@ -201,6 +202,22 @@ def _check_face(faces: Faces, first: int, count: int, limits: Mapping[str, float
     jump = largest_jump(pose)
     if jump > limits["jump"]:
         return Reject("jump", jump, limits["jump"], f"the face moves by {jump:.2f} inter-ocular distances in a frame")
+    return None
+
+
+def check_sync(
+    scores: SyncScores | None, faces: Faces, first: int, count: int, limits: Mapping[str, float]
+) -> Reject | None:
+    """Whether lips and sound of a window that is taken fit together; nobody asks without scores."""
+    rows = faces.rows(first, count) if scores is not None else None
+    if scores is None or rows is None:
+        return None
+    confidence, shift = scores.judge(int(faces.landmarks.track[rows[0]]), first, count)
+    least, most = limits.get("low_sync", 0.0), limits.get("sync_offset", np.inf)
+    if confidence < least:
+        return Reject("low_sync", confidence, least, f"lips and sound fit with a confidence of {confidence:.2f}")
+    if abs(shift) > most:
+        return Reject("low_sync", abs(shift), most, f"the sound fits the lips {shift:+d} frames away")
     return None
 
 

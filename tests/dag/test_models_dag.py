@@ -52,11 +52,11 @@ def test_sounds_are_inferred_beside_a_sheet_and_by_an_engine_that_somebody_runs(
         (archive.root / name).parent.mkdir(exist_ok=True)
         (archive.root / name).touch()
     asked = {"audio_dir": "talks", "checkpoint": "lips.ckpt"}
-    assert archive.dry_run("infer", **asked).jobs == {"infer_landmarks": 1, "infer": 1}
+    assert archive.dry_run("infer", **asked).jobs == {"infer_landmarks": 1, "check_inference": 1, "infer": 1}
     shown = archive.dry_run("infer", **asked, inference={"endpoint": "http://127.0.0.1:8080"})
-    assert shown.jobs == {"infer_from_engine": 1, "infer": 1}
+    assert shown.jobs == {"infer_from_engine": 1, "check_engine": 1, "infer": 1}
     shown = archive.dry_run("infer", **asked, inference={"endpoint": "own"})
-    assert shown.rules == {"infer_from_engine", "serve_engine", "infer"}
+    assert shown.rules == {"infer_from_engine", "serve_engine", "check_engine", "infer"}
     assert "extract_windows" in archive.dry_run(**asked).rules
     assert "write one like" in archive.dry_run("infer", **asked, inference={"request_render": "ftp://x"}).text
 
