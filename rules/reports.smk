@@ -3,8 +3,8 @@ reports: what a person looks at.
 
 Needs   conformed/… (media), faces/… (faces), datasets/… (datasets), every ledger
 Makes   reports/overlays/{dataset}/{recording}.mp4, reports/clocks.svg, reports/outcomes.svg,
-        reports/ledger.{parquet,tsv}, reports/failed.tsv, reports/ledger.checked,
-        reports/landmark_agreement.tsv
+        reports/labels/{dataset}.html, reports/landmark_agreement.tsv,
+        reports/ledger.{parquet,tsv}, reports/failed.tsv, reports/ledger.checked
 """
 
 
@@ -36,6 +36,40 @@ rule render_overlay:
         key=versioned(1, seconds=plan.config["reports"]["overlay_s"]),
     script:
         "../scripts/reports/render_overlay.py"
+
+
+rule render_labels:
+    """A page on a dataset of labelled frames: counts, timelines, doubtful intervals, pictures."""
+    input:
+        index=labelled_frames.dataset("index.parquet"),
+        classes=labelled_frames.dataset("classes.json"),
+        tars=of_parts("tar"),
+        raw=labels_of_frames(labels_room.intervals()),
+        cleaned=labels_of_frames(labelled_frames.cleaned("labels.parquet")),
+    output:
+        page=report(
+            labelled_frames.page(),
+            category="Labels",
+            labels={"dataset": "{dataset}", "page": "labels"},
+            caption="../docs/captions/labels.rst",
+        ),
+    log:
+        path.log("render_labels", "{dataset}"),
+    benchmark:
+        path.benchmark("render_labels", "{dataset}")
+    wildcard_constraints:
+        dataset=labelled_frames.names,
+    conda:
+        "../envs/reports.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=2000, per_recording=5),
+        runtime=work.minutes(base=30, per_recording=0.5),
+    params:
+        dataset="{dataset}",
+        key=versioned(1),
+    script:
+        "../scripts/reports/render_labels.py"
 
 
 rule compare_landmarks:
