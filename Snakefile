@@ -33,6 +33,8 @@ include: "rules/exports.smk"
 include: "rules/spectrogram.smk"
 include: "rules/faces_common.smk"
 include: "rules/faces.smk"
+include: "rules/cameras_common.smk"
+include: "rules/cameras.smk"
 include: "rules/labels.smk"
 include: "rules/datasets.smk"
 include: "rules/frames_common.smk"
@@ -70,6 +72,12 @@ rule faces:
     """Landmarks of every face, speech and cuts."""
     input:
         plan.targets("faces"),
+
+
+rule cameras:
+    """Common frames, calibrations and keypoints of rigs of several cameras."""
+    input:
+        plan.targets("cameras"),
 
 
 rule labels:

@@ -142,6 +142,17 @@ class Calibration:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def refuse_twins(calibration: Calibration, where: str) -> None:
+    """Raises InputError if two cameras have the same place, or the same lens and turn: one stands for the other."""
+    cameras = list(calibration.cameras.values())
+    for index, one in enumerate(cameras):
+        for other in cameras[index + 1 :]:
+            turn = np.array_equal(one.rotation, other.rotation)
+            lens = np.array_equal(one.matrix, other.matrix) and np.array_equal(one.distortions, other.distortions)
+            if turn and (lens or np.array_equal(one.translation, other.translation)):
+                raise InputError("twin_cameras", f"{where}: `{one.name}` and `{other.name}` have the same parameters")
+
+
 def _numbers(values: np.ndarray) -> str:
     return json.dumps(np.asarray(values, np.float64).tolist())
 

@@ -100,6 +100,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".mp4": _zero_bytes,
     ".wav": _zero_bytes,
     ".tsv": _zero_bytes,
+    ".toml": _zero_bytes,
     ".tar": _tar,
     ".raw": _zero_bytes,
     ".svg": _picture,

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from scripts.common.cameras_plan import CamerasRoom
 from scripts.common.config import checked, load_config, schema
 from scripts.common.datasets import Dataset, make_datasets
 from scripts.common.errors import ConfigError
@@ -38,6 +39,7 @@ FOLDERS = {"folders": "{split}", "shards": "shards/{split}"}
 ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
     "faces": FacesRoom,
+    "cameras": CamerasRoom,
     "labels": LabelsRoom,
     "frames": FramesRoom,
     "shards": ShardsRoom,

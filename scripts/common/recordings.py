@@ -25,6 +25,7 @@ class Recording:
 
     name: str
     rig: str
+    source: str
     files: tuple[str, ...]
     cameras: dict[str, dict[str, Any]]
     microphones: dict[str, dict[str, Any]]
@@ -146,6 +147,7 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     return Recording(
         name=name,
         rig=rig.name,
+        source=source,
         files=tuple(files),
         cameras=cameras,
         microphones=microphones,

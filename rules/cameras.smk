@@ -1,0 +1,127 @@
+"""
+cameras: several cameras as one - common frames, calibration, keypoints in 2D and 3D.
+
+Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (sources)
+        the tables that align.table names; the calibration files of the sheet
+Makes   cameras/{rig}/{recording}/aligned.parquet, {camera}.corners.parquet, calibration.toml + calibration.json,
+        imported.toml
+"""
+
+
+rule align_cameras:
+    """Which frames of the cameras show the same instant."""
+    input:
+        frames=of_cameras(path.frames("media")),
+        videos=aligned_by("flash", path.video("media")),
+        sounds=clap_files(path.sound("media")),
+        clocks=clap_files(path.clock("media")),
+        tables=lambda wildcards: cameras_room.tables[wildcards.recording],
+    output:
+        aligned=cameras_room.path("aligned.parquet"),
+        ledger=cameras_room.path("align.ledger.parquet"),
+    log:
+        path.log("align_cameras", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("align_cameras", "{rig}/{recording}")
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=1000),
+        runtime=work.runtime(seconds_per_mb=1),
+    params:
+        recording="{recording}",
+        cameras=rig_cameras,
+        by=lambda wildcards: alignment(wildcards)["by"],
+        key=multicam_key(1, "align"),
+    script:
+        "../scripts/cameras/align_cameras.py"
+
+
+rule detect_boards:
+    """Corners of the calibration board in one camera's pictures."""
+    input:
+        video=path.video("media"),
+        frames=path.frames("media"),
+        aligned=cameras_room.path("aligned.parquet"),
+    output:
+        corners=cameras_room.path("{camera}.corners.parquet"),
+        ledger=cameras_room.path("{camera}.corners.ledger.parquet"),
+    log:
+        path.log("detect_boards", "{rig}/{recording}.{camera}"),
+    benchmark:
+        path.benchmark("detect_boards", "{rig}/{recording}.{camera}")
+    wildcard_constraints:
+        recording=board_recordings,
+    conda:
+        "../envs/cameras.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=1500),
+        runtime=work.runtime(seconds_per_mb=20),
+    params:
+        recording="{recording}",
+        camera="{camera}",
+        board=multicam_setting("board"),
+        every=lambda wildcards: cameras_room.settings[wildcards.rig]["board"]["every"],
+        key=multicam_key(1, "board"),
+    script:
+        "../scripts/cameras/detect_boards.py"
+
+
+rule calibrate_cameras:
+    """Lenses and places of all cameras, adjusted together."""
+    input:
+        corners=of_cameras(cameras_room.path("{camera}.corners.parquet")),
+    output:
+        calibration=cameras_room.path("calibration.toml"),
+        card=cameras_room.path("calibration.json"),
+        ledger=cameras_room.path("calibration.ledger.parquet"),
+    log:
+        path.log("calibrate_cameras", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("calibrate_cameras", "{rig}/{recording}")
+    wildcard_constraints:
+        recording=board_recordings,
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=3000),
+        runtime=work.minutes(base=30),
+    params:
+        recording="{recording}",
+        cameras=rig_cameras,
+        board=multicam_setting("board"),
+        settings=multicam_setting("calibration"),
+        key=multicam_key(1, "board", "calibration"),
+    script:
+        "../scripts/cameras/calibrate_cameras.py"
+
+
+rule import_calibration:
+    """A calibration that another program wrote."""
+    input:
+        given=lambda wildcards: cameras_room.sources[wildcards.recording],
+    output:
+        calibration=cameras_room.path("imported.toml"),
+        ledger=cameras_room.path("imported.ledger.parquet"),
+    log:
+        path.log("import_calibration", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("import_calibration", "{rig}/{recording}")
+    wildcard_constraints:
+        recording=cameras_room.pattern("imported"),
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=500),
+        runtime=work.minutes(base=5),
+    params:
+        recording="{recording}",
+        cameras=rig_cameras,
+        unit=lambda wildcards: cameras_room.settings[wildcards.rig]["calibration"]["unit"],
+        key=multicam_key(1, "calibration"),
+    script:
+        "../scripts/cameras/import_calibration.py"

@@ -1,0 +1,185 @@
+"""Lenses and places of all cameras of a rig from a recording of the board, adjusted together."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from scripts.cameras.board import Board
+from scripts.cameras.bundle import Freedom, Observations, Scene, adjust_twice, residuals
+from scripts.cameras.first_guess import board_distances, board_places, first_lens, first_scene, shared_views
+from scripts.common import ledger
+from scripts.common.calibration_file import Calibration, Camera, refuse_twins
+from scripts.common.errors import InputError
+from scripts.common.job import progress, run
+
+STEP = "calibrate_cameras"
+# More digits than any adjustment knows, fewer than a float has.
+DIGITS = 10
+
+log = logging.getLogger("rushes")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one start led to: the scene, the observations that were kept, and the loss of all of them in px."""
+
+    scene: Scene
+    kept: Observations
+    median_px: float
+
+
+def calibrate_cameras(
+    corners: list[Path],
+    out_calibration: Path,
+    out_card: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    cameras: list[str],
+    board: dict[str, Any],
+    settings: dict[str, Any],
+) -> None:
+    """Write a TOML that aniposelib reads, and a card with what is known about it.
+
+    corners: one table a camera, by detect_boards.  settings: fisheye (names), square_pixels, starts, seed, max_views,
+    max_median_px. The world is the first camera's frame, in mm. Raises InputError with the table of errors or shared
+    views if a camera cannot be placed, or the median error is above the gate.
+    """
+    seen, sizes = read_corners(corners, cameras, Board.of(board), settings["max_views"])
+    results = [_start(seen, sizes, cameras, settings, start) for start in range(settings["starts"])]
+    best = min(results, key=lambda result: round(result.median_px, 9))
+    card = describe(best, seen, cameras, settings)
+    table = "; ".join(f"{name} {card['cameras'][name]['median_px']:.3f} px" for name in cameras)
+    limit = settings["max_median_px"]
+    if not card["median_px"] <= limit:
+        shared = "; ".join(f"{pair} {count}" for pair, count in card["shared_views"].items())
+        raise InputError(
+            "bad_fit",
+            f"{recording}: median error {card['median_px']:.3f} px, limit {limit:g} ({table}; views shared: {shared})",
+            value=card["median_px"],
+            limit=limit,
+        )
+    calibration = _calibration(best.scene, cameras, sizes, card)
+    refuse_twins(calibration, recording)
+    calibration.write(out_calibration)
+    out_card.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    message = f"median {card['median_px']:.3f} px, board distances within {card['board_distance_mm']:.3f} mm; {table}"
+    log.info("%s: %s", recording, message)
+    row = ledger.Row(STEP, recording, recording, "written", value=card["median_px"], limit=limit, message=message)
+    ledger.write(out_ledger, [row])
+
+
+def read_corners(
+    paths: list[Path], cameras: list[str], board: Board, max_views: int
+) -> tuple[Observations, list[tuple[int, int]]]:
+    """All observations, and the size of each camera's pictures. Of many views an even choice is kept."""
+    tables = [pq.read_table(path, partitioning=None) for path in paths]
+    if empty := [name for name, table in zip(cameras, tables, strict=True) if not table.num_rows]:
+        raise InputError(
+            ledger.UPSTREAM, f"{', '.join(empty)}: the board was not found, see the ledger of detect_boards"
+        )
+    counts = [table.num_rows for table in tables]
+    column = {name: np.concatenate([t[name].to_numpy() for t in tables]) for name in ("frame", "corner", "x", "y")}
+    frames = _best_frames(column["frame"], np.repeat(np.arange(len(tables)), counts), max_views)
+    rows = np.isin(column["frame"], frames)
+    seen = Observations(
+        camera=np.repeat(np.arange(len(tables)), counts)[rows],
+        view=np.searchsorted(frames, column["frame"][rows]),
+        corner=column["corner"][rows],
+        pixels=np.stack([column["x"], column["y"]], axis=1)[rows],
+        points=board.points_mm[column["corner"][rows]],
+    )
+    return seen, [(int(t["width"][0].as_py()), int(t["height"][0].as_py())) for t in tables]
+
+
+def _best_frames(frame: np.ndarray, camera: np.ndarray, most: int) -> np.ndarray:
+    """Of each stretch of time the frame that most cameras, then most corners, see; at most `most`, in order."""
+    frames, place, corners = np.unique(frame, return_inverse=True, return_counts=True)
+    if len(frames) <= most:
+        return frames
+    seen_by = np.array([len(np.unique(camera[place == index])) for index in range(len(frames))])
+    worth = seen_by * (corners.max() + 1) + corners
+    stretches = np.array_split(np.arange(len(frames)), most)
+    return frames[[stretch[int(np.argmax(worth[stretch]))] for stretch in stretches]]
+
+
+def _start(
+    seen: Observations, sizes: list[tuple[int, int]], cameras: list[str], settings: dict[str, Any], start: int
+) -> Result:
+    """One whole calibration; starts differ in the views from which the lenses are first guessed."""
+    generator = np.random.default_rng([settings["seed"], start])
+    progress(start, settings["starts"], "starts")
+    lenses = []
+    for index, (name, size) in enumerate(zip(cameras, sizes, strict=True)):
+        try:
+            mine = seen.where(seen.camera == index)
+            fisheye = name in settings["fisheye"]
+            lenses.append(
+                first_lens(mine, size, fisheye=fisheye, square=settings["square_pixels"], generator=generator)
+            )
+        except InputError as error:
+            raise InputError(error.reason, f"{name}: {error.message}") from None
+    scene, observations = first_scene(seen, lenses, cameras)
+    adjusted, kept = adjust_twice(scene, observations, Freedom(square=settings["square_pixels"]))
+    median_px = float(np.median(np.linalg.norm(residuals(adjusted, kept), axis=1)))
+    log.info("start %d: median %.4f px, %d of %d corners", start, median_px, len(kept), len(seen))
+    return Result(adjusted, kept, median_px)
+
+
+def describe(result: Result, seen: Observations, cameras: list[str], settings: dict[str, Any]) -> dict[str, Any]:
+    """The card: errors in all and by camera, board distances, shared views, what was dropped."""
+    scene, kept = result.scene, result.kept
+    error = np.linalg.norm(residuals(scene, kept), axis=1)
+    places = [board_places(seen.where(seen.camera == index), scene.lenses[index]) for index in range(len(cameras))]
+    shared = shared_views(places)
+    if len(cameras) > 1:
+        measured, printed = board_distances(scene, kept)
+        distance = float(np.median(np.abs(measured - printed))) if len(measured) else float("nan")
+    else:
+        distance = float("nan")
+    return {
+        "median_px": _rounded(np.median(error)),
+        "rms_px": _rounded(np.sqrt((error**2).mean())),
+        "board_distance_mm": _rounded(distance),
+        "views": len(scene.boards),
+        "corners": len(kept),
+        "corners_dropped": len(seen) - len(kept),
+        "starts": settings["starts"],
+        "seed": settings["seed"],
+        "cameras": {
+            name: {
+                "median_px": _rounded(np.median(mine)) if len(mine := error[kept.camera == index]) else None,
+                "rms_px": _rounded(np.sqrt((mine**2).mean())) if len(mine) else None,
+                "corners": len(mine),
+                "views": int(shared[index, index]),
+            }
+            for index, name in enumerate(cameras)
+        },
+        "shared_views": {
+            f"{a}+{b}": int(shared[i, j]) for i, a in enumerate(cameras) for j, b in enumerate(cameras) if i < j
+        },
+    }
+
+
+def _calibration(scene: Scene, cameras: list[str], sizes: list[tuple[int, int]], card: dict[str, Any]) -> Calibration:
+    """The ADJUSTED scene as a calibration."""
+    found = {}
+    for name, size, lens, place in zip(cameras, sizes, scene.lenses, scene.cameras, strict=True):
+        lens, place = np.array([_rounded(v) for v in lens]), np.array([_rounded(v) for v in place])
+        matrix = np.array([[lens[0], 0, lens[2]], [0, lens[1], lens[3]], [0, 0, 1]])
+        found[name] = Camera(name, size, matrix, lens[4:], place[:3], place[3:], len(lens) == 8)
+    metadata = {"adjusted": True, "error": card["median_px"], "unit": "mm"}
+    return Calibration(found, metadata)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{float(value):.{DIGITS}g}")
+
+
+if __name__ == "__main__":
+    run(calibrate_cameras)

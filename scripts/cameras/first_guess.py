@@ -1,0 +1,204 @@
+"""Where an adjustment begins: lenses from single cameras, places over a spanning tree of shared views."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from scripts.cameras import lens
+from scripts.cameras.bundle import Observations, Scene, matrices
+from scripts.common.calibration_file import Camera, rotation_matrix
+from scripts.common.errors import InputError
+
+# A view with fewer corners places no camera, and a lens wants so many views.
+MIN_CORNERS = 6
+MIN_VIEWS = 3
+# Views that a single camera's lens is found from: enough, and still quick.
+LENS_VIEWS = 30
+
+
+def first_lens(
+    seen: Observations, size: tuple[int, int], *, fisheye: bool, square: bool, generator: np.random.Generator
+) -> np.ndarray:
+    """Intrinsics of one camera from its own views of the board, float64 (9,) or (8,).
+
+    seen: the observations of this camera alone. Of many views a random LENS_VIEWS are taken.
+    """
+    views = good_views(seen)
+    if len(views) < MIN_VIEWS:
+        raise InputError("too_few_views", f"{len(views)} pictures show the board well; {MIN_VIEWS} are wanted")
+    if len(views) > LENS_VIEWS:
+        views = np.sort(generator.choice(views, LENS_VIEWS, replace=False))
+    points = [seen.points[seen.view == view].astype(np.float32) for view in views]
+    pixels = [seen.pixels[seen.view == view].astype(np.float32) for view in views]
+    # OpenCV adds up in another order with every run if it has threads: its guess is rounded to what is always so.
+    cv2.setNumThreads(1)
+    vector = _first_fisheye(points, pixels, size) if fisheye else _first_pinhole(points, pixels, size, square)
+    return np.array([float(f"{value:.6g}") for value in vector])
+
+
+def _first_pinhole(
+    points: list[np.ndarray], pixels: list[np.ndarray], size: tuple[int, int], square: bool
+) -> np.ndarray:
+    flags = cv2.CALIB_FIX_ASPECT_RATIO if square else 0
+    guess: Any = np.eye(3) if square else None
+    # k3 follows in the adjustment: few views tell it badly, and it may run away.
+    found: Any = cv2.calibrateCamera(points, pixels, size, guess, None, flags=flags | cv2.CALIB_FIX_K3)  # type: ignore[call-overload,unused-ignore]
+    matrix, bends = np.asarray(found[1]), np.asarray(found[2])
+    return np.array([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *bends.ravel()[:5]])
+
+
+def _first_fisheye(points: list[np.ndarray], pixels: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    flags = cv2.CALIB_RECOMPUTE_EXTRINSIC | cv2.CALIB_FIX_SKEW
+    shaped = [p.reshape(-1, 1, 3).astype(np.float64) for p in points]
+    seen = [p.reshape(-1, 1, 2).astype(np.float64) for p in pixels]
+    guess = np.array([[size[0] / 2, 0, size[0] / 2], [0, size[0] / 2, size[1] / 2], [0, 0, 1]])
+    try:
+        _, matrix, bends, _, _ = cv2.fisheye.calibrate(shaped, seen, size, guess.copy(), np.zeros(4), flags=flags)
+    except cv2.error:
+        # It gives up on views that lie at the edge; the adjustment has more patience.
+        matrix, bends = guess, np.zeros(4)
+    return np.array([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *np.ravel(bends)])
+
+
+def good_views(seen: Observations) -> np.ndarray:
+    """The views with enough corners, not all in a row, of one camera's observations."""
+    views, counts = np.unique(seen.view, return_counts=True)
+    good = []
+    for view in views[counts >= MIN_CORNERS]:
+        flat = seen.points[seen.view == view][:, :2]
+        if np.linalg.matrix_rank(flat - flat.mean(axis=0), tol=1e-6) == 2:
+            good.append(view)
+    return np.array(good, int)
+
+
+def board_places(seen: Observations, vector: np.ndarray) -> dict[int, np.ndarray]:
+    """Place of the board in a camera's frame by view, 4x4 matrices, from that camera's observations."""
+    fisheye = len(vector) == lens.FISHEYE
+    camera = Camera("", (1, 1), _matrix(vector), vector[4:], np.zeros(3), np.zeros(3), fisheye)
+    plane = lens.rays(camera, seen.pixels)
+    places = {}
+    for view in good_views(seen):
+        rows = (seen.view == view) & np.isfinite(plane).all(axis=1)
+        if rows.sum() < MIN_CORNERS:
+            continue
+        found, turn, move = cv2.solvePnP(seen.points[rows], plane[rows], np.eye(3), None, flags=cv2.SOLVEPNP_IPPE)
+        if found:
+            places[int(view)] = pose_matrix(np.concatenate([turn.ravel(), move.ravel()]))
+    return places
+
+
+def _matrix(vector: np.ndarray) -> np.ndarray:
+    return np.array([[vector[0], 0, vector[2]], [0, vector[1], vector[3]], [0, 0, 1]])
+
+
+def pose_matrix(pose: np.ndarray) -> np.ndarray:
+    """A Rodrigues vector and a translation as a matrix, float64 (6,) to (4, 4)."""
+    out = np.eye(4)
+    out[:3, :3], out[:3, 3] = rotation_matrix(pose[:3]), pose[3:]
+    return out
+
+
+def pose_vector(matrix: np.ndarray) -> np.ndarray:
+    """The inverse of `pose_matrix`."""
+    return np.concatenate([cv2.Rodrigues(matrix[:3, :3])[0].ravel(), matrix[:3, 3]])
+
+
+def shared_views(places: Sequence[dict[int, np.ndarray]]) -> np.ndarray:
+    """How many views each pair of cameras has in common, int (C, C); on the diagonal, how many each has."""
+    return np.array([[len(a.keys() & b.keys()) for b in places] for a in places])
+
+
+def spanning_tree(shared: np.ndarray, names: Sequence[str]) -> list[tuple[int, int]]:
+    """(known, new) pairs that reach every camera from the first one, over the pairs with most views in common.
+
+    Raises InputError with the table of shared views if a camera cannot be reached.
+    """
+    reached, tree = [0], []
+    while len(reached) < len(names):
+        pairs = [(shared[a, b], -a, -b) for a in reached for b in range(len(names)) if b not in reached]
+        count, a, b = max(pairs)
+        if not count:
+            lost = ", ".join(name for i, name in enumerate(names) if i not in reached)
+            table = "; ".join(
+                f"{a}+{b} {shared[i, j]}" for i, a in enumerate(names) for j, b in enumerate(names) if i < j
+            )
+            raise InputError("not_connected", f"{lost}: it shares no view of the board with the others ({table})")
+        tree.append((-a, -b))
+        reached.append(-b)
+    return tree
+
+
+def first_scene(seen: Observations, lenses: list[np.ndarray], names: Sequence[str]) -> tuple[Scene, Observations]:
+    """Places of cameras and boards, and the observations of the views that have one."""
+    cameras = range(len(lenses))
+    places = [board_places(seen.where(seen.camera == index), lenses[index]) for index in cameras]
+    tree = spanning_tree(shared_views(places), names)
+    known: dict[int, np.ndarray] = {0: np.eye(4)}
+    for a, b in tree:
+        steps = [
+            places[b][view] @ np.linalg.inv(places[a][view]) for view in sorted(places[a].keys() & places[b].keys())
+        ]
+        known[b] = _middle(steps) @ known[a]
+    boards: dict[int, np.ndarray] = {}
+    for view in sorted({view for of_camera in places for view in of_camera}):
+        found = [np.linalg.inv(known[c]) @ places[c][view] for c in cameras if view in places[c]]
+        boards[view] = _middle(found)
+    kept = np.isin(seen.view, list(boards))
+    order = sorted(boards)
+    numbered = np.searchsorted(order, seen.view[kept])
+    part = seen.where(kept)
+    observations = Observations(part.camera, numbered, part.corner, part.pixels, part.points)
+    poses = [
+        np.array([pose_vector(p) for p in poses]) for poses in ([known[c] for c in cameras], [boards[v] for v in order])
+    ]
+    return Scene(lenses, poses[0], poses[1]), observations
+
+
+def _middle(found: list[np.ndarray]) -> np.ndarray:
+    """The place that is nearest to all others: turns and moves each count in shares of their median distance."""
+    stack = np.array(found)
+    move = np.linalg.norm(stack[:, None, :3, 3] - stack[None, :, :3, 3], axis=2)
+    cosine = (np.einsum("aij,bij->ab", stack[:, :3, :3], stack[:, :3, :3]) - 1) / 2
+    turn = np.arccos(np.clip(cosine, -1, 1))
+    distance = move / max(float(np.median(move)), 1e-9) + turn / max(float(np.median(turn)), 1e-9)
+    middle: np.ndarray = stack[int(np.argmin(np.median(distance, axis=1)))]
+    return middle
+
+
+def board_distances(scene: Scene, seen: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Distances in mm between corners of one view as they are triangulated, and as they are printed; both (D,).
+
+    Every corner that two cameras or more see is triangulated from its rays; neighbours are the next corners in order.
+    """
+    order = np.lexsort((seen.corner, seen.view))
+    view, corner, points = seen.view[order], seen.corner[order], seen.points[order]
+    directions, homes = _world_rays(scene, seen)
+    directions, homes = directions[order], homes[order]
+    first = np.flatnonzero(np.r_[True, (np.diff(view) != 0) | (np.diff(corner) != 0)])
+    across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
+    total = np.add.reduceat(across, first)
+    target = np.add.reduceat((across @ homes[:, :, None])[:, :, 0], first)
+    count = np.add.reduceat(np.ones(len(order), int), first)
+    good = count >= 2
+    solid = np.linalg.solve(total[good], target[good][:, :, None])[:, :, 0]
+    view, points = view[first][good], points[first][good]
+    same = view[1:] == view[:-1]
+    measured = np.linalg.norm(np.diff(solid, axis=0), axis=1)[same]
+    printed = np.linalg.norm(np.diff(points, axis=0), axis=1)[same]
+    return measured, printed
+
+
+def _world_rays(scene: Scene, seen: Observations) -> tuple[np.ndarray, np.ndarray]:
+    """Unit directions of the observations in the world, and the places of their cameras; both (N, 3)."""
+    turn = matrices(scene.cameras[:, :3])
+    homes = -np.einsum("cji,cj->ci", turn, scene.cameras[:, 3:])
+    directions = np.empty((len(seen), 3))
+    for index, vector in enumerate(scene.lenses):
+        rows = seen.camera == index
+        camera = Camera("", (1, 1), _matrix(vector), vector[4:], np.zeros(3), np.zeros(3), len(vector) == lens.FISHEYE)
+        plane = lens.rays(camera, seen.pixels[rows])
+        ray = np.concatenate([plane, np.ones((len(plane), 1))], axis=1)
+        directions[rows] = (ray / np.linalg.norm(ray, axis=1, keepdims=True)) @ turn[index]
+    return directions, homes[seen.camera]

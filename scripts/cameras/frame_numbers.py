@@ -1,0 +1,174 @@
+"""Which frames of several cameras belong together, by the numbers and tables that the cameras' software wrote."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scripts.common.aligned_frames import MISSING, AlignedFrames
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+
+NUMBERS = ("frame_id", "trigger", "trigger_number", "frame")
+STAMPS = ("frame_timestamp", "timestamp", "line_status_timestamp", "time")
+# Counters are of so many bits; one that falls has come round.
+COUNTER_BITS = (8, 16, 24, 32)
+MISSING_WORDS = ("", "nan", "none", "-1")
+
+
+@dataclass(frozen=True)
+class Triggers:
+    """What a camera's table says: number of the trigger of each frame, int64 (N,); stamps float64 (N,) or None;
+    corrected: how many lost frames the stamps showed that the counter had not counted."""
+
+    numbers: np.ndarray
+    stamps: np.ndarray | None
+    corrected: int
+
+
+def read_triggers(path: Path) -> Triggers:
+    """A table with a row a frame: a counter of triggers, and stamps if it has them.
+
+    A counter that comes round goes on. A step of the stamps of more periods than the counter says is a loss, too:
+    cameras stop their counter with the frames that they drop.
+    """
+    rows = _rows(path)
+    number = next((name for name in NUMBERS if name in rows[0]), None)
+    stamp = next((name for name in STAMPS if name in rows[0]), None)
+    if number is None:
+        raise InputError("bad_table", f"{path.name}: none of its columns is called {', '.join(NUMBERS)}")
+    numbers = unrolled(_column(path, rows, number).astype(np.int64), path.name)
+    if stamp is None or len(rows) < 3:
+        return Triggers(numbers, None, 0)
+    stamps = _column(path, rows, stamp)
+    if (np.diff(stamps) <= 0).any():
+        raise InputError("bad_table", f"{path.name}: `{stamp}` does not rise at row {_fall(stamps) + 2}")
+    steps = np.diff(numbers)
+    periods = np.rint(np.diff(stamps) / np.median(np.diff(stamps) / np.maximum(steps, 1))).astype(np.int64)
+    lost = np.maximum(periods - steps, 0)
+    numbers = numbers[0] + np.concatenate([[0], np.cumsum(steps + lost)])
+    return Triggers(numbers, stamps, int(lost.sum()))
+
+
+def unrolled(numbers: np.ndarray, name: str = "") -> np.ndarray:
+    """A counter without its roll-overs, int64 (N,), strictly increasing. Raises InputError where it stands still."""
+    if not len(numbers):
+        return numbers
+    bits = next((bits for bits in COUNTER_BITS if numbers.max() < 2**bits), 63)
+    steps = np.diff(numbers)
+    steps = np.where(steps < 0, steps + 2**bits, steps)
+    if (steps == 0).any():
+        raise InputError("bad_table", f"{name}: the number {numbers[np.argmin(steps)]} stands there twice")
+    out: np.ndarray = numbers[0] + np.concatenate([[0], np.cumsum(steps)])
+    return out
+
+
+def align_triggers(triggers: Mapping[str, Triggers], frames: Mapping[str, FrameTable]) -> AlignedFrames:
+    """Frames with the same number of trigger belong together; every trigger that some camera has is a row."""
+    for name, mine in triggers.items():
+        if len(mine.numbers) != len(frames[name]):
+            raise InputError(
+                "bad_table",
+                f"{name}: its table has {len(mine.numbers)} rows, its video {len(frames[name])} frames",
+                value=len(mine.numbers),
+                limit=len(frames[name]),
+            )
+    all_numbers = np.unique(np.concatenate([mine.numbers for mine in triggers.values()]))
+    shown = np.full((len(all_numbers), len(triggers)), MISSING, np.int32)
+    for column, mine in enumerate(triggers.values()):
+        shown[np.searchsorted(all_numbers, mine.numbers), column] = np.arange(len(mine.numbers))
+    leader = max(triggers, key=lambda name: len(triggers[name].numbers))
+    times = _times_ns(triggers[leader], frames[leader])
+    slope = float(np.median(np.diff(times) / np.diff(triggers[leader].numbers))) if len(times) > 1 else 0.0
+    return AlignedFrames(tuple(triggers), _extended(all_numbers, triggers[leader].numbers, times, slope), shown)
+
+
+def _times_ns(mine: Triggers, frames: FrameTable) -> np.ndarray:
+    """Instants of a camera's frames: its stamps, in whatever power of ten of a second, from its first frame on."""
+    if mine.stamps is None:
+        return frames.start_ns + (mine.numbers - mine.numbers[0]) * frames.period_ns
+    since = mine.stamps - mine.stamps[0]
+    period = float(np.median(np.diff(mine.stamps)))
+    power = round(math.log10(frames.period_ns / period)) if frames.period_ns else 0
+    times: np.ndarray = frames.start_ns + np.rint(since * 10.0**power).astype(np.int64)
+    return times
+
+
+def _extended(wanted: np.ndarray, known: np.ndarray, times: np.ndarray, slope: float) -> np.ndarray:
+    """Instants of all numbers: between known ones by a line, beyond them by the usual step. int64."""
+    start = int(times[0])
+    out = np.interp(wanted, known, (times - start).astype(np.float64))
+    out = np.where(wanted < known[0], (wanted - known[0]) * slope, out)
+    out = np.where(wanted > known[-1], (times[-1] - start) + (wanted - known[-1]) * slope, out)
+    instants: np.ndarray = start + np.rint(out).astype(np.int64)
+    return instants
+
+
+def align_given(path: Path, cameras: Sequence[str], frames: Mapping[str, FrameTable]) -> AlignedFrames:
+    """A table made by hand: one column a camera, by its name, and a frame number or NaN in every row."""
+    rows = _rows(path)
+    if missing := [name for name in cameras if name not in rows[0]]:
+        raise InputError("bad_table", f"{path.name}: it has no column `{missing[0]}`; it has {', '.join(rows[0])}")
+    shown = np.full((len(rows), len(cameras)), MISSING, np.int32)
+    for column, name in enumerate(cameras):
+        for line, row in enumerate(rows):
+            text = (row[name] or "").strip()
+            if text.lower() not in MISSING_WORDS:
+                shown[line, column] = _frame(path, line + 2, name, text, len(frames[name]))
+        seen = shown[:, column][shown[:, column] != MISSING]
+        if (np.diff(seen) <= 0).any():
+            raise InputError("bad_table", f"{path.name}: `{name}` does not rise after frame {seen[_fall(seen)]}")
+    times = [
+        np.where(c >= 0, _stamps(frames[n])[np.maximum(c, 0)], np.nan) for n, c in zip(cameras, shown.T, strict=True)
+    ]
+    filled = _filled(np.array(times))
+    return AlignedFrames(tuple(cameras), filled, shown)
+
+
+def _stamps(table: FrameTable) -> np.ndarray:
+    return (table.time_ns - table.time_ns[0]).astype(np.float64) if len(table) else np.zeros(1)
+
+
+def _filled(times: np.ndarray) -> np.ndarray:
+    """One instant a row from those of the cameras (C, M): the median, and a line through rows without any."""
+    some = np.isfinite(times).any(axis=0)
+    middle = np.full(times.shape[1], np.nan)
+    middle[some] = np.nanmedian(times[:, some], axis=0)
+    place = np.arange(len(middle))
+    whole = np.interp(place, place[some], middle[some]) if some.any() else place.astype(np.float64)
+    return np.rint(whole).astype(np.int64)
+
+
+def _frame(path: Path, line: int, camera: str, text: str, count: int) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if number != int(number if math.isfinite(number) else -1) or not 0 <= number < count:
+        raise InputError("bad_table", f"{path.name}, line {line}: `{text}` is no frame of {camera}, which has {count}")
+    return int(number)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise InputError("bad_table", f"{path.name}: it has no rows")
+    return rows
+
+
+def _column(path: Path, rows: list[dict[str, str]], name: str) -> np.ndarray:
+    try:
+        values = np.array([float(row[name]) for row in rows])
+    except (TypeError, ValueError):
+        raise InputError("bad_table", f"{path.name}: the column `{name}` holds something that is no number") from None
+    if not np.isfinite(values).all():
+        raise InputError("bad_table", f"{path.name}: the column `{name}` has a gap")
+    return values
+
+
+def _fall(values: np.ndarray) -> int:
+    return int(np.flatnonzero(np.diff(values) <= 0)[0])

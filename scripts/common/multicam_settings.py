@@ -1,0 +1,48 @@
+"""What a rig says under `multicam`, checked beyond its schema."""
+
+from typing import Any
+
+from scripts.common.errors import ConfigError
+from scripts.common.names import nearest
+from scripts.common.rigs import Rig
+
+ALIGNED_BY_TABLE = {"triggers": "{camera}", "given": ""}
+# Columns of the table of common frames that no camera may be called.
+TAKEN = ("frame", "time_ns")
+
+
+def check_multicam(rig: Rig) -> dict[str, Any]:
+    """The settings of a rig. Raises ConfigError for what contradicts itself."""
+    settings: dict[str, Any] = rig.entry["multicam"]
+    place = f"rigs.{rig.name}.multicam"
+    cameras = list(rig.camera_settings)
+    if not cameras:
+        raise ConfigError(f"{place}: the rig has no cameras")
+    if taken := [name for name in cameras if name in TAKEN]:
+        raise ConfigError(
+            f"rigs.{rig.name}.cameras.{taken[0]}: the name is that of a column of the table of common frames"
+        )
+    _check_align(rig, settings["align"], f"{place}.align")
+    board = settings["board"]
+    if board["kind"] != "chessboard" and board["marker_mm"] >= board["square_mm"]:
+        raise ConfigError(f"{place}.board.marker_mm: {board['marker_mm']:g} is not less than square_mm")
+    if board["kind"] == "chessboard" and min(board["columns"], board["rows"]) < 4:
+        raise ConfigError(f"{place}.board: a chessboard wants 4 squares or more in both directions")
+    for name in settings["calibration"]["fisheye"]:
+        if name not in cameras:
+            raise ConfigError(f"{place}.calibration.fisheye: there is no camera `{name}`{nearest(name, cameras)}")
+    return settings
+
+
+def _check_align(rig: Rig, align: dict[str, Any], place: str) -> None:
+    wanted = ALIGNED_BY_TABLE.get(align["by"])
+    if wanted is not None and (not align["table"] or wanted not in align["table"]):
+        raise ConfigError(f"{place}.table: by {align['by']} wants a file pattern{f' with {wanted}' if wanted else ''}")
+    if align["by"] == "clap":
+        known = list(rig.microphone_settings)
+        for camera in rig.camera_settings:
+            name = align["microphones"].get(camera, "")
+            if name not in known:
+                raise ConfigError(
+                    f"{place}.microphones.{camera}: there is no microphone `{name}`{nearest(name, known)}"
+                )

@@ -1,0 +1,160 @@
+"""Frames that belong together are found by stamps, triggers, a flash, a clap, or a table made by hand."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from scripts.cameras.align_cameras import align_cameras, clap_ns, flash_ns
+from scripts.cameras.frame_numbers import Triggers, align_given, align_triggers, read_triggers, unrolled
+from scripts.common import ledger
+from scripts.common.aligned_frames import AlignedFrames
+from scripts.common.clock import Clock
+from scripts.common.errors import InputError
+from scripts.common.frame_table import FrameTable
+from tests.unit.arena_room import room
+from tests.unit.examples import every_ms
+
+
+def table(count: int, step_ms: float = 33.3, start_ms: float = 0) -> FrameTable:
+    times = every_ms(step_ms, count, start_ms)
+    return FrameTable.make((times - times[0]) // 1000, times)
+
+
+def numbers_of(path: Path) -> list[int]:
+    with path.open() as file:
+        return [int(row["frame_id"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("camera", ["basler", "flir"])
+def test_losses_that_a_counter_did_not_count_are_found_by_the_stamps(data, camera):
+    folder = data / "multicam" / "dattalab_acquisition_csv"
+    found = read_triggers(folder / f"example.corrupted.{camera}.metadata.csv")
+    assert found.numbers.tolist() == numbers_of(folder / f"corrected.example.corrupted.{camera}.metadata.csv")
+    assert found.corrected == 3
+    whole = read_triggers(folder / f"example.{camera}.metadata.csv")
+    assert whole.numbers.tolist() == list(range(1, 301))
+    assert whole.corrected == 0
+
+
+def test_frames_of_the_same_trigger_stand_in_one_row_and_dropped_ones_are_missing(data):
+    folder = data / "multicam" / "dattalab_acquisition_csv"
+    triggers = {
+        "top": read_triggers(folder / "example.flir.metadata.csv"),
+        "side": read_triggers(folder / "example.corrupted.basler.metadata.csv"),
+    }
+    aligned = align_triggers(triggers, {"top": table(300), "side": table(295)})
+    assert len(aligned) == 300
+    assert (aligned.of("top") == np.arange(300)).all()
+    assert np.flatnonzero(aligned.of("side") < 0).tolist() == [24, 46, 51, 52, 100]
+    assert np.abs(np.diff(aligned.time_ns) - 33.3e6).max() < 1e6
+
+
+@given(st.integers(0, 65535), st.lists(st.integers(1, 40), min_size=1, max_size=200))
+def test_a_counter_of_16_bits_that_comes_round_goes_on(first, steps):
+    true = first + np.concatenate([[0], np.cumsum(steps)])
+    wrapped = true % 65536
+    # One that never had so many bits is a counter of fewer.
+    assume(wrapped.max() >= 256)
+    assert (unrolled(wrapped) == true).all()
+
+
+def test_a_table_with_more_rows_than_its_video_has_frames_is_refused():
+    triggers = {"a": Triggers(np.arange(10), None, 0)}
+    with pytest.raises(InputError, match="its table has 10 rows, its video 9 frames"):
+        align_triggers(triggers, {"a": table(9)})
+
+
+def test_a_number_that_stands_twice_is_refused():
+    with pytest.raises(InputError, match="stands there twice"):
+        unrolled(np.array([1, 2, 2, 3]))
+
+
+def test_a_table_made_by_hand_is_taken_by_the_names_of_cameras(tmp_path):
+    path = tmp_path / "aligned_frame_numbers.csv"
+    path.write_text("trigger,side,Desktop,top\n1,0,5,0\n2,NaN,6,1\n3,1,7,\n")
+    aligned = align_given(path, ["top", "side"], {"top": table(3), "side": table(3)})
+    assert aligned.of("top").tolist() == [0, 1, -1]
+    assert aligned.of("side").tolist() == [0, -1, 1]
+    path.write_text("Desktop,side\n0,0\n")
+    with pytest.raises(InputError, match="it has no column `top`"):
+        align_given(path, ["top"], {"top": table(3)})
+    path.write_text("top\n0\n3\n")
+    with pytest.raises(InputError, match=r"line 3: `3` is no frame of top, which has 3"):
+        align_given(path, ["top"], {"top": table(3)})
+
+
+def test_stamps_bring_together_what_stands_at_the_same_time_and_dropped_frames_are_missing():
+    root, truth = room()
+    aligned = AlignedFrames.read(root / "cube.aligned.parquet")
+    assert len(aligned) == truth["cube"]["frames"]
+    for name, facts in truth["cube"]["cameras"].items():
+        shown = aligned.of(name)
+        assert np.flatnonzero(shown < 0).tolist() == facts["dropped"]
+        assert shown[shown >= 0].tolist() == list(range(len(facts["numbers"])))
+
+
+def test_a_flash_is_the_frame_in_which_it_becomes_bright():
+    luma = np.full(20, 80.0)
+    luma[7:9] = 160
+    assert flash_ns(luma, table(20, 40), "top") == 280_000_000
+    with pytest.raises(InputError, match="no frame is suddenly bright"):
+        flash_ns(80 + 10 * np.sin(np.arange(20)), table(20, 40), "top")
+
+
+def test_cameras_that_started_apart_are_aligned_by_their_clap(tmp_path):
+    generator = np.random.default_rng(0)
+    frames, sounds, clocks = [], [], []
+    for name, start_s in (("a", 0.0), ("b", 0.2)):
+        sound = generator.normal(0, 0.001, 16_000)
+        clap = round((0.5 - start_s) * 16_000)
+        sound[clap : clap + 200] = 0.7
+        soundfile.write(tmp_path / f"{name}.wav", sound, 16_000, subtype="PCM_16")
+        Clock(0, 16_000.0, 16_000, 16_000, 1).write(tmp_path / f"{name}.clock.json")
+        table(20, 40).write(tmp_path / f"{name}.frames.parquet")
+        frames.append(tmp_path / f"{name}.frames.parquet")
+        sounds.append(tmp_path / f"{name}.wav")
+        clocks.append(tmp_path / f"{name}.clock.json")
+    out = tmp_path / "aligned.parquet"
+    align_cameras(
+        frames, [], sounds, clocks, [], out, tmp_path / "l.parquet", recording="r", cameras=["a", "b"], by="clap"
+    )
+    aligned = AlignedFrames.read(out)
+    both = (aligned.shown >= 0).all(axis=1)
+    assert set((aligned.of("a") - aligned.of("b"))[both].tolist()) == {5}
+    assert ledger.rows(ledger.read([tmp_path / "l.parquet"]))[0].outcome == "written"
+    soundfile.write(tmp_path / "a.wav", generator.normal(0, 0.1, 16_000), 16_000, subtype="PCM_16")
+    with pytest.raises(InputError, match="no sound stands out"):
+        clap_ns(tmp_path / "a.wav", Clock.read(clocks[0]), "a")
+
+
+def test_a_camera_whose_import_failed_fails_the_alignment_and_is_named(tmp_path):
+    table(3).write(tmp_path / "a.parquet")
+    FrameTable.empty().write(tmp_path / "b.parquet")
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    with pytest.raises(InputError, match="b: its import failed") as caught:
+        align_cameras(
+            files, [], [], [], [], tmp_path / "o", tmp_path / "l", recording="r", cameras=["a", "b"], by="stamps"
+        )
+    assert caught.value.reason == ledger.UPSTREAM
+
+
+def test_a_table_of_common_frames_comes_back_as_it_was_written(tmp_path):
+    aligned = AlignedFrames(("top", "b"), np.array([0, 10, 20]), np.array([[0, -1], [1, 0], [-1, 1]], np.int32))
+    aligned.write(tmp_path / "a.parquet")
+    again = AlignedFrames.read(tmp_path / "a.parquet")
+    assert again.cameras == aligned.cameras
+    assert (again.shown == aligned.shown).all()
+    assert (again.time_ns == aligned.time_ns).all()
+    assert len(AlignedFrames.read(_empty(tmp_path / "e.parquet"))) == 0
+
+
+def _empty(path: Path) -> Path:
+    from scripts.common.empty import write_empty
+
+    write_empty(path, "aligned.parquet")
+    return path

@@ -1,0 +1,80 @@
+"""Which calibration belongs to which recording, and what the config of several cameras must not say."""
+
+import pytest
+
+from scripts.common.errors import ConfigError
+from scripts.common.plan import load
+from tests.unit.examples import House
+
+ARENA = {"source": "files", "cameras": {"top": "{source}/*.top.mp4", "side": "{source}/*.side.mp4"}, "multicam": {}}
+COLUMNS = ["recording", "rig", "source", "calibration"]
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    house = House(tmp_path)
+    house.rigs["arena"] = dict(ARENA)
+    for name in ("w1", "r1", "w2", "r2"):
+        house.files_of_sources(f"raw/{name}/{name}.top.mp4", f"raw/{name}/{name}.side.mp4")
+    return house
+
+
+def rows(*said):
+    return [[name, "arena", f"raw/{name}", calibration] for name, calibration in said]
+
+
+def calibrations(house, *said, **changes):
+    house.sheet(COLUMNS, rows(*said))
+    room = load(house.config(**changes)).rooms["cameras"]
+    return {name: room.calibration_of(name) for name, _ in said}
+
+
+def test_the_nearest_recording_of_the_board_above_in_the_sheet_is_the_default(house):
+    found = calibrations(house, ("w1", "board"), ("r1", ""), ("w2", "board"), ("r2", ""))
+    assert found["r1"] == "results/cameras/arena/w1/calibration.toml"
+    assert found["r2"] == "results/cameras/arena/w2/calibration.toml"
+
+
+def test_the_sheet_names_another_recording_or_a_file(house):
+    house.files_of_sources("known.toml")
+    found = calibrations(house, ("w1", "board"), ("w2", "board"), ("r1", "w1"), ("r2", "known.toml"))
+    assert found["r1"] == "results/cameras/arena/w1/calibration.toml"
+    assert found["r2"] == "results/cameras/arena/r2/imported.toml"
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [("r2", "is no recording of the board of rig arena"), ("w3", "neither a recording nor a file; did you mean `w1`")],
+)
+def test_a_calibration_that_is_not_there_is_one_line(house, said, message):
+    with pytest.raises(ConfigError, match=message):
+        calibrations(house, ("w1", "board"), ("r1", said), ("r2", ""))
+
+
+@pytest.mark.parametrize(
+    ("multicam", "message"),
+    [
+        ({"align": {"by": "triggers"}}, r"align\.table: by triggers wants a file pattern with \{camera\}"),
+        ({"align": {"by": "clap"}}, r"align\.microphones\.top: there is no microphone"),
+        ({"board": {"marker_mm": 40, "square_mm": 30}}, "marker_mm: 40 is not less than square_mm"),
+        ({"calibration": {"fisheye": ["tip"]}}, "there is no camera `tip`; did you mean `top`"),
+        ({"bord": {}}, "unknown key `bord`; did you mean `board`"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_line(house, multicam, message):
+    house.rigs["arena"]["multicam"] = multicam
+    with pytest.raises(ConfigError, match=message):
+        calibrations(house, ("r1", ""))
+
+
+def test_a_table_of_triggers_that_is_missing_is_said_before_a_job_runs(house):
+    house.rigs["arena"]["multicam"] = {"align": {"by": "triggers", "table": "{source}/{camera}.csv"}}
+    with pytest.raises(ConfigError, match=r"the table 'raw/r1/top\.csv' does not exist"):
+        calibrations(house, ("r1", ""))
+
+
+def test_a_rig_without_multicam_makes_nothing(house):
+    del house.rigs["arena"]["multicam"]
+    house.sheet(COLUMNS, rows(("r1", "whatever")))
+    assert load(house.config()).targets("cameras") == []
