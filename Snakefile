@@ -4,7 +4,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from scripts.common import failures, planning_cost, retry, run_lock
+from scripts.common import failures, planning_cost, publishing, retry, run_lock
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
 
@@ -16,6 +16,7 @@ configfile: "config/config.yaml"
 
 try:
     plan = planning.load(config)
+    publishing.check_store(workflow, plan.config["publish"])
 except ConfigError as mistake:
     sys.exit(str(mistake))
 
@@ -36,12 +37,16 @@ include: "rules/cameras_common.smk"
 include: "rules/cameras.smk"
 include: "rules/labels.smk"
 include: "rules/datasets.smk"
+include: "rules/frames_common.smk"
+include: "rules/frames.smk"
 include: "rules/shards_common.smk"
 include: "rules/shards.smk"
 include: "rules/annotations.smk"
 include: "rules/models_common.smk"
 include: "rules/models.smk"
 include: "rules/reports.smk"
+include: "rules/publish_common.smk"
+include: "rules/publish.smk"
 
 
 rule all:

@@ -4,6 +4,7 @@ common: what the rules share - path names, resources, and the files and settings
 
 from scripts.common.plan import LANDMARK_WEIGHTS, versioned
 from scripts.common.planning_cost import quick
+from scripts.common.recordings import is_remote
 from scripts.common.resources import Work
 
 path = plan.path
@@ -22,9 +23,14 @@ wildcard_constraints:
     model="[^/]+",
 
 
+def brought(file):
+    """A file of the sheet; an object of a store is brought here for the job."""
+    return storage(file) if is_remote(file) else file
+
+
 @quick
 def source_files(wildcards):
-    return plan.recordings[wildcards.recording].files
+    return [brought(file) for file in plan.recordings[wildcards.recording].files]
 
 
 @quick
@@ -70,6 +76,7 @@ def import_key(wildcards):
         megabytes=plan.recordings[wildcards.recording].megabytes,
         salvage=rig["salvage"],
         max_message_mb=rig["max_message_mb"],
+        **({rig["source"]: rig[rig["source"]]} if rig["source"] in ("chunks", "frames") else {}),
     )
 
 
@@ -99,7 +106,7 @@ def weight_files(wildcards):
 
 @quick
 def given_landmarks(wildcards):
-    return plan.recordings[wildcards.recording].landmarks if wildcards.landmarks == "given" else []
+    return brought(plan.recordings[wildcards.recording].landmarks) if wildcards.landmarks == "given" else []
 
 
 @quick

@@ -7,6 +7,10 @@ Makes   datasets/{dataset}/npz/{recording}/*.npz, windows/{recording}.index.parq
         shards/{train,val,test}/*.tar
 """
 
+import re
+
+windows_datasets = "|".join(map(re.escape, plan.datasets)) or "(?!)"
+
 
 rule extract_windows:
     """Cut a recording into windows of landmarks and sound; every candidate is written, or filtered with a reason."""
@@ -94,6 +98,8 @@ rule split_dataset:
         path.log("split_dataset", "{dataset}"),
     benchmark:
         path.benchmark("split_dataset", "{dataset}")
+    wildcard_constraints:
+        dataset=windows_datasets,
     conda:
         "../envs/datasets.yaml"
     threads: 1
@@ -145,6 +151,8 @@ rule index_dataset:
         path.log("index_dataset", "{dataset}"),
     benchmark:
         path.benchmark("index_dataset", "{dataset}")
+    wildcard_constraints:
+        dataset=windows_datasets,
     conda:
         "../envs/datasets.yaml"
     threads: 1

@@ -2,7 +2,7 @@
 labels: what people have marked in recordings, whatever tool they used, as intervals on the recording's clock.
 
 Needs   the files of the sheet's column `labels`; media/{rig}/{recording}/manifest.json   (sources)
-Makes   labels/{rig}/{recording}.labels.parquet
+Makes   labels/{rig}/{recording}.labels.parquet, {recording}.exports/, labels/{rig}/pooled/
 """
 
 labels_room = plan.rooms["labels"]
@@ -11,7 +11,7 @@ labels_room = plan.rooms["labels"]
 rule import_labels:
     """One table of intervals from a file of labels."""
     input:
-        labels=lambda wildcards: plan.recordings[wildcards.recording].labels,
+        labels=lambda wildcards: brought(plan.recordings[wildcards.recording].labels),
         manifest=path.manifest(),
     output:
         intervals=labels_room.intervals(),
@@ -29,7 +29,62 @@ rule import_labels:
     params:
         recording="{recording}",
         subject=lambda wildcards: plan.recordings[wildcards.recording].subject,
-        settings=lambda wildcards: labels_room.settings[wildcards.rig],
-        key=lambda wildcards: versioned(1, **labels_room.settings[wildcards.rig]),
+        settings=lambda wildcards: labels_room.reading(wildcards.rig),
+        key=lambda wildcards: versioned(1, **labels_room.reading(wildcards.rig)),
     script:
         "../scripts/labels/import_labels.py"
+
+
+rule export_labels:
+    """The intervals of a recording back into the files of other tools, so that a person can check them."""
+    input:
+        intervals=labels_room.intervals(),
+        manifest=path.manifest(),
+    output:
+        folder=directory(labels_room.exported()),
+        ledger=labels_room.exported_ledger(),
+    log:
+        path.log("export_labels", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("export_labels", "{rig}/{recording}")
+    conda:
+        "../envs/labels.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=1000),
+        runtime=work.minutes(base=5),
+    params:
+        recording="{recording}",
+        formats=lambda wildcards: labels_room.settings[wildcards.rig]["export"],
+        fps=lambda wildcards: labels_room.settings[wildcards.rig]["export_fps"],
+        key=lambda wildcards: versioned(
+            1,
+            formats=labels_room.settings[wildcards.rig]["export"],
+            fps=labels_room.settings[wildcards.rig]["export_fps"],
+        ),
+    script:
+        "../scripts/labels/export_labels.py"
+
+
+rule pool_procedures:
+    """The intervals of all recordings of a rig, a file a label."""
+    input:
+        intervals=lambda wildcards: labels_room.of_rig(wildcards.rig, labels_room.intervals()),
+        manifests_of=lambda wildcards: labels_room.of_rig(wildcards.rig, path.manifest()),
+    output:
+        folder=directory(labels_room.pooled()),
+    log:
+        path.log("pool_procedures", "{rig}"),
+    benchmark:
+        path.benchmark("pool_procedures", "{rig}")
+    conda:
+        "../envs/labels.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=1000, per_recording=2),
+        runtime=work.minutes(base=10, per_recording=0.1),
+    params:
+        fps=lambda wildcards: labels_room.settings[wildcards.rig]["export_fps"],
+        key=lambda wildcards: versioned(1, fps=labels_room.settings[wildcards.rig]["export_fps"]),
+    script:
+        "../scripts/labels/pool_procedures.py"

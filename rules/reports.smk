@@ -3,6 +3,7 @@ reports: what a person looks at.
 
 Needs   conformed/… (media), faces/… (faces), datasets/… (datasets), every ledger
 Makes   reports/overlays/{dataset}/{recording}.mp4, reports/clocks.svg, reports/outcomes.svg,
+        reports/labels/{dataset}.html, reports/landmark_agreement.tsv,
         reports/ledger.{parquet,tsv}, reports/failed.tsv, reports/ledger.checked
 """
 
@@ -35,6 +36,69 @@ rule render_overlay:
         key=versioned(1, seconds=plan.config["reports"]["overlay_s"]),
     script:
         "../scripts/reports/render_overlay.py"
+
+
+rule render_labels:
+    """A page on a dataset of labelled frames: counts, timelines, doubtful intervals, pictures."""
+    input:
+        index=labelled_frames.dataset("index.parquet"),
+        classes=labelled_frames.dataset("classes.json"),
+        tars=of_parts("tar"),
+        raw=labels_of_frames(labels_room.intervals()),
+        cleaned=labels_of_frames(labelled_frames.cleaned("labels.parquet")),
+    output:
+        page=report(
+            labelled_frames.page(),
+            category="Labels",
+            labels={"dataset": "{dataset}", "page": "labels"},
+            caption="../docs/captions/labels.rst",
+        ),
+    log:
+        path.log("render_labels", "{dataset}"),
+    benchmark:
+        path.benchmark("render_labels", "{dataset}")
+    wildcard_constraints:
+        dataset=labelled_frames.names,
+    conda:
+        "../envs/reports.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=2000, per_recording=5),
+        runtime=work.minutes(base=30, per_recording=0.5),
+    params:
+        dataset="{dataset}",
+        key=versioned(1),
+    script:
+        "../scripts/reports/render_labels.py"
+
+
+rule compare_landmarks:
+    """How far apart the landmarks of two back ends of one camera are."""
+    input:
+        ones=[one for one, _, _ in plan.rooms["faces"].compared],
+        others=[other for _, other, _ in plan.rooms["faces"].compared],
+    output:
+        table=report(
+            path.report("landmark_agreement.tsv"),
+            category="Landmarks",
+            labels={"table": "agreement of back ends"},
+            caption="../docs/captions/agreement.rst",
+        ),
+    log:
+        path.log("compare_landmarks"),
+    benchmark:
+        path.benchmark("compare_landmarks")
+    conda:
+        "../envs/reports.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.of_all(base=1000, per_recording=0.2),
+        runtime=work.minutes(base=5, per_recording=0.02),
+    params:
+        pairs=[pair for _, _, pair in plan.rooms["faces"].compared],
+        key=versioned(1),
+    script:
+        "../scripts/reports/compare_landmarks.py"
 
 
 rule plot_clocks:

@@ -40,6 +40,67 @@ for rig in plan.rigs.values():
             script:
                 "../scripts/sources/export_bag.py"
 
+    elif rig.source == "chunks":
+
+        rule:
+            """Join the chunks of a recording by stream copy; what is missing between two stays a gap."""
+            name:
+                f"join_chunks_{rig.name}"
+            input:
+                source=source_files,
+            output:
+                **plan.exported(rig),
+            log:
+                path.log("join_chunks", "{recording}"),
+            benchmark:
+                path.benchmark("join_chunks", "{recording}")
+            conda:
+                "../envs/sources.yaml"
+            threads: 2
+            resources:
+                mem_mb=work.memory(base_mb=1000, per_mb=0.02),
+                runtime=work.runtime(seconds_per_mb=0.5),
+            params:
+                recording="{recording}",
+                cameras=cameras,
+                microphones=microphones,
+                chunks=rig.entry["chunks"],
+                start_s=start_s,
+                stop_s=stop_s,
+                key=import_key,
+            script:
+                "../scripts/sources/join_chunks.py"
+
+    elif rig.source == "frames":
+
+        rule:
+            """Numbered pictures of a folder as a video, byte for byte; numbers that are missing are gaps."""
+            name:
+                f"import_frames_{rig.name}"
+            input:
+                source=source_files,
+            output:
+                **plan.exported(rig),
+            log:
+                path.log("import_frames", "{recording}"),
+            benchmark:
+                path.benchmark("import_frames", "{recording}")
+            conda:
+                "../envs/sources.yaml"
+            threads: 1
+            resources:
+                mem_mb=work.memory(base_mb=1000),
+                runtime=work.minutes(base=60),
+            params:
+                recording="{recording}",
+                cameras=cameras,
+                numbers=rig.entry["frames"],
+                start_s=start_s,
+                stop_s=stop_s,
+                key=import_key,
+            script:
+                "../scripts/sources/import_frames.py"
+
     else:
 
         rule:

@@ -20,9 +20,10 @@ from typing import Any
 from rushes.synthetic.aviary import write_aviary_bag
 from rushes.synthetic.bench import write_mcap
 from rushes.synthetic.talking_head import write_garbage, write_talking_head
+from rushes.synthetic.theatre import write_theatre
 
 # Raise it whenever the recordings change.
-VERSION = 1
+VERSION = 2
 GENERATOR = "rushes.synthetic"
 TRUTH = "truth.json"
 
@@ -82,5 +83,8 @@ def _write_all(folder: Path) -> None:
     add("too_short", path, write_talking_head(folder / path, 1.0, seed=6))
     path = "garbage.mp4"
     add("garbage", path, write_garbage(folder / path))
+    for subject in (1, 2, 3):
+        path = f"theatre/P{subject}"
+        add(f"act_{subject}", path, write_theatre(folder / path, subject))
     truth = {"generator": {"name": GENERATOR, "version": VERSION}, "recordings": recordings}
     (folder / TRUTH).write_text(json.dumps(truth, separators=(",", ":")) + "\n")

@@ -40,6 +40,9 @@ def expected_outcomes(truth: dict[str, Any], fps: Fraction) -> Outcomes:
     counts: Outcomes = Counter(SHARDS)
     for name, known in truth.items():
         counts.update(EXPORTS.get(name, {}))
+        if known.get("room") == "labels":
+            counts.update(expected_labels(known))
+            continue
         if known["kind"] == "garbage":
             counts["import_video", "failed", "unreadable"] += 2
             for step in ("conform_video", "conform_audio", "extract_landmarks", "detect_cuts", "extract_windows"):
@@ -54,6 +57,21 @@ def expected_outcomes(truth: dict[str, Any], fps: Fraction) -> Outcomes:
             counts["detect_cuts", "written", ""] += 1
             for reason, windows in expected_windows(known["cameras"]["front"], fps).items():
                 counts["extract_windows", "filtered" if reason else "written", reason] += windows
+    return counts
+
+
+def expected_labels(known: dict[str, Any]) -> Outcomes:
+    """Of a labelled recording: CLAP is no class, and an act without length labels nothing."""
+    acts = [(start, stop) for _, start, stop in known["intervals"]]
+    whole = sum(start < stop for start, stop in acts)
+    counts: Outcomes = Counter()
+    for step in ("join_chunks", "conform_video", "import_labels", "index_frames"):
+        counts[step, "written", ""] = 1
+    counts["clean_labels", "written", ""] = whole
+    counts["clean_labels", "filtered", "zero_length"] = len(acts) - whole
+    counts["clean_labels", "filtered", "ignored"] = 1
+    counts["extract_labelled_frames", "written", ""] = whole
+    counts["extract_labelled_frames", "filtered", "unlabelled"] = 1
     return counts
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rushes.synthetic.expected import expected_outcomes
 from rushes.synthetic.exports_truth import check_exports
+from rushes.synthetic.labels_truth import check_labels
 from rushes.synthetic.measured import Results, Row, columns
 from rushes.synthetic.player import Seen, hear_beeps, nearest_offset_ns, watch
 from rushes.synthetic.shards_truth import check_shards
@@ -19,7 +20,7 @@ DATASET = "visemes"
 FPS = Fraction(25)
 RATE_HZ = 16_000
 # The rows of each further room, from its results and the whole truth.
-CHECKS: list[Callable[[Results, dict[str, Any]], list[Row]]] = [check_exports, check_shards]
+CHECKS: list[Callable[[Results, dict[str, Any]], list[Row]]] = [check_exports, check_shards, check_labels]
 
 
 def measure(truth: dict[str, Any], results: Path) -> list[Row]:

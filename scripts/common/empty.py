@@ -57,6 +57,12 @@ def _label_intervals(path: Path) -> None:
     label_intervals.write(path, [])
 
 
+def _pictures(path: Path) -> None:
+    from scripts.common import frame_index
+
+    frame_index.write_empty(path)
+
+
 def _parquet(path: Path) -> None:
     write_table(path, pa.table({}))
 
@@ -88,6 +94,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".speech.parquet": _intervals,
     ".scenes.parquet": _intervals,
     ".labels.parquet": _label_intervals,
+    ".pictures.parquet": _pictures,
     ".parquet": _parquet,
     ".json": _json,
     ".mp4": _zero_bytes,

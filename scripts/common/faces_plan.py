@@ -117,6 +117,27 @@ class FacesRoom(Room):
         tables = self._tables(self.scenes_ledger(), self.speech_ledger())
         return [*tables, *self._crops("crops.ledger.parquet"), *self._syncs("sync.ledger.parquet")]
 
+    @property
+    def compared(self) -> list[tuple[str, str, list[str]]]:
+        """Landmarks of two back ends of one camera: both files, and recording, camera and back ends."""
+        chosen = {recording.name for recording in self.plan.chosen}
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for dataset in self.plan.datasets.values():
+            for name in (name for name in dataset.cut if name in chosen):
+                known = found.setdefault((dataset.rig, name, dataset.camera), [])
+                known += [] if dataset.landmarks in known else [dataset.landmarks]
+        pattern = self.plan.path.landmarks()
+        pairs: list[tuple[str, str, list[str]]] = []
+        for (rig, name, camera), names in found.items():
+            paths = [pattern.format(rig=rig, recording=name, camera=camera, landmarks=backend) for backend in names]
+            for path, other in zip(paths[1:], names[1:], strict=True):
+                pairs.append((paths[0], path, [name, camera, names[0], other]))
+        return pairs
+
+    def reports(self) -> list[str]:
+        """How far back ends agree, where there are two of a camera."""
+        return [self.plan.path.report("landmark_agreement.tsv")] if self.compared else []
+
     def _tables(self, of_camera: str, of_microphone: str) -> list[str]:
         chosen = {recording.name for recording in self.plan.chosen}
         found: dict[str, None] = {}

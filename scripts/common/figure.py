@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import matplotlib.style
 from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ STYLE = {
 
 
 @contextmanager
-def svg_figure(path: Path, width_in: float, height_in: float) -> Iterator[Figure]:
+def svg_figure(path: Path | BinaryIO, width_in: float, height_in: float) -> Iterator[Figure]:
     """A figure to draw into, written to `path` at the end of the block; a user's matplotlibrc has no say."""
     with matplotlib.style.context(STYLE, after_reset=True):
         figure = Figure(figsize=(width_in, height_in), layout="constrained")

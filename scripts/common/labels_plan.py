@@ -18,6 +18,10 @@ class LabelsRoom(Room):
         self.folder = f"{plan.path.results}/labels/{{rig}}/{{recording}}"
         self.settings = {rig.name: _settings(rig.name, rig.entry["labels"]) for rig in plan.rigs.values()}
 
+    def reading(self, rig: str) -> dict[str, Any]:
+        """The settings by which a rig's files are read."""
+        return {name: value for name, value in self.settings[rig].items() if not name.startswith("export")}
+
     def intervals(self) -> str:
         """The table of a recording's labels."""
         return f"{self.folder}.labels.parquet"
@@ -26,16 +30,45 @@ class LabelsRoom(Room):
         """What became of a recording's file of labels."""
         return f"{self.folder}.labels.ledger.parquet"
 
+    def exported(self) -> str:
+        """The folder of a recording's labels in the files of other tools."""
+        return f"{self.folder}.exports"
+
+    def exported_ledger(self) -> str:
+        """What was exported of a recording."""
+        return f"{self.folder}.exports.ledger.parquet"
+
+    def pooled(self) -> str:
+        """The folder with the procedures of all recordings of a rig."""
+        return f"{self.plan.path.results}/labels/{{rig}}/pooled"
+
+    def of_rig(self, rig: str, pattern: str) -> list[str]:
+        """A file of every labelled recording of a rig."""
+        own = [r for r in self.plan.recordings.values() if r.rig == rig and r.labels]
+        return [pattern.format(rig=rig, recording=r.name) for r in own]
+
     def targets(self, stage: str) -> list[str]:
-        """The table of every labelled recording."""
-        return self._of_labelled(self.intervals()) if stage == "labels" else []
+        """The table of every labelled recording, and what is exported of it."""
+        if stage != "labels":
+            return []
+        pools = [] if self.plan.only else [r for r, s in self.settings.items() if "procedures" in s["export"]]
+        pooled = [self.pooled().format(rig=rig) for rig in pools if self.of_rig(rig, "{recording}")]
+        return [*self._of_labelled(self.intervals()), *self._of_exported(), *pooled]
 
     def ledgers(self) -> list[str]:
-        """One ledger a labelled recording."""
-        return self._of_labelled(self.ledger())
+        """One ledger a labelled recording, and one of what is exported of it."""
+        return [*self._of_labelled(self.ledger()), *self._of_exported()]
+
+    def reports(self) -> list[str]:
+        """Everything for a person to look at: the pooled procedures; exports have ledgers of their own."""
+        return [path for path in self.targets("labels") if path.endswith("/pooled")]
 
     def _of_labelled(self, pattern: str) -> list[str]:
         return [pattern.format(rig=r.rig, recording=r.name) for r in self.plan.chosen if r.labels]
+
+    def _of_exported(self) -> list[str]:
+        own = [r for r in self.plan.chosen if r.labels and self.settings[r.rig]["export"]]
+        return [self.exported_ledger().format(rig=r.rig, recording=r.name) for r in own]
 
 
 def _settings(rig: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -47,4 +80,5 @@ def _settings(rig: str, entry: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{place}.fit: one event tells no rate; name two, or use sync")
     if entry["columns"] and not {"label", "start"} <= set(entry["columns"]):
         raise ConfigError(f"{place}.columns: label and start are wanted, at least")
-    return {**entry, "fps": rational(entry["fps"], f"{place}.fps") if entry["fps"] else ""}
+    fps = rational(entry["fps"], f"{place}.fps") if entry["fps"] else ""
+    return {**entry, "fps": fps, "export_fps": rational(entry["export_fps"], f"{place}.export_fps")}

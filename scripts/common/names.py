@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 # Streams stand before the first dot of a file name, so they hold none.
 _RECORDING = re.compile(r"[\w][\w.+=@-]*")
@@ -25,6 +25,14 @@ def is_folder_name(name: str) -> bool:
     """Whether a subject may be called so: one path component that is not hidden; spaces and quotes may be in it."""
     plain = name.isprintable() and "/" not in name and not name.startswith(".")
     return plain and 0 < len(name.encode()) <= MAX_NAME_BYTES
+
+
+def picture_name(pattern: str, fields: Mapping[str, str], frame: int) -> str:
+    """What a picture is called; dots, which end a key in webdataset, become underscores.
+
+    fields: recording, subject, session, camera.  Raises ValueError for a format that a field does not take.
+    """
+    return pattern.format(**fields, frame=frame).replace(".", "_")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
 from scripts.common.faces_plan import LANDMARK_WEIGHTS as LANDMARK_WEIGHTS
 from scripts.common.faces_plan import FacesRoom
+from scripts.common.frames_plan import FramesRoom
 from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
 from scripts.common.names import nearest
@@ -27,6 +28,7 @@ from scripts.common.rigs import Rig, make_rig
 from scripts.common.room import Room
 from scripts.common.shards_plan import ShardsRoom
 from scripts.common.site import Site, read_site
+from scripts.common.store import store_prefix
 
 # The facts of the cluster, unless RUSHES_SITE names another folder.
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
@@ -39,6 +41,7 @@ ROOMS: dict[str, type[Room]] = {
     "faces": FacesRoom,
     "cameras": CamerasRoom,
     "labels": LabelsRoom,
+    "frames": FramesRoom,
     "shards": ShardsRoom,
     "models": ModelsRoom,
 }
@@ -194,6 +197,7 @@ class Plan:
 def load(given: Mapping[str, Any]) -> Plan:
     """The plan of a run from Snakemake's config. Raises ConfigError before anything is made."""
     config = load_config(dict(given))
+    config["publish"] = store_prefix(config["publish"])
     rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
     for kind in ("rigs", "datasets"):
         _check_folders(config[kind], kind)

@@ -119,11 +119,23 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
         _check_exists(row, "labels", labels)
     if cells.get("split", SPLITS[0]) not in SPLITS:
         raise ConfigError(f"{row.where()}: the split `{cells['split']}` is not one of {', '.join(SPLITS)}")
+    if is_remote(source) and rig.source in ("chunks", "frames"):
+        raise ConfigError(f"{row.where()}: a source of {rig.source} is a folder here; copy or mount {source}")
     if rig.source == "bag":
         files = _bag_files(row, source)
         cameras, microphones = dict(rig.camera_settings), dict(rig.microphone_settings)
+    elif rig.source == "chunks":
+        files = []
+        cameras = {s.name: _all_found(s, source, files) for s in rig.cameras}
+        microphones = {s.name: _all_found(s, source, files) for s in rig.microphones}
+    elif rig.source == "frames":
+        if not os.path.isdir(source):
+            raise ConfigError(f"{row.where()}: the source {source!r} is no folder of pictures")
+        files, microphones = [source], {}
+        subject = cells.get("subject", name)
+        cameras = {s.name: {**s.setting, "pattern": _numbered(s.paths[0], subject)} for s in rig.cameras}
     else:
-        files = [source] if os.path.isfile(source) else []
+        files = [source] if is_remote(source) or os.path.isfile(source) else []
         cameras = {s.name: _found(s, source, files) for s in rig.cameras}
         microphones = {s.name: _found(s, source, files) for s in rig.microphones}
     start, stop = _seconds(row, "start"), _seconds(row, "end")
@@ -139,7 +151,7 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
         files=tuple(files),
         cameras=cameras,
         microphones=microphones,
-        megabytes=sum(os.path.getsize(file) for file in files) / 1e6,
+        megabytes=sum(os.path.getsize(file) for file in files if not is_remote(file)) / 1e6,
         subject=cells.get("subject", name),
         session=cells.get("session", name),
         landmarks=landmarks,
@@ -163,19 +175,41 @@ def _found(stream: StreamSource, source: str, files: list[str]) -> dict[str, Any
     return {**setting, "file": -1}
 
 
+def _all_found(stream: StreamSource, source: str, files: list[str]) -> dict[str, Any]:
+    """Settings of a stream of chunks: `files` are the indexes into `files` of all that its patterns stand for."""
+    found = []
+    for pattern in stream.paths:
+        for file in _matches(pattern, {"{source}": source, "{stem}": os.path.splitext(source)[0]}):
+            if file not in files:
+                files.append(file)
+            found.append(files.index(file))
+    return {**stream.setting, "files": sorted(set(found))}
+
+
+def _numbered(pattern: str, subject: str) -> str:
+    """The names of a camera's pictures as a regular expression, whose one group is the frame's number."""
+    name = re.escape(pattern.removeprefix("{source}/"))
+    return name.replace(re.escape("{subject}"), re.escape(subject)).replace(re.escape("{frame}"), r"(\d+)")
+
+
 def _first_match(pattern: str, places: Mapping[str, str]) -> str:
     """The first file, in the order of names, that `pattern` stands for; "" if there is none."""
     # One pass, so that a source whose name holds `{stem}` is not filled in once more.
     plain = tidy(re.sub(r"\{source\}|\{stem\}", lambda match: places[match[0]], pattern))
     # A pattern without wildcards of its own is a plain path: no look into the folder.
     if not glob.has_magic(pattern):
-        return plain if os.path.isfile(plain) else ""
+        return plain if is_remote(plain) or os.path.isfile(plain) else ""
+    return next(iter(_matches(pattern, places)), "")
+
+
+def _matches(pattern: str, places: Mapping[str, str]) -> list[str]:
+    """All files, in the order of names, that `pattern` stands for."""
     text = re.sub(r"\{source\}|\{stem\}", lambda match: glob.escape(places[match[0]]), pattern)
-    return next((tidy(path) for path in sorted(glob.glob(text)) if os.path.isfile(path)), "")
+    return [tidy(path) for path in sorted(glob.glob(text)) if os.path.isfile(path)]
 
 
 def _bag_files(row: SheetRow, source: str) -> list[str]:
-    if os.path.isfile(source):
+    if is_remote(source) or os.path.isfile(source):
         return [source]
     files = sorted(os.path.join(source, name) for name in os.listdir(source) if name.lower().endswith(BAG_ENDINGS))
     if not files:
@@ -184,13 +218,21 @@ def _bag_files(row: SheetRow, source: str) -> list[str]:
     return [*files, metadata] if os.path.isfile(metadata) else files
 
 
+def is_remote(path: str) -> bool:
+    """Whether a path is an object of a store, as s3://bucket/key, which Snakemake brings here for a job."""
+    return "://" in path
+
+
 def tidy(path: str) -> str:
     """`path` without `./` in front and doubled slashes, which Snakemake takes for other files."""
+    if is_remote(path):
+        return path
     return re.sub(r"^(\./)+", "", re.sub(r"/{2,}", "/", path))
 
 
 def _check_exists(row: SheetRow, column: str, path: str) -> None:
-    if os.path.exists(path):
+    # Whether an object is there is seen when its job asks for it.
+    if is_remote(path) or os.path.exists(path):
         return
     folder = os.path.dirname(path) or "."
     known = os.listdir(folder) if os.path.isdir(folder) else []

@@ -100,12 +100,17 @@ def _stream(name: str, entry: Any, source: str, place: str, defaults: dict[str, 
         return StreamSource(name, (), {**defaults, **setting})
     paths = [where] if isinstance(where, str) else list(where)
     for path in paths:
-        _check_pattern(path, place)
+        _check_pattern(path, place, numbered=source == "frames")
     del setting["path"]
     return StreamSource(name, tuple(paths), {**defaults, **setting})
 
 
-def _check_pattern(path: str, place: str) -> None:
-    rest = path.replace("{source}", "").replace("{stem}", "")
+def _check_pattern(path: str, place: str, *, numbered: bool) -> None:
+    known = ("{source}", "{stem}") if not numbered else ("{source}/", "{subject}", "{frame}")
+    rest = path
+    for name in known:
+        rest = rest.replace(name, "")
     if "{" in rest or "}" in rest:
-        raise ConfigError(f"{place}: `{path}` holds another placeholder than {{source}} and {{stem}}")
+        raise ConfigError(f"{place}: `{path}` holds another placeholder than {' and '.join(known)}")
+    if numbered and ("/" in rest or not path.startswith("{source}/") or path.count("{frame}") != 1):
+        raise ConfigError(f"{place}: `{path}` is not like {{source}}/S{{subject}}C2{{frame}}.jpg, with one {{frame}}")

@@ -25,6 +25,10 @@ class Room:
         """Pages, plots and videos that the report waits for; of `plan.chosen` alone under `only`."""
         return []
 
+    def published(self) -> dict[str, list[str]]:
+        """What leaves for a store: `files`, and `folders` of shards, beside each of which `.shards.json` lists them."""
+        return {"files": [], "folders": []}
+
     def notices(self) -> list[str]:
         """What a person should know before anything runs, a line each."""
         return []

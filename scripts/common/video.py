@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import av
-import cv2
 import numpy as np
 from av.container.input import InputContainer
 from av.frame import Frame
@@ -22,8 +21,6 @@ DECODER_THREADS = 2
 ENCODER_THREADS = 2
 
 # Scaling and conversion that give the same pixels on every processor.
-# Matrix coefficients of H.273: unspecified, BT.470 and SMPTE 170M; the latter two are those of BT.601.
-OF_BT601 = (2, 5, 6)
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 BLACK = (16, 128, 128)
 NOT_TURNED = (False, False, False)
@@ -238,17 +235,6 @@ def as_yuv420p(picture: av.VideoFrame) -> av.VideoFrame:
         dst_color_range=ColorRange.MPEG,
         threads=1,
     )
-
-
-def to_bgr(picture: av.VideoFrame) -> np.ndarray:
-    """The upright picture as uint8 (height, width, 3), blue first: what OpenCV reads."""
-    picture = upright(picture)
-    if picture.colorspace in OF_BT601 and not (picture.width % 2 or picture.height % 2):
-        # By fixed-point arithmetic like swscale's exact way, within 4 levels of it, at an eighth of its cost.
-        quick: np.ndarray = cv2.cvtColor(picture.to_ndarray(), cv2.COLOR_YUV2BGR_I420)
-        return quick
-    array: np.ndarray = picture.to_ndarray(format="bgr24", interpolation=EXACT, threads=1)
-    return array
 
 
 def fitted(picture: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:

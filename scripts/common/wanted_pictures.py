@@ -8,10 +8,11 @@ import av
 import cv2
 import numpy as np
 
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.camera_pictures import microseconds, row_at
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress
-from scripts.common.video import VideoReader, as_yuv420p, plane_arrays, to_bgr, turn_of, upright
+from scripts.common.video import VideoReader, as_yuv420p, plane_arrays, turn_of, upright
 
 
 @dataclass(frozen=True)

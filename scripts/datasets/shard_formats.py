@@ -3,8 +3,9 @@
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from scripts.common.tar_file import TarWriter, read_part
 
 # Rows of a row group: a reader of one sample reads so many.
 ROW_GROUP = 100
-FEATURES = {"mp4": "Video", "m4a": "Audio", "jpg": "Image"}
+FEATURES = {"mp4": "Video", "m4a": "Audio", "jpg": "Image", "png": "Image"}
 
 
 class Part(NamedTuple):
@@ -74,10 +75,17 @@ def write_files(folder: Path, name: str, samples: list[Sample]) -> Index:
             yield _entry(folder, sample, name, path, part, 0)
 
 
-def write_parquet(folder: Path, name: str, samples: list[Sample], classes: Sequence[str] = ()) -> Index:
+def write_parquet(
+    folder: Path,
+    name: str,
+    samples: list[Sample],
+    classes: Sequence[str] = (),
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Index:
     """`{name}.parquet`: media as {bytes, path}, which `datasets` shows as Video, Audio, Image; and all of the json.
 
-    classes: values of the column `label` in the order of their numbers, the same for all shards.
+    classes: values of the column `label` in the order of their numbers, the same for all shards.  names: ending ->
+    column, where it is not the ending's own.
     """
     endings = sorted({part.ending for sample in samples for part in sample.parts} - {"json"})
     columns: dict[str, pa.Array] = {"key": pa.array([sample.key for sample in samples], pa.string())}
@@ -91,8 +99,9 @@ def write_parquet(folder: Path, name: str, samples: list[Sample], classes: Seque
             {"bytes": part.read(), "path": f"{sample.key}.{ending}"} if part else None
             for sample, part in zip(samples, found, strict=True)
         ]
-        columns[ending] = pa.array(values, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
-        features[ending] = {"_type": FEATURES[ending]} if ending in FEATURES else None
+        column = names.get(ending, ending)
+        columns[column] = pa.array(values, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+        features[column] = {"_type": FEATURES[ending]} if ending in FEATURES else None
     table = record_table([sample.record for sample in samples])
     for column in table.column_names:
         if column not in columns:

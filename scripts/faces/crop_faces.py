@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from scripts.common import ledger
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError
 from scripts.common.face_shape import (
     MEAN_MIDDLE,
     MEAN_MOUTH,
     eye_opening,
-    head_pose,
     lip_opening,
     to_mean_face,
 )
@@ -28,7 +28,8 @@ from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
 from scripts.common.ledger import write_table
 from scripts.common.tar_file import TarWriter
-from scripts.common.video import VideoReader, VideoWriter, as_yuv420p, to_bgr
+from scripts.common.video import VideoReader, VideoWriter, as_yuv420p
+from scripts.faces.head_pose import head_pose
 
 # Side in pixels, side in distances of the eyes, and middle in the mean face, of each crop.
 CROPS = {"face": (256, 2.5, MEAN_MIDDLE), "mouth": (96, 1.1, MEAN_MOUTH)}

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from scripts.common import ledger
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
-from scripts.common.video import VideoReader, to_bgr
+from scripts.common.video import VideoReader
 from scripts.faces.backends.given import conform_given, read_given
 from scripts.faces.landmark_item import LandmarkFinder, Search, scene_numbers
 from scripts.faces.smoothing import finished

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from scripts.common.annotation import ClipTask, Lot, annotate_batches
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.landmarks import Landmarks
 from scripts.common.scene_cuts import ContentChange, find_cuts
 from scripts.common.small_picture import SmallPictures
-from scripts.common.video import to_bgr
 from scripts.common.video_item import ItemReader
 from scripts.faces.landmark_item import LandmarkFinder, Search
 

@@ -15,12 +15,13 @@ import onnxruntime
 import soundfile
 
 from scripts.common import ledger
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError, RunError
 from scripts.common.face_shape import MEAN_MIDDLE, lip_opening, to_mean_face
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
 from scripts.common.sync_scores import FRAMES, SHIFTS, SyncScores
-from scripts.common.video import VideoReader, to_bgr
+from scripts.common.video import VideoReader
 
 log = logging.getLogger("rushes")
 

@@ -1,14 +1,21 @@
 """BORIS: tabular exports of old and new versions, aggregated events, and the project file itself."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
 from scripts.common.errors import InputError
-from scripts.labels.marks import Mark, json_of, mistake, number, paired, rows_of
+from scripts.labels.marks import Mark, chunk_start, json_of, mistake, number, paired, rows_of
+
+# Where tabular exports name the file that was watched.
+MEDIA = ("Media file path", "Media file name", "Media file")
 
 
-def read_tabular(path: Path) -> list[Mark]:
-    """Events with START, STOP or POINT. Old exports have a preamble of any length, new ones a flat header."""
+def read_tabular(path: Path, chunks: Mapping[str, Fraction] | None = None) -> list[Mark]:
+    """Events with START, STOP or POINT. Old exports have a preamble of any length, new ones a flat header.
+
+    chunks: where each begins, if times count from the beginning of the file that was watched.
+    """
     rows = rows_of(path, "\t" if path.suffix.lower() == ".tsv" else ",")
     at = next((k for k, row in enumerate(rows) if "Behavior" in row and {"Time", "Start (s)"} & set(row)), None)
     if at is None:
@@ -17,6 +24,7 @@ def read_tabular(path: Path) -> list[Mark]:
     status = names.get("Status", names.get("Behavior type"))
     if status is None:
         raise InputError("labels", f"{path.name} has no column Status or Behavior type")
+    media = next((names[name] for name in MEDIA if name in names), None)
     events = []
     for line, row in enumerate(rows[at + 1 :], at + 2):
         if not row:
@@ -24,6 +32,7 @@ def read_tabular(path: Path) -> list[Mark]:
         if len(row) <= max(names["Time"], names["Behavior"], status):
             raise mistake(path, line, f"{len(row)} cells, where the header has {len(rows[at])}")
         time = number(path, line, row[names["Time"]], "Time")
+        time += chunk_start(path, line, "" if media is None else row[media], chunks)
         subject = row[names["Subject"]] if "Subject" in names else ""
         mark = Mark(row[names["Behavior"]], time, time, line, subject=subject)
         events.append((mark, row[status].upper()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from scripts.common.errors import InputError
@@ -13,16 +14,21 @@ HEAD = 65_536
 
 @dataclass(frozen=True)
 class Source:
-    """A label file. recording: whose; columns: of a sheet, by name."""
+    """A label file. recording: whose; columns: of a sheet, by name.
+
+    chunks: name of a chunk's file -> where it begins, in seconds after the recording's start, if times count from the
+    beginning of the chunk that their row names; else None.
+    """
 
     path: Path
     recording: str
     columns: Mapping[str, str]
+    chunks: Mapping[str, Fraction] | None = None
 
 
 READERS: dict[str, Callable[[Source], list[Mark]]] = {
-    "procedures": lambda source: procedures.read_procedures(source.path, source.columns),
-    "boris": lambda source: boris.read_tabular(source.path),
+    "procedures": lambda source: procedures.read_procedures(source.path, source.columns, source.chunks),
+    "boris": lambda source: boris.read_tabular(source.path, source.chunks),
     "boris_aggregated": lambda source: boris.read_aggregated(source.path),
     "boris_project": lambda source: boris.read_project(source.path, source.recording),
     "elan": lambda source: tiers.read_elan(source.path),

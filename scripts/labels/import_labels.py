@@ -11,12 +11,15 @@ from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.manifest import read as read_manifest
+from scripts.common.timeline import NS
 from scripts.labels.formats import READERS, Source, guess
 from scripts.labels.marks import Mark
 from scripts.labels.time_base import TimeBase, seconds_of, to_ns
 
 log = logging.getLogger("rushes")
 STEP = "import_labels"
+# Formats whose rows may say of which chunk they speak.
+PER_CHUNK = ("boris", "procedures")
 
 
 def base_of(settings: dict[str, Any]) -> TimeBase:
@@ -25,11 +28,20 @@ def base_of(settings: dict[str, Any]) -> TimeBase:
     return TimeBase(Fraction(settings["fps"]) if settings["fps"] else None, settings["sync"], fit)
 
 
-def read_marks(path: Path, recording: str, settings: dict[str, Any]) -> tuple[str, list[Mark]]:
+def chunks_of(facts: dict[str, Any]) -> dict[str, Fraction]:
+    """Where each chunk of a recording begins, in seconds after its start, from its manifest."""
+    start_ns = int(facts["timeline"]["start_ns"])
+    listed = [chunk for stream in facts["streams"].values() for chunk in stream.get("chunks", [])]
+    return {chunk["file"]: Fraction(chunk["start_ns"] - start_ns, NS) for chunk in listed}
+
+
+def read_marks(
+    path: Path, recording: str, settings: dict[str, Any], chunks: dict[str, Fraction] | None = None
+) -> tuple[str, list[Mark]]:
     """The format of a file, and its marks. Raises InputError for whatever is wrong with it."""
     kind = guess(path) if settings["format"] == "auto" else settings["format"]
     try:
-        return kind, READERS[kind](Source(path, recording, settings["columns"]))
+        return kind, READERS[kind](Source(path, recording, settings["columns"], chunks))
     # What is missing, or of another kind, where a format has it.
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         said = " ".join(str(error).split())[:120]
@@ -56,14 +68,20 @@ def import_labels(
     subject: str,
     settings: dict[str, Any],
 ) -> None:
-    """Read `labels`. settings: format, fps, sync, fit, columns.
+    """Read `labels`. settings: format, fps, sync, fit, columns, per_chunk.
 
     Raises InputError with the line for a file that cannot be read as what it should be.
     """
-    timeline = read_manifest(manifest).get("timeline")
+    facts = read_manifest(manifest)
+    timeline = facts.get("timeline")
     if timeline is None:
         raise InputError(ledger.UPSTREAM, f"{recording}: its import failed; see its row")
-    kind, raw = read_marks(labels, recording, settings)
+    chunks = chunks_of(facts) if settings.get("per_chunk") else None
+    if chunks == {}:
+        raise InputError("labels", f"labels.per_chunk: {recording} has no chunks")
+    kind, raw = read_marks(labels, recording, settings, chunks)
+    if chunks is not None and kind not in PER_CHUNK:
+        raise InputError("labels", f"labels.per_chunk: {kind} does not say which chunk a time is of")
     if not raw:
         raise InputError("no_labels", f"{labels.name} has no label ({kind})")
     marks, said = seconds_of(raw, base_of(settings))

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -72,6 +72,18 @@ def number(path: Path, line: int, text: object, what: str) -> Fraction:
         return Fraction(str(text).strip().replace(",", "."))
     except (ValueError, ZeroDivisionError):
         raise mistake(path, line, f"{what} {text!r} is no number") from None
+
+
+def chunk_start(path: Path, line: int, named: str, chunks: Mapping[str, Fraction] | None) -> Fraction:
+    """Where the chunk that a row names begins; 0 where times do not count from chunks. A path, or a name without its
+    ending, will do. Raises InputError for a chunk that the recording does not have."""
+    if chunks is None:
+        return Fraction(0)
+    name = named.replace("\\", "/").rpartition("/")[2].casefold()
+    for file, start in chunks.items():
+        if name in (file.casefold(), file.casefold().rpartition(".")[0]):
+            return start
+    raise mistake(path, line, f"there is no chunk `{named}`: {', '.join(chunks)}")
 
 
 def paired(path: Path, events: Iterable[tuple[Mark, str]]) -> Iterator[Mark]:

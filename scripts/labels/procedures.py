@@ -9,7 +9,7 @@ from pathlib import Path
 import openpyxl
 
 from scripts.common.errors import InputError
-from scripts.labels.marks import Mark, mistake, number, rows_of
+from scripts.labels.marks import Mark, chunk_start, mistake, number, rows_of
 
 # Where the old sheets have them, whatever their header says: the label in capitals, start, stop.
 BY_POSITION = {"label": 1, "start": 2, "stop": 3}
@@ -59,10 +59,11 @@ def _as_text(cell: object) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def read_procedures(path: Path, columns: Mapping[str, str]) -> list[Mark]:
+def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str, Fraction] | None = None) -> list[Mark]:
     """A row a procedure. Rows with no label are passed over, and so are stray columns beside the table.
 
-    columns: label, start, stop, subject, tier -> name in the header; with none, BY_POSITION. Times of a clock on the
+    columns: label, start, stop, subject, tier, chunk -> name in the header; with none, BY_POSITION. chunks: where each
+    begins, if times count from the beginning of that in column `chunk`. Times of a clock on the
     wall are in order: one that goes back by more than half a day has passed midnight.
     """
     rows = cells_of(path)
@@ -76,6 +77,8 @@ def read_procedures(path: Path, columns: Mapping[str, str]) -> list[Mark]:
         if not cells["label"]:
             continue
         start, stop, unit = _times(path, line, cells["start"], cells["stop"])
+        begin = chunk_start(path, line, cells.get("chunk", ""), chunks)
+        start, stop = start + begin, stop + begin
         if unit == "wall":
             start = _after(start, before)
             stop = _after(stop, start)

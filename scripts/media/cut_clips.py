@@ -10,6 +10,7 @@ import numpy as np
 from scripts.common import ledger
 from scripts.common import manifest as manifests
 from scripts.common.clock import Clock
+from scripts.common.cut_video import COPIED, codec_of, copy_packets, cut_table, encode_frames
 from scripts.common.encoder import Coding, usable
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
@@ -18,7 +19,6 @@ from scripts.common.names import is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_times import ClipRow, instant_of, read_table
 from scripts.media.cut_sound import cut_clock, cut_sound
-from scripts.media.cut_video import COPIED, codec_of, copy_packets, cut_table, encode_frames
 
 STEP = "cut_clips"
 

@@ -13,6 +13,7 @@ from scripts.common.clock import Clock
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.lots import SCORES
+from scripts.common.perceptual_hash import perceptual_hash
 from scripts.common.scene_cuts import ContentChange
 from scripts.common.small_picture import SmallPictures
 from scripts.common.video_item import ItemReader
@@ -20,7 +21,6 @@ from scripts.common.video_item import ItemReader
 NS = 1_000_000_000
 # A bigger picture than any camera takes is a lie of its header.
 MAX_SIDE_PX = 16384
-HASH_SIDE = 8
 # How many pictures stand for an item or a clip where duplicates are looked for.
 HASHES = 4
 SHARPNESS_EVERY = 5
@@ -37,14 +37,6 @@ class ItemScan:
     hashes: list[int]
     clock: Clock | None
     thumbnail: bytes = b""
-
-
-def perceptual_hash(grey: np.ndarray) -> int:
-    """64 bits by the signs of the low frequencies of a grey picture, uint8 (height, width) (pHash)."""
-    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:HASH_SIDE, :HASH_SIDE].ravel()
-    bits = low > np.median(low[1:])
-    return int(np.packbits(bits).view(">u8")[0])
 
 
 def scan_item(url: str, *, thumbnails: bool = True, fps: Sequence[float] = ()) -> ItemScan:

@@ -1,7 +1,8 @@
 """Labelled frames, and sequences of them, as classifiers are trained on them.
 
 A dataset's `index.parquet` has a row a frame: file (below the dataset's folder), label, split, subject, recording,
-frame (its number; consecutive ones follow each other in time).
+frame (its number; consecutive ones follow each other in time). Where pictures stand in tars, it has offset and size,
+too; and where frames were left out on purpose, camera, interval and place, which then tells what is consecutive.
 """
 
 import random
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,18 +19,34 @@ import torch
 from torch.utils.data import Dataset
 
 from scripts.common.errors import InputError
+from scripts.common.tar_file import read_part
 
 COLUMNS = ["file", "label", "split", "subject", "recording", "frame"]
+OF_PLACES = ["offset", "size", "camera", "interval", "place"]
 SPLITS = ("train", "val", "test")
 # The runs of a model: the dataset's own split, a random split of samples, and folds of whole subjects.
 WHOLE, RANDOM, FOLD = "whole", "random", "fold"
+
+
+class Picture(NamedTuple):
+    """Where a picture stands: in a file of its own, or `size` bytes of a tar."""
+
+    path: Path
+    offset: int = 0
+    size: int = -1
+
+    def read(self) -> bytes:
+        """Its bytes; none if there is no such file."""
+        if not self.path.is_file():
+            return b""
+        return self.path.read_bytes() if self.size < 0 else read_part(self.path, self.offset, self.size)
 
 
 @dataclass(frozen=True)
 class Sample:
     """A frame, or a sequence of them. files: in time."""
 
-    files: tuple[Path, ...]
+    files: tuple[Picture, ...]
     label: str
     split: str
     subject: str
@@ -37,18 +54,33 @@ class Sample:
 
 def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
     """Every frame of a dataset; with `frames` > 1 sequences of them that do not overlap, each within one bout."""
-    rows = pq.read_table(index, columns=COLUMNS, partitioning=None).to_pylist()
+    known = pq.read_schema(index).names
+    columns = [*COLUMNS, *(name for name in OF_PLACES if name in known)]
+    rows = pq.read_table(index, columns=columns, partitioning=None).to_pylist()
+
+    def picture(row: dict[str, Any]) -> Picture:
+        return Picture(index.parent / row["file"], row.get("offset", 0), row.get("size", -1))
+
     if frames == 1:
-        return [Sample((index.parent / r["file"],), r["label"], r["split"], r["subject"]) for r in rows]
-    rows.sort(key=lambda row: (row["recording"], row["frame"]))
-    numbered = [(row["recording"], row["label"], row["frame"] - place) for place, row in enumerate(rows)]
+        return [Sample((picture(r),), r["label"], r["split"], r["subject"]) for r in rows]
+    rows.sort(key=lambda row: (row["recording"], row.get("camera", ""), row["frame"]))
+    numbered = [
+        (
+            row["recording"],
+            row.get("camera"),
+            row.get("interval"),
+            row["label"],
+            row.get("place", row["frame"]) - number,
+        )
+        for number, row in enumerate(rows)
+    ]
     found = []
     for _, bout in groupby(zip(numbered, rows, strict=True), key=lambda pair: pair[0]):
         own = [row for _, row in bout]
         span = (frames - 1) * step + 1
         for first in range(0, len(own) - span + 1, span):
             part = own[first : first + span : step]
-            files = tuple(index.parent / row["file"] for row in part)
+            files = tuple(picture(row) for row in part)
             found.append(Sample(files, part[0]["label"], part[0]["split"], part[0]["subject"]))
     return found
 
@@ -76,11 +108,12 @@ def split_for(samples: Sequence[Sample], run: str, folds: int, seed: int) -> lis
     return [role.get(turn[sample.subject], "train") for sample in samples]
 
 
-def read_picture(file: Path, size: int) -> np.ndarray:
+def read_picture(file: Picture, size: int) -> np.ndarray:
     """uint8 (3, size, size), red first. Raises InputError for what is no picture."""
-    picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if file.is_file() else None
+    payload = np.frombuffer(file.read(), np.uint8)
+    picture = cv2.imdecode(payload, cv2.IMREAD_COLOR) if len(payload) else None
     if picture is None:
-        raise InputError("no_picture", f"{file.name} is no picture")
+        raise InputError("no_picture", f"{file.path.name} is no picture")
     small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1))
 

@@ -10,7 +10,7 @@ import yaml
 from tests.conftest import REPO, Workspace, make_workspace
 from tests.end_to_end import fake_conda
 
-RECORDINGS = ("bench", "speaker_one")
+RECORDINGS = ("bench", "speaker_one", "act_1")
 # Everything that a rig can ask for, of one small bag.
 EXPORTS = {
     **dict.fromkeys(("separate", "full", "merge", "mosaic", "allframes", "spectrogram", "latency")),
@@ -38,7 +38,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, conda: Path, demo_record
     (folder / "few_clips.csv").write_text("start,end\n1,2\n")
     config = yaml.safe_load((folder / "demo.yaml").read_text())
     config |= {"recordings": "config/few.tsv", "known_failures": []}
-    config["datasets"]["visemes"]["split"] = {"by": "subject", "train": 1, "val": 0}
+    config["datasets"]["visemes"] |= {
+        "split": {"by": "subject", "train": 1, "val": 0},
+        "formats": ["folders", "shards"],
+    }
+    config["faces"] = {"crops": ["mouth"], "sync": {"lag": True}}
+    config["datasets"]["acts"] |= {"split": {"lists": {"train": [1]}}, "formats": ["folders", "webdataset"]}
     annotations = {"flow": {"kind": "optical_flow", "fps": 2}, "stills": {"kind": "frames", "fps": 1}}
     config["datasets"]["clips"]["annotations"] = annotations
     config["rigs"]["bench"] |= {"exports": EXPORTS, "naming": "aviary"}
@@ -65,7 +70,16 @@ def test_every_job_runs_in_the_env_that_its_rule_names(runs):
     named = {script: env for env, script in re.findall(rule, text)}
     # Snakemake runs a copy: .snakemake/scripts/<random>.<rule's script>.py
     envs = {(run["argv"][0].split(".")[-2], run["env"]) for run in runs if run["argv"][0].endswith(".py")}
-    assert {env for _, env in envs} == {"sources", "media", "faces.cpu", "datasets", "reports", "shards"}
+    assert {env for _, env in envs} == {
+        "sources",
+        "media",
+        "faces.cpu",
+        "datasets",
+        "reports",
+        "shards",
+        "labels",
+        "onnx",
+    }
     assert {(script, named[script]) for script, _ in envs} == {(script, env.split(".")[0]) for script, env in envs}
 
 
@@ -74,12 +88,15 @@ def test_every_script_ran_in_an_env(runs, workspace):
     ran = {run["argv"][0].split(".")[-2] for run in runs if run["argv"][0].endswith(".py")}
     scripts = {file.stem for file in (REPO / "scripts").glob("*/*.py") if f"run({file.stem})" in file.read_text()}
     # Here are no array of microphones, no look for duplicates, no shards of the recordings themselves or of what is
-    # said, no labels, and no weights of anything that wants them.
+    # said, no folder of pictures, and no weights of anything that wants them.
     assert scripts - ran == {
-        *("fetch_model", "scan", "locate_sound", "find_duplicates", "list_recordings", "import_labels"),
+        *("fetch_model", "scan", "locate_sound", "find_duplicates", "list_recordings", "import_frames"),
         *("detect_speech", "detect_lot_speech", "embed_clips", "caption_clips", "transcribe_clips"),
         *("train_speech_landmarks", "train_frame_classifier", "train_clip_classifier", "evaluate_classifier"),
-        *("infer_landmarks", "infer_from_engine"),
+        *("infer_landmarks", "infer_from_engine", "check_inference", "find_clip_landmarks", "compare_landmarks"),
+        *("adopt_windows", "cut_bouts"),
+        *("align_cameras", "detect_boards", "calibrate_cameras", "import_calibration"),
+        *("publish_mark", "publish_file", "publish_folder", "export_labels", "pool_procedures"),
     }
 
 

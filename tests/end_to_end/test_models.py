@@ -1,7 +1,6 @@
 """A model is trained on the windows of a run and makes landmarks of other sounds, all by Snakemake."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest

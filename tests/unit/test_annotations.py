@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scripts.common import annotation_table, ledger
 from scripts.common.annotation import ClipTask, Lot, annotate_batches, sampled
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import ConfigError, InputError, RunError
 from scripts.common.landmarks import Landmarks
-from scripts.common.video import VideoReader, to_bgr
+from scripts.common.video import VideoReader
 from scripts.datasets.caption_clips import text_of
 from scripts.datasets.compute_flow import method_of
 from scripts.faces.find_clip_landmarks import find_clip_landmarks

@@ -136,9 +136,9 @@ def test_folds_share_the_subjects_out_and_a_random_split_does_not(still):
 
 def test_a_sequence_lies_in_one_bout_of_one_recording_without_a_gap(still):
     for sample in read_samples(still, 5, 2):
-        numbers = [int(file.stem.split("_")[1]) for file in sample.files]
+        numbers = [int(file.path.stem.split("_")[1]) for file in sample.files]
         assert np.diff(numbers).tolist() == [2] * 4
-        assert len({file.name[:2] for file in sample.files}) == 1
+        assert len({file.path.name[:2] for file in sample.files}) == 1
         assert numbers[0] // 13 == numbers[-1] // 13
 
 

@@ -34,7 +34,7 @@ def test_an_empty_config_has_every_default():
 def test_defaults_fill_the_sections_of_every_dataset_and_leave_what_is_given():
     entry = {"kind": "windows", "rig": "booth", "limits": {"jump": 0.5}}
     made = load_config({"datasets": {"visemes": entry}})["datasets"]["visemes"]
-    others = {"no_speech": 0.1, "clipping": 0.01}
+    others = {"no_speech": 0.1, "clipping": 0.01, "low_sync": 3, "sync_offset": 6}
     assert made["limits"] == {"too_small": 100, "jump": 0.5, "av_length": 2, "av_start": 2, "gap": 0.1, **others}
     assert made["frames"] == 64
     assert entry["limits"] == {"jump": 0.5}

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common import ledger, manifest
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import VideoReader, fitted, orientation, plane_arrays, to_bgr, turn_of
+from scripts.common.video import VideoReader, fitted, orientation, plane_arrays, turn_of
 from scripts.media.conform_video import carried_gaps, choose_frames, conform_video, instants
 from tests.unit.made_media import NS, Pictures, numbered, numbers_in, picture_of, run_import, write_media
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from scripts.common import ledger
 from scripts.common.errors import InputError
-from scripts.common.face_shape import HEAD_MM, HEAD_POINTS, MEAN_STABLE, STABLE, head_pose, to_mean_face
+from scripts.common.face_shape import MEAN_STABLE, STABLE, to_mean_face
 from scripts.common.landmarks import Landmarks
 from scripts.faces.crop_faces import CROPS, crop_faces
 from scripts.faces.extract_landmarks import extract_landmarks
+from scripts.faces.head_pose import HEAD_MM, HEAD_POINTS, head_pose
 from tests.unit.examples import conformed_frames
 
 ANGLES = st.floats(-25, 25)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from scripts.common import ledger
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import execute
 from scripts.common.landmarks import POINTS, Landmarks, face_boxes
-from scripts.common.video import VideoReader, VideoWriter, as_yuv420p, to_bgr
+from scripts.common.video import VideoReader, VideoWriter, as_yuv420p
 from scripts.faces.backends.given import read_given
 from scripts.faces.backends.openseeface import IBUG, OpenSeeFace
 from scripts.faces.backends.yunet import YuNet

@@ -47,6 +47,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the workflow has both kinds of rigs, and a dataset."""
     root = tmp_path_factory.mktemp("house")
     house = House(root)
+    # Every kind of source has its rule.
+    house.rigs["theatre"] = {"source": "chunks", "cameras": {"c2": "{source}/*.MP4"}}
+    house.rigs["stills"] = {"source": "frames", "cameras": {"c2": "{source}/S{subject}C2{frame}.jpg"}}
     cwd = Path.cwd()
     os.chdir(root)
     try:

@@ -50,7 +50,7 @@ FORMATS = {
 }
 
 
-def read(root: Path, name: str, content, **settings):
+def read(root: Path, name: str, content, streams=None, **settings):
     """The intervals and the ledger of a file."""
     path = root / name
     if callable(content):
@@ -58,7 +58,9 @@ def read(root: Path, name: str, content, **settings):
     else:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     manifest = root / "manifest.json"
-    manifest.write_text(json.dumps({"timeline": {"start_ns": START_NS, "stop_ns": START_NS + 10**10}}))
+    manifest.write_text(
+        json.dumps({"timeline": {"start_ns": START_NS, "stop_ns": START_NS + 10**10}, "streams": streams or {}})
+    )
     out = (root / "out.labels.parquet", root / "out.ledger.parquet")
     import_labels(path, manifest, *out, recording="take", subject="s1", settings={**SETTINGS, **settings})
     return label_intervals.read(out[0]), ledger.rows(ledger.read([out[1]]))
@@ -82,6 +84,42 @@ def test_the_table_of_the_docs_has_every_format_and_no_other():
     listed = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ") and "| `" in line]
     listed.remove("format")
     assert sorted(listed) == sorted(FORMATS)
+
+
+CHUNKS = {
+    "c1": {"chunks": [{"file": "c1.MP4", "start_ns": START_NS}, {"file": "c2.MP4", "start_ns": START_NS + 480 * 10**9}]}
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings"),
+    [
+        (
+            "b.csv",
+            "Time,Media file path,Total length,FPS,Subject,Behavior,Behavioral category,Comment,Status\n"
+            "479,D:\\\\raw\\\\c1.MP4,1,1,ann,walk,,,START\n1.5,/raw/C2.mp4,1,1,ann,walk,,,STOP\n",
+            {},
+        ),
+        (
+            "s.csv",
+            "what,from,to,file\nwalk,479,481.5,c1\n",
+            {"columns": {"label": "what", "start": "from", "stop": "to", "chunk": "file"}},
+        ),
+    ],
+    ids=["BORIS", "a sheet"],
+)
+def test_times_may_count_from_the_beginning_of_the_chunk_that_a_row_names(tmp_path, name, content, settings):
+    intervals, rows = read(tmp_path, name, content, streams=CHUNKS, per_chunk=True, **settings)
+    assert [(i.label, i.start_ns - START_NS, i.stop_ns - START_NS) for i in intervals] == [
+        ("walk", 479 * 10**9, 4815 * 10**8)
+    ]
+    assert [row.outcome for row in rows] == ["written"]
+    with pytest.raises(InputError, match="there is no chunk"):
+        read(tmp_path, name, content.replace("c1", "c7"), streams=CHUNKS, per_chunk=True, **settings)
+    with pytest.raises(InputError, match="take has no chunks"):
+        read(tmp_path, name, content, per_chunk=True, **settings)
+    with pytest.raises(InputError, match="audacity does not say which chunk"):
+        read(tmp_path, "a.txt", made.audacity(), streams=CHUNKS, per_chunk=True)
 
 
 BORIS = "labels/ethome/ethome/data/boris"

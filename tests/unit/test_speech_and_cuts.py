@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +19,10 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
-from scripts.common.speech import CHUNK, SpeechNetwork, packaged_weights, speech_segments
+from scripts.common.speech import CHUNK, SHA256, SpeechNetwork, packaged_weights, speech_segments
 from scripts.faces.detect_cuts import detect_cuts
 from scripts.faces.detect_speech import detect_speech
-from tests.unit.examples import conformed_frames
+from tests.unit.examples import REPO, conformed_frames
 
 RULE = {"threshold": 0.5, "min_speech_s": 0.25, "min_silence_s": 0.1, "pad_s": 0.03}
 
@@ -167,3 +169,10 @@ def test_what_failed_before_is_said_once_and_its_table_is_empty(tmp_path):
     for name in ("voice.speech.parquet", "front.scenes.parquet"):
         write_empty(tmp_path / name, name)
         assert len(Intervals.read(tmp_path / name)) == 0
+
+
+def test_the_network_of_speech_is_the_one_that_is_registered():
+    entry = yaml.safe_load((REPO / "config" / "models.yaml").read_text())["silero_vad.onnx"]
+    assert entry["sha256"] == SHA256
+    assert sha256(packaged_weights().read_bytes()).hexdigest() == SHA256
+    assert entry["package"] in (REPO / "requirements.txt").read_text()

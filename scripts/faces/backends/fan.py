@@ -88,10 +88,10 @@ class Fan:
         return decode_softly(maps, centres, scales) if self._soft else decode_maps(maps, centres, scales)
 
 
-def _has_bfloat16(device: str) -> bool:
+def _has_bfloat16(device: Any) -> bool:
     """Whether the machine multiplies in bfloat16; a processor that does not imitates it, eight times slower."""
     cpu: Any = torch.cpu
-    return device != "cpu" or cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
+    return str(device) != "cpu" or cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
 
 
 def centres_and_scales(

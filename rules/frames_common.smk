@@ -1,0 +1,119 @@
+"""
+frames_common: settings and inputs of the datasets of labelled frames. Functions only.
+"""
+
+from scripts.common.frames_plan import fields_of
+from scripts.common.plan import versioned
+from scripts.common.planning_cost import quick
+
+labelled_frames = plan.rooms["frames"]
+# What decides which frames are taken, and what their pictures are like.
+PICTURE_SETTINGS = (
+    *("overlaps", "priority", "edges", "rate", "stride", "fps"),
+    *("size", "resize", "format", "quality", "names", "first_frame"),
+)
+
+
+def of_frames_rig(pattern):
+    """A file of an earlier stage, of the recording and camera of a part."""
+
+    @quick
+    def fill(wildcards):
+        rig = labelled_frames.datasets[wildcards.dataset].rig
+        return pattern.format(rig=rig, recording=wildcards.recording, camera=getattr(wildcards, "camera", ""))
+
+    return fill
+
+
+def frames_setting(*names):
+    """Settings of a dataset of labelled frames by their names, one of them as it is."""
+
+    @quick
+    def find(wildcards):
+        entry = labelled_frames.datasets[wildcards.dataset].entry
+        return entry[names[0]] if len(names) == 1 else {name: entry[name] for name in names}
+
+    return find
+
+
+def frames_fact(name):
+    """What the plan knows of a dataset of labelled frames."""
+    return quick(lambda wildcards: getattr(labelled_frames.datasets[wildcards.dataset], name))
+
+
+def frames_key(version, *names):
+    """The key of a step: its version and the settings that it takes."""
+
+    @quick
+    def key(wildcards):
+        entry = labelled_frames.datasets[wildcards.dataset].entry
+        return versioned(version, **{name: entry[name] for name in names})
+
+    return key
+
+
+@quick
+def picture_key(wildcards):
+    """What the pictures of a part depend on besides their files."""
+    entry = labelled_frames.datasets[wildcards.dataset].entry
+    settings = {name: entry[name] for name in PICTURE_SETTINGS}
+    return versioned(1, **settings, fields=picture_fields(wildcards), excluded=ruled_out(wildcards))
+
+
+@quick
+def picture_fields(wildcards):
+    """What names of pictures are made of."""
+    return fields_of(plan.recordings[wildcards.recording], wildcards.camera)
+
+
+def of_parts(what):
+    """A file of every part of a dataset of labelled frames."""
+    return quick(lambda wildcards: labelled_frames.of_parts(wildcards.dataset, labelled_frames.part(what)))
+
+
+@quick
+def parts_of(wildcards):
+    """(recording, camera) of every part."""
+    return [list(part) for part in labelled_frames.datasets[wildcards.dataset].parts]
+
+
+@quick
+def fixed_splits(wildcards):
+    """The splits that the sheet names."""
+    names = labelled_frames.datasets[wildcards.dataset].recordings
+    return {name: plan.recordings[name].split for name in names if plan.recordings[name].split}
+
+
+@quick
+def split_key(wildcards):
+    """What a split depends on besides the labels."""
+    found = labelled_frames.datasets[wildcards.dataset]
+    settings = {name: found.entry[name] for name in ("classes", "cap", "split")}
+    return versioned(1, **settings, groups=found.groups, known=found.splits, fixed=fixed_splits(wildcards))
+
+
+@quick
+def clip_coding(wildcards):
+    """How clips are encoded."""
+    clips = labelled_frames.datasets[wildcards.dataset].entry["clips"]
+    return {name: clips[name] for name in ("codec", "crf", "preset")}
+
+
+@quick
+def clip_key(wildcards):
+    """What the clips of a camera depend on besides their files."""
+    entry = labelled_frames.datasets[wildcards.dataset].entry
+    settings = {name: entry[name] for name in ("overlaps", "priority", "edges", "rate", "clips")}
+    return versioned(1, **settings, excluded=ruled_out(wildcards))
+
+
+def labels_of_frames(pattern):
+    """A table of labels of every recording of a dataset of labelled frames."""
+
+    @quick
+    def fill(wildcards):
+        found = labelled_frames.datasets[wildcards.dataset]
+        places = {"dataset": found.name, "rig": found.rig}
+        return [pattern.format(**places, recording=name) for name in found.recordings]
+
+    return fill

@@ -1,0 +1,209 @@
+"""A page on a dataset of labelled frames: who is where, what is doubtful, and what the pictures look like."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from matplotlib.patches import Patch
+
+from scripts.common import figure, frame_index, label_intervals
+from scripts.common.job import progress, run
+from scripts.common.label_intervals import LabelInterval
+from scripts.common.tar_file import read_part
+from scripts.common.timeline import NS
+from scripts.reports.label_facts import Pictures, along_time, imbalance, jpeg_quality, overlaps, table, without_length
+
+# Height of the pictures that the page shows.
+SHEET_PX = 72
+# Recordings whose timelines are drawn, and doubtful intervals that are listed.
+TIMELINES, LISTED = 40, 100
+HEAD = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>
+body {{ font: 14px/1.4 sans-serif; margin: 2em; color: #111; }}
+table {{ border-collapse: collapse; margin: 1em 0; }}
+td, th {{ padding: 2px 8px; text-align: right; border-bottom: 1px solid #ddd; }}
+td:first-child, th:first-child {{ text-align: left; }}
+.none {{ color: #bbb; }} .bad {{ color: #b30; font-weight: bold; }}
+img {{ height: {height}px; margin: 1px; }} svg {{ max-width: 100%; height: auto; }}
+</style>
+<h1>{title}</h1>
+"""
+COLUMNS = ["file", "split", "group", "label", "recording", "camera", "time_ns", "offset", "size", "ending", "name"]
+
+
+def render_labels(
+    index: Path,
+    classes: Path,
+    tars: list[Path],
+    raw: list[Path],
+    cleaned: list[Path],
+    out_page: Path,
+    *,
+    dataset: str,
+) -> None:
+    """Write the page, one file that needs no network. raw: intervals as they were imported; cleaned: as they label."""
+    found = json.loads(classes.read_text())
+    pictures = Pictures()
+    for number, row in enumerate(frame_index.rows(index, COLUMNS), 1):
+        pictures.add(row)
+        progress(number, None, "pictures")
+    intervals = [one for path in cleaned for one in label_intervals.read(path)]
+    typed = [one for path in raw for one in label_intervals.read(path)]
+    folder = index.parent
+    parts = [
+        HEAD.format(title=html.escape(f"Labels of {dataset}"), height=SHEET_PX),
+        "".join(_warnings(found, pictures, typed)),
+        "<h2>Pictures by class, split and subject</h2>",
+        _counts(found["classes"], pictures),
+        "<h2>When</h2>",
+        _timelines(intervals, found["classes"]),
+        "<h2>Doubtful intervals</h2>",
+        _doubtful(typed),
+        "<h2>Size of pictures along time</h2>",
+        _sizes(pictures, folder),
+        "<h2>What they look like</h2>",
+        _sheets(found["classes"], pictures, folder),
+    ]
+    out_page.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _warnings(found: dict[str, Any], pictures: Pictures, typed: Sequence[LabelInterval]) -> Iterator[str]:
+    """A line for each thing that a person should look at."""
+    said = [f"the split <b>leaks</b>: {html.escape(g)} stands in several" for g in found["groups_in_several_splits"]]
+    said += [f"<b>{name}</b> lacks {html.escape(', '.join(gone))}" for name, gone in found["missing"].items()]
+    said += [f"<b>{count}</b> pictures look the same in {pair}" for pair, count in found["near_duplicates"].items()]
+    spelled = found["alike"]
+    said += [f"<b>{html.escape(one)}</b> and <b>{html.escape(other)}</b> look like one label" for one, other in spelled]
+    ratio = imbalance(pictures.counts)
+    said += (
+        [f"the largest class in training has <b>{ratio:.1f}</b> times the pictures of the smallest"] if ratio else []
+    )
+    lone = [one for one in {i.label for i in typed} if sum(i.label == one for i in typed) == 1]
+    said += [f"labelled a single time: {html.escape(', '.join(sorted(lone)))}"] if lone else []
+    yield f"<p>{sum(pictures.counts.values()):,} pictures of {len(typed):,} intervals.</p>"
+    yield "<ul>" + "".join(f"<li>{line}</li>" for line in said) + "</ul>"
+
+
+def _counts(classes: Sequence[str], pictures: Pictures) -> str:
+    columns, rows = table(pictures.counts, classes)
+    head = "".join(f"<th>{split}<br>{html.escape(group)}</th>" for split, group in columns)
+    lines = [f"<tr><th>class</th>{head}<th>all</th></tr>"]
+    for label, counts in zip(classes, rows, strict=True):
+        cells = "".join(f"<td{'' if count else ' class=none'}>{count:,}</td>" for count in counts)
+        lines.append(f"<tr><td>{html.escape(label)}</td>{cells}<td>{sum(counts):,}</td></tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _timelines(intervals: Sequence[LabelInterval], classes: Sequence[str]) -> str:
+    """A bar a recording and tier, coloured by class."""
+    lanes = sorted({(one.recording, one.tier) for one in intervals})[:TIMELINES]
+    if not lanes:
+        return "<p>No interval.</p>"
+    colour = {name: to_hex(colormaps["tab20"](k % 20)) for k, name in enumerate(classes)}
+    starts = {name: min(one.start_ns for one in intervals if one.recording == name) for name, _ in lanes}
+
+    def draw(canvas: Any) -> None:
+        axes = canvas.add_subplot()
+        for place, lane in enumerate(lanes):
+            for one in intervals:
+                if (one.recording, one.tier) == lane:
+                    span = ((one.start_ns - starts[one.recording]) / NS, (one.stop_ns - one.start_ns) / NS)
+                    axes.broken_barh([span], (place - 0.4, 0.8), color=colour.get(one.label, figure.GREY))
+        axes.set_yticks(range(len(lanes)), [", ".join(filter(None, lane)) for lane in lanes])
+        axes.invert_yaxis()
+        axes.set_xlabel("seconds after the first interval")
+        used = [name for name in classes if any(one.label == name for one in intervals)]
+        axes.legend(
+            handles=[Patch(color=colour[name], label=name) for name in used], loc="upper left", bbox_to_anchor=(1, 1)
+        )
+
+    return _svg(10, 1 + 0.3 * len(lanes), draw)
+
+
+def _doubtful(typed: Sequence[LabelInterval]) -> str:
+    pairs, empty = overlaps(typed), without_length(typed)
+    lines = [f"<p>{len(pairs)} pairs overlap under different labels, {len(empty)} intervals have no length.</p>"]
+    rows = [
+        f"<tr><td>{html.escape(one.recording)}</td><td>{html.escape(one.label)} (line {one.source_line})</td>"
+        f"<td>{html.escape(other.label)} (line {other.source_line})</td><td>{seconds:.3f} s</td></tr>"
+        for one, other, seconds in pairs[:LISTED]
+    ]
+    rows += [
+        f"<tr><td>{html.escape(one.recording)}</td><td>{html.escape(one.label)} (line {one.source_line})</td>"
+        "<td></td><td>no length</td></tr>"
+        for one in empty[:LISTED]
+    ]
+    return "".join(lines) + (f"<table>{''.join(rows)}</table>" if rows else "")
+
+
+def _sizes(pictures: Pictures, folder: Path) -> str:
+    """Bytes of a picture along time, and the quality that its tables tell: a drift tells a network the time."""
+
+    def draw(canvas: Any) -> None:
+        axes = canvas.add_subplot()
+        for name, sizes in pictures.sizes.items():
+            seconds, amounts = along_time(sizes)
+            axes.plot(seconds - seconds.min(), amounts / 1000, label=name, linewidth=1)
+        axes.set_xlabel("seconds")
+        axes.set_ylabel("kB a picture")
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+
+    seen = {
+        jpeg_quality(_payload(row, folder))
+        for rows in pictures.samples.values()
+        for row in rows
+        if row["ending"] == "jpg"
+    }
+    known = sorted(quality for quality in seen if quality is not None)
+    said = (
+        f"JPEG quality of the pictures below: {', '.join(map(str, known))}." if known else "The pictures are no JPEGs."
+    )
+    return f"<p>{said}</p>" + (_svg(10, 2.8, draw) if pictures.sizes else "")
+
+
+def _sheets(classes: Sequence[str], pictures: Pictures, folder: Path) -> str:
+    splits = [name for name in ("train", "val", "test") if any(split == name for _, split in pictures.samples)]
+    lines = ["<tr><th>class</th>" + "".join(f"<th>{split}</th>" for split in splits) + "</tr>"]
+    for label in classes:
+        cells = ""
+        for split in splits:
+            shown = [_thumbnail(_payload(row, folder), row["name"]) for row in pictures.samples.get((label, split), [])]
+            cells += f"<td>{''.join(shown) or '<span class=bad>none</span>'}</td>"
+        lines.append(f"<tr><td>{html.escape(label)}</td>{cells}</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _payload(row: dict[str, Any], folder: Path) -> bytes:
+    return read_part(folder / row["file"], row["offset"], row["size"])
+
+
+def _thumbnail(payload: bytes, name: str) -> str:
+    picture = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    width = max(1, round(picture.shape[1] * SHEET_PX / picture.shape[0]))
+    small = cv2.resize(picture, (width, SHEET_PX), interpolation=cv2.INTER_AREA)
+    coded = base64.b64encode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()).decode()
+    return f'<img alt="{html.escape(name)}" title="{html.escape(name)}" src="data:image/jpeg;base64,{coded}">'
+
+
+def _svg(width_in: float, height_in: float, draw: Any) -> str:
+    """A plot as SVG within the page."""
+    target = io.BytesIO()
+    with figure.svg_figure(target, width_in, height_in) as canvas:
+        draw(canvas)
+    text = target.getvalue().decode()
+    return text[text.index("<svg") :]
+
+
+if __name__ == "__main__":
+    run(render_labels)

@@ -1,0 +1,151 @@
+"""A dataset of labelled frames leaves for a bucket; the store is moto's server on the loopback interface."""
+
+import io
+import tarfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.conftest import Workspace, make_workspace
+from tests.unit.examples import write_sheet
+from tests.unit.made_media import Pictures, write_media
+
+CONFIG = """\
+recordings: config/few.tsv
+publish: s3://lab/rushes
+rigs:
+  theatre: {source: file, cameras: {c1: "{source}"}, labels: {format: audacity}}
+datasets:
+  acts:
+    kind: frames
+    rig: theatre
+    size: 32
+    split: {lists: {train: [1], val: [2]}, near_duplicates: ignore}
+    formats: [webdataset]
+    shard_rows: 10
+"""
+LABELS = "0.2\t1.0\twalk\n1.0\t1.8\trun\n"
+FOLDER = "rushes/datasets/acts"
+
+
+class Store:
+    """A bucket behind moto's server."""
+
+    def __init__(self) -> None:
+        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self.server.start()
+        host, port = self.server.get_host_and_port()
+        self.url = f"http://{host}:{port}"
+        keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
+        self.client = boto3.client("s3", endpoint_url=self.url, **keys)
+        self.client.create_bucket(Bucket="lab")
+
+    def objects(self) -> dict[str, str]:
+        """Key -> when it was last written, and what it holds."""
+        found = self.client.list_objects_v2(Bucket="lab").get("Contents", [])
+        return {entry["Key"]: f"{entry['LastModified'].timestamp()} {entry['ETag']}" for entry in found}
+
+    def read(self, key: str) -> bytes:
+        """The bytes of an object."""
+        return self.client.get_object(Bucket="lab", Key=key)["Body"].read()
+
+
+@pytest.fixture(scope="module")
+def store():
+    made = Store()
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory, store) -> Workspace:
+    made = make_workspace(tmp_path_factory.mktemp("s3") / "run", configfile="config/few.yaml")
+    rows = []
+    for subject in ("1", "2"):
+        write_media(made.root / f"p{subject}.mp4", Pictures([Fraction(k, 10) for k in range(20)]))
+        (made.root / f"p{subject}.txt").write_text(LABELS)
+        # The video of the first subject lies in the bucket as one object.
+        source = "s3://lab/raw/p1.mp4" if subject == "1" else f"p{subject}.mp4"
+        rows.append([f"P{subject}", "theatre", source, subject, f"p{subject}.txt"])
+    store.client.upload_file(str(made.root / "p1.mp4"), "lab", "raw/p1.mp4")
+    (made.root / "p1.mp4").unlink()
+    write_sheet(made.root / "config" / "few.tsv", ["recording", "rig", "source", "subject", "labels"], rows)
+    (made.root / "config" / "few.yaml").write_text(CONFIG)
+    return made
+
+
+def publish(workspace, url):
+    return of_store(workspace, url, "publish")
+
+
+def of_store(workspace, url, *targets):
+    keys = ("--storage-s3-endpoint-url", url, "--storage-s3-access-key", "a", "--storage-s3-secret-key", "b")
+    return workspace.snakemake(*targets, *keys, profile="s3")
+
+
+@pytest.fixture(scope="module")
+def published(workspace, store):
+    """The store after the first run, and what it said."""
+    run = publish(workspace, store.url)
+    assert run.returncode == 0, run.stdout
+    return store.objects()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_whole_dataset_is_in_the_bucket_and_nothing_else(published, workspace, store):
+    keys = {key for key in published if not key.endswith(".snakemake_timestamp")} - {"raw/p1.mp4"}
+    tables = {f"{FOLDER}/{n}" for n in ("index.parquet", "card.json", "classes.json", "splits.tsv", "ledger.parquet")}
+    shards = {
+        f"{FOLDER}/webdataset/P{k}.c1/{split}-P{k}.c1-{number:05d}.tar"
+        for k, split in ((1, "train"), (2, "val"))
+        for number in (0, 1)
+    }
+    assert keys == {"rushes/RUSHES.txt", "rushes/reports/labels/acts.html", *tables, *shards}
+    for key in keys - {"rushes/RUSHES.txt"}:
+        assert store.read(key) == (workspace.root / "results" / key.removeprefix("rushes/")).read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(store.read(sorted(shards)[0]))) as tar:
+        assert len(tar.getnames()) == 30
+
+
+def test_the_same_command_again_brings_nothing(published, workspace, store):
+    run = publish(workspace, store.url)
+    assert run.returncode == 0, run.stdout
+    assert "Nothing to be done" in run.stdout
+    assert store.objects() == published
+
+
+def test_a_changed_label_brings_only_what_it_changes_and_leaves_no_old_shard(published, workspace, store):
+    # Times of objects are whole seconds.
+    time.sleep(1.1)
+    (workspace.root / "p2.txt").write_text("0.2\t0.9\twalk\n")
+    # Within one run Snakemake takes for changed whatever it has made anew, also to the same bytes: hence two.
+    for run in (of_store(workspace, store.url), publish(workspace, store.url)):
+        assert run.returncode == 0, run.stdout
+    found = store.objects()
+    changed = {key.removeprefix(f"{FOLDER}/") for key in {*found, *published} if found.get(key) != published.get(key)}
+    assert {"webdataset/P2.c1/val-P2.c1-00000.tar", "webdataset/P2.c1/val-P2.c1-00001.tar"} <= changed
+    # Seven pictures are one shard.
+    assert f"{FOLDER}/webdataset/P2.c1/val-P2.c1-00001.tar" not in found
+    assert not {key for key in changed if "P1.c1" in key or key.startswith("splits") or key.endswith("RUSHES.txt")}
+
+
+def test_an_endpoint_that_does_not_answer_is_one_line(published, workspace):
+    run = publish(workspace, "http://127.0.0.1:9")
+    lines = [
+        line
+        for line in run.stdout.splitlines()
+        if line.strip() and not line.startswith(("Using profile", "Config file"))
+    ]
+    assert run.returncode == 1
+    assert [line for line in lines if "publish:" in line] == [
+        "publish: nothing answers at http://127.0.0.1:9 (Connection refused); is the endpoint right?"
+    ]
+    assert "Traceback" not in run.stdout
+    assert len(lines) == 1, run.stdout

@@ -1,0 +1,124 @@
+"""What is exported is read back as the same intervals, by this project and by the tools' own libraries."""
+
+import csv
+import json
+
+import pytest
+
+from scripts.common import label_intervals, ledger
+from scripts.common.errors import InputError, RunError
+from scripts.labels.export_labels import export_labels
+from scripts.labels.formats import READERS, Source, guess
+from scripts.labels.label_writers import WRITERS
+from scripts.labels.pool_procedures import pool_procedures
+from tests.unit.frame_dataset import NS, interval
+
+START_NS = 1_700_000_000_000_000_000
+NTSC = "30000/1001"
+# Label, start, stop in seconds, tier: one overlaps another of its tier, one has no length.
+SPANS = [
+    ("walk", 0.5, 2.123456, "acts"),
+    ('say "a", b', 1.0, 3.0, "acts"),
+    ("IV", 2.5, 2.5, "acts"),
+    ("left", 0.25, 4.0, ""),
+]
+
+
+def moved(label, start_s, stop_s, tier, line=1):
+    """An interval of a recording that begins at START_NS."""
+    one = interval(label, start_s, stop_s, line, tier=tier)
+    return label_intervals.LabelInterval(
+        **{**one.__dict__, "start_ns": one.start_ns + START_NS, "stop_ns": one.stop_ns + START_NS}
+    )
+
+
+def export(folder, spans=SPANS, formats=tuple(WRITERS)):
+    folder.mkdir(parents=True, exist_ok=True)
+    table, manifest = folder / "take.labels.parquet", folder / "manifest.json"
+    label_intervals.write(table, [moved(*span, line=k) for k, span in enumerate(spans)])
+    manifest.write_text(json.dumps({"timeline": {"start_ns": START_NS, "stop_ns": START_NS + 5 * NS}}))
+    outs = (folder / "out", folder / "ledger.parquet")
+    export_labels(table, manifest, *outs, recording="take", formats=list(formats), fps=NTSC)
+    return outs[0]
+
+
+def read_back(path):
+    """(label, start, stop) in seconds, as the importer reads the file."""
+    return sorted((m.label, float(m.start), float(m.stop)) for m in READERS[guess(path)](Source(path, "take", {})))
+
+
+def test_text_grids_and_audacity_give_the_same_intervals_to_the_nanosecond(tmp_path):
+    folder = export(tmp_path)
+    wanted = sorted(span[:3] for span in SPANS)
+    for name in ("take.TextGrid", "take.audacity.txt"):
+        found = read_back(folder / name)
+        assert [label for label, *_ in found] == [label for label, *_ in wanted]
+        for one, other in zip(found, wanted, strict=True):
+            assert one[1:] == pytest.approx(other[1:], abs=1e-9)
+
+
+def test_elan_gives_the_same_intervals_to_the_millisecond(tmp_path):
+    from pympi import Eaf
+
+    folder = export(tmp_path)
+    found = read_back(folder / "take.eaf")
+    assert [label for label, *_ in found] == sorted(span[0] for span in SPANS)
+    by_label = {label: (start, stop) for label, start, stop in found}
+    assert by_label["walk"] == (0.5, 2.123)
+    # What has no length lasts a millisecond: ELAN knows no points.
+    assert by_label["IV"] == (2.5, 2.501)
+    eaf = Eaf(str(folder / "take.eaf"))
+    assert sorted(eaf.get_tier_names()) == ["acts", "acts 2", "labels"]
+    assert "1970" in (folder / "take.eaf").read_text()
+
+
+def test_frames_are_those_of_the_old_system(tmp_path):
+    with (export(tmp_path) / "take.frames.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["label", "start", "stop"]
+    found = {label: (float(start), float(stop)) for label, start, stop in rows[1:]}
+    for label, start, stop, _ in SPANS:
+        assert found[label] == pytest.approx((start * 30000 / 1001, stop * 30000 / 1001), abs=1e-9)
+    folder = tmp_path / "out" / "procedures"
+    assert sorted(path.name for path in folder.iterdir()) == ["IV.csv", "left.csv", "say _a_, b.csv", "walk.csv"]
+    start, stop = (folder / "walk.csv").read_text().strip().split(",")
+    assert (float(start), float(stop)) == found["walk"]
+
+
+def test_the_same_labels_give_the_same_bytes(tmp_path):
+    ones, twos = (
+        {path.name: path.read_bytes() for path in export(tmp_path / name).rglob("*") if path.is_file()}
+        for name in ("one", "two")
+    )
+    assert ones == twos
+
+
+def test_each_format_is_a_row_of_the_ledger(tmp_path):
+    export(tmp_path)
+    rows = ledger.rows(ledger.read([tmp_path / "ledger.parquet"]))
+    assert [(row.item, row.outcome, row.value) for row in rows] == [(name, "written", 4.0) for name in WRITERS]
+
+
+def test_no_labels_and_two_labels_for_one_file_are_one_line(tmp_path):
+    with pytest.raises(InputError, match="it has no labels"):
+        export(tmp_path / "none", spans=[])
+    with pytest.raises(InputError, match="`a/b` and `a_b` would be one file"):
+        export(tmp_path / "two", spans=[("a/b", 0, 1, ""), ("a_b", 1, 2, "")])
+
+
+def test_procedures_of_all_recordings_stand_together(tmp_path):
+    for name in ("one", "two"):
+        export(tmp_path / name, spans=[("IV", 1, 2, ""), (f"of {name}", 2, 3, "")])
+    tables, manifests = (
+        [tmp_path / name / file for name in ("one", "two")] for file in ("take.labels.parquet", "manifest.json")
+    )
+    pool_procedures(tables, manifests, tmp_path / "pooled", fps="10")
+    assert (tmp_path / "pooled" / "IV.csv").read_text().splitlines() == [
+        "recording,subject,start,stop",
+        "take,ann,10.0,20.0",
+        "take,ann,10.0,20.0",
+    ]
+    assert sorted(path.name for path in (tmp_path / "pooled").iterdir()) == ["IV.csv", "of one.csv", "of two.csv"]
+    label_intervals.write(tables[0], [moved("of_two", 0, 1, ""), moved("of two", 0, 1, ""), moved("of/two", 0, 1, "")])
+    with pytest.raises(RunError, match="would be one file"):
+        pool_procedures(tables, manifests, tmp_path / "again", fps="10")
