@@ -131,9 +131,9 @@ for rig in cameras_room.settings:
 
     # One rule a rig, for an env is the rule's.
     rule:
+        """Keypoints in one camera's pictures."""
         name:
             f"detect_keypoints_{rig}"
-        """Keypoints in one camera's pictures."""
         input:
             video=path.video("media").replace("{rig}", rig),
             frames=path.frames("media").replace("{rig}", rig),

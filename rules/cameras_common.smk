@@ -69,5 +69,6 @@ def detect_env(rig):
     """The user's own env for a function of theirs, torch's for TorchScript, else that of the stage."""
     detect = cameras_room.settings[rig]["detect"]
     if detect["backend"] == "function" and detect["env"]:
-        return detect["env"] if "/" not in detect["env"] else os.path.abspath(detect["env"])
+        # A file is named from the working directory, and not, as an env of our own, from the folder of the rules.
+        return os.path.abspath(detect["env"]) if detect["env"].endswith((".yaml", ".yml")) else detect["env"]
     return f"../envs/faces.{accelerator}.yaml" if detect["backend"] == "torchscript" else "../envs/cameras.yaml"

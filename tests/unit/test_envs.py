@@ -41,6 +41,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> set[Job]:
     """Every rule of the workflow with the env that it has on each accelerator."""
     root = tmp_path_factory.mktemp("accelerators")
     house = House(root)
+    house.rigs["arena"] = {"source": "file", "cameras": {"top": "{source}"}, "multicam": {}}
     house.files_of_sources("a.mov", "b.bag")
     house.sheet(["recording", "rig", "source"], [["a", "booth", f"{root}/a.mov"], ["b", "aviary", f"{root}/b.bag"]])
     found = set()

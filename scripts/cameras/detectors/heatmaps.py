@@ -1,5 +1,6 @@
 """Models that give a heat map a keypoint, as ONNX or TorchScript: a lab's own HRNet, and the like."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,10 @@ class TorchModel:
     """The same as TorchScript, on the accelerator."""
 
     def __init__(self, path: Path, accelerator: str) -> None:
-        import torch
-
-        self._torch = torch
-        self._device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
-        self._model = torch.jit.load(str(path), map_location=self._device).eval()
+        # By its name, for the env of the stage has none: rigs with a TorchScript model get one that has.
+        self._torch = importlib.import_module("torch")
+        self._device = "cuda" if accelerator != "cpu" and self._torch.cuda.is_available() else "cpu"
+        self._model = self._torch.jit.load(str(path), map_location=self._device).eval()
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Heat maps of a batch."""
