@@ -568,3 +568,11 @@ def test_pictures_that_change_their_size_are_followed(
     small = cv2.resize(single_face, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     found = list(find_landmarks(follow_faces([single_face, small] * 3, detector, 1), openseeface, detector, 4))
     assert sorted(face.frame for face in found) == list(range(6))
+
+
+def test_the_threads_change_no_landmark(data):
+    picture = cv2.imread(str(data / "faces" / "pyfeat" / "single_face.jpg"))
+    boxes = np.array([[191.0, 146.0, 373.0, 399.0]] * 5) + np.arange(5)[:, None]
+    weights = data / "models" / "openseeface" / "lm_model0_opt.onnx"
+    found = [OpenSeeFace(weights, accelerator="cpu", threads=n)([picture] * 5, boxes) for n in (1, 2, 3)]
+    assert all(np.array_equal(found[0][0], points) and np.array_equal(found[0][1], s) for points, s in found)
