@@ -16,6 +16,12 @@ MIN_CORNERS = 6
 MIN_VIEWS = 3
 # Views that a single camera's lens is found from: enough, and still quick.
 LENS_VIEWS = 30
+# At most this share of the views, so that every start is another one.
+LENS_SHARE = 0.7
+# A corner further off than so many medians is left out when a lens is found again; none nearer than the floor is.
+WILD_MEDIANS = 4.0
+WILD_FLOOR_PX = 1.0
+AGAIN = 3
 
 
 def first_lens(
@@ -23,13 +29,14 @@ def first_lens(
 ) -> np.ndarray:
     """Intrinsics of one camera from its own views of the board, float64 (9,) or (8,).
 
-    seen: the observations of this camera alone. Of many views a random LENS_VIEWS are taken.
+    seen: the observations of this camera alone. A random part of the views is taken, at most LENS_VIEWS.
     """
     views = good_views(seen)
     if len(views) < MIN_VIEWS:
         raise InputError("too_few_views", f"{len(views)} pictures show the board well; {MIN_VIEWS} are wanted")
-    if len(views) > LENS_VIEWS:
-        views = np.sort(generator.choice(views, LENS_VIEWS, replace=False))
+    most = min(LENS_VIEWS, max(int(LENS_SHARE * len(views)), 2 * MIN_VIEWS))
+    if len(views) > most:
+        views = np.sort(generator.choice(views, most, replace=False))
     points = [seen.points[seen.view == view].astype(np.float32) for view in views]
     pixels = [seen.pixels[seen.view == view].astype(np.float32) for view in views]
     # OpenCV adds up in another order with every run if it has threads: its guess is rounded to what is always so.
@@ -41,11 +48,23 @@ def first_lens(
 def _first_pinhole(
     points: list[np.ndarray], pixels: list[np.ndarray], size: tuple[int, int], square: bool
 ) -> np.ndarray:
-    flags = cv2.CALIB_FIX_ASPECT_RATIO if square else 0
+    flags = cv2.CALIB_FIX_K3 | (cv2.CALIB_FIX_ASPECT_RATIO if square else 0)
     guess: Any = np.eye(3) if square else None
-    # k3 follows in the adjustment: few views tell it badly, and it may run away.
-    found: Any = cv2.calibrateCamera(points, pixels, size, guess, None, flags=flags | cv2.CALIB_FIX_K3)  # type: ignore[call-overload,unused-ignore]
-    matrix, bends = np.asarray(found[1]), np.asarray(found[2])
+    for _ in range(AGAIN):
+        # k3 follows in the adjustment: few views tell it badly, and it may run away.
+        found: Any = cv2.calibrateCamera(points, pixels, size, guess, None, flags=flags)  # type: ignore[call-overload,unused-ignore]
+        matrix, bends = np.asarray(found[1]), np.asarray(found[2])
+        seen = [
+            cv2.projectPoints(p, turn, move, matrix, bends)[0].reshape(-1, 2)
+            for p, turn, move in zip(points, found[3], found[4], strict=True)
+        ]
+        errors = [np.linalg.norm(a - b, axis=1) for a, b in zip(seen, pixels, strict=True)]
+        limit = max(WILD_MEDIANS * float(np.median(np.concatenate(errors))), WILD_FLOOR_PX)
+        kept = [error <= limit for error in errors]
+        whole = [number for number, mine in enumerate(kept) if mine.sum() >= MIN_CORNERS]
+        if len(whole) < MIN_VIEWS or all(mine.all() for mine in kept):
+            break
+        points, pixels = ([values[n][kept[n]] for n in whole] for values in (points, pixels))
     return np.array([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *bends.ravel()[:5]])
 
 
