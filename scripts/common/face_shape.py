@@ -76,3 +76,15 @@ def to_mean_face(points: np.ndarray) -> np.ndarray:
     shift = (MEAN_STABLE @ np.array([1, 1j])).mean() - turn * centre
     rows = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
     return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
+
+
+def to_crop(points: np.ndarray, side_px: int, extent: float, middle: np.ndarray) -> np.ndarray:
+    """From the pixels of a picture to those of an aligned crop, float64 (N, 2, 3).
+
+    points: float (N, 68, 2) px.  extent: the crop's side in distances of the eyes.  middle: of it, in the mean face.
+    """
+    scale = side_px / extent
+    shapes = to_mean_face(points.astype(np.float64)) * scale
+    # The middle of the first pixel is at 0.
+    shapes[:, :, 2] += (side_px - 1) / 2 - scale * middle
+    return shapes

@@ -22,7 +22,7 @@ from scripts.common.face_shape import (
     MEAN_MOUTH,
     eye_opening,
     lip_opening,
-    to_mean_face,
+    to_crop,
 )
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
@@ -60,12 +60,7 @@ def crop_transforms(points: np.ndarray, crop: str) -> np.ndarray:
     half = AVERAGED_FRAMES // 2
     padded = np.pad(points.astype(np.float64), ((half, half), (0, 0), (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=0)
-    shapes = to_mean_face(windows.mean(axis=-1))
-    scale = side / extent
-    shapes *= scale
-    # The middle of the first pixel is at 0.
-    shapes[:, :, 2] += (side - 1) / 2 - scale * middle
-    return shapes
+    return to_crop(windows.mean(axis=-1), side, extent, middle)
 
 
 def crop_faces(

@@ -17,7 +17,7 @@ import soundfile
 from scripts.common import ledger
 from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError, RunError
-from scripts.common.face_shape import MEAN_MIDDLE, lip_opening, to_mean_face
+from scripts.common.face_shape import MEAN_MIDDLE, lip_opening, to_crop
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
 from scripts.common.sync_scores import FRAMES, SHIFTS, SyncScores
@@ -170,8 +170,7 @@ def _distance(vector: np.ndarray, other: np.ndarray | None) -> float:
 
 def _aligned(video: Path, faces: Landmarks, known: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
     """Frame, track and face, float32 (3, 224, 224) of 0 to 1, red first, in the order of the frames."""
-    shapes = to_mean_face(faces.points[known].astype(np.float64)) * (SIDE_PX / EXTENT)
-    shapes[:, :, 2] += (SIDE_PX - 1) / 2 - SIDE_PX / EXTENT * MEAN_MIDDLE
+    shapes = to_crop(faces.points[known], SIDE_PX, EXTENT, MEAN_MIDDLE)
     at = 0
     with VideoReader(video) as reader:
         for number, picture in enumerate(reader):

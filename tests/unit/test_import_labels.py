@@ -239,7 +239,10 @@ MALFORMED = [
 def test_a_file_of_another_shape_is_read_or_refused_by_every_format(tmp_path, kind):
     for number, content in enumerate(MALFORMED):
         with contextlib.suppress(InputError):
-            read(tmp_path, f"f{number}.x", content, format=kind, sync="CLAP")
+            intervals, rows = read(tmp_path, f"f{number}.x", content, format=kind, sync="CLAP")
+            # What a format reads of it is whole: each mark an interval, or a row that says why not.
+            assert len(intervals) == rows[0].value
+            assert all(row.message for row in rows)
 
 
 def test_two_refused_marks_of_one_line_have_a_row_each(tmp_path):
