@@ -17,13 +17,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from rushes.synthetic.arena import write_arena
 from rushes.synthetic.aviary import write_aviary_bag
 from rushes.synthetic.bench import write_mcap
 from rushes.synthetic.talking_head import write_garbage, write_talking_head
 from rushes.synthetic.theatre import write_theatre
 
 # Raise it whenever the recordings change.
-VERSION = 2
+VERSION = 3
 GENERATOR = "rushes.synthetic"
 TRUTH = "truth.json"
 
@@ -86,5 +87,9 @@ def _write_all(folder: Path) -> None:
     for subject in (1, 2, 3):
         path = f"theatre/P{subject}"
         add(f"act_{subject}", path, write_theatre(folder / path, subject))
+    # A session of cameras: first the board, then the cube.
+    for shows, count in (("board", 30), ("cube", 45)):
+        path = f"arena/{shows}"
+        add(f"arena_{shows}", path, write_arena(folder / path, f"arena_{shows}", shows, count))
     truth = {"generator": {"name": GENERATOR, "version": VERSION}, "recordings": recordings}
     (folder / TRUTH).write_text(json.dumps(truth, separators=(",", ":")) + "\n")

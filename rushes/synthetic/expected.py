@@ -43,6 +43,9 @@ def expected_outcomes(truth: dict[str, Any], fps: Fraction) -> Outcomes:
         if known.get("room") == "labels":
             counts.update(expected_labels(known))
             continue
+        if known.get("room") == "arena":
+            counts.update(expected_cameras(known))
+            continue
         if known["kind"] == "garbage":
             counts["import_video", "failed", "unreadable"] += 2
             for step in ("conform_video", "conform_audio", "extract_landmarks", "detect_cuts", "extract_windows"):
@@ -72,6 +75,22 @@ def expected_labels(known: dict[str, Any]) -> Outcomes:
     counts["clean_labels", "filtered", "ignored"] = 1
     counts["extract_labelled_frames", "written", ""] = whole
     counts["extract_labelled_frames", "filtered", "unlabelled"] = 1
+    return counts
+
+
+def expected_cameras(known: dict[str, Any]) -> Outcomes:
+    """Of a recording of the arena: each camera is an item of what is done with its pictures."""
+    cameras = len(known["cameras"])
+    counts: Outcomes = Counter()
+    for step in ("import_video", "conform_video"):
+        counts[step, "written", ""] = cameras
+    counts["align_cameras", "written", ""] = 1
+    if known["shows"] == "board":
+        counts["detect_boards", "written", ""] = cameras
+        counts["calibrate_cameras", "written", ""] = 1
+    else:
+        counts["detect_keypoints", "written", ""] = cameras
+        counts["triangulate_keypoints", "written", ""] = 1
     return counts
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rushes.synthetic.cameras_truth import check_cameras
 from rushes.synthetic.expected import expected_outcomes
 from rushes.synthetic.exports_truth import check_exports
 from rushes.synthetic.labels_truth import check_labels
@@ -20,7 +21,12 @@ DATASET = "visemes"
 FPS = Fraction(25)
 RATE_HZ = 16_000
 # The rows of each further room, from its results and the whole truth.
-CHECKS: list[Callable[[Results, dict[str, Any]], list[Row]]] = [check_exports, check_shards, check_labels]
+CHECKS: list[Callable[[Results, dict[str, Any]], list[Row]]] = [
+    check_exports,
+    check_shards,
+    check_labels,
+    check_cameras,
+]
 
 
 def measure(truth: dict[str, Any], results: Path) -> list[Row]:
