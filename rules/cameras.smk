@@ -4,7 +4,7 @@ cameras: several cameras as one - common frames, calibration, keypoints in 2D an
 Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (sources)
         the tables that align.table names; the calibration files of the sheet
 Makes   cameras/{rig}/{recording}/aligned.parquet, {camera}.corners.parquet, calibration.toml + calibration.json,
-        imported.toml, {camera}.keypoints.parquet, points.parquet
+        imported.toml, {camera}.keypoints.parquet, points.parquet, exported/poses.{npz,csv,h5,trc,c3d}
 """
 
 
@@ -190,3 +190,28 @@ rule triangulate_keypoints:
         key=multicam_key(1, "triangulate"),
     script:
         "../scripts/cameras/triangulate_keypoints.py"
+
+
+rule export_poses:
+    """Keypoints in space as files of other programs."""
+    input:
+        poses=cameras_room.poses(),
+    output:
+        folder=directory(cameras_room.path("exported")),
+        ledger=cameras_room.path("exported.ledger.parquet"),
+    log:
+        path.log("export_poses", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("export_poses", "{rig}/{recording}")
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=2000, per_mb=1),
+        runtime=work.minutes(base=15),
+    params:
+        recording="{recording}",
+        formats=multicam_setting("export"),
+        key=multicam_key(1, "export"),
+    script:
+        "../scripts/cameras/export_poses.py"

@@ -90,7 +90,8 @@ def expected_cameras(known: dict[str, Any]) -> Outcomes:
         counts["calibrate_cameras", "written", ""] = 1
     else:
         counts["detect_keypoints", "written", ""] = cameras
-        counts["triangulate_keypoints", "written", ""] = 1
+        for step in ("triangulate_keypoints", "export_poses"):
+            counts[step, "written", ""] = 1
     return counts
 
 

@@ -37,6 +37,10 @@ class CamerasRoom(Room):
         """A file of a recording."""
         return f"{self.folder}/{name}"
 
+    def poses(self) -> str:
+        """Keypoints in space as they are handed on."""
+        return self.path("points.parquet")
+
     def is_board(self, recording: Recording) -> bool:
         """Whether a recording is one of the board."""
         return recording.calibration == BOARD
@@ -77,6 +81,7 @@ class CamerasRoom(Room):
                 cameras = self.plan.rigs[recording.rig].camera_settings
                 names += [f"{camera}.keypoints.ledger.parquet" for camera in cameras]
                 names.append("points.ledger.parquet")
+                names += ["exported.ledger.parquet"] if self.settings[recording.rig]["export"] else []
             found += [self._of(recording, name) for name in names]
         return found
 
@@ -88,6 +93,7 @@ class CamerasRoom(Room):
                 found.append(self._of(recording, "calibration.toml"))
             elif self.detects(recording):
                 found.append(self._of(recording, "points.parquet"))
+                found += [self._of(recording, "exported")] if self.settings[recording.rig]["export"] else []
         return found
 
     def detects(self, recording: Recording) -> bool:

@@ -1,0 +1,126 @@
+"""Keypoints in space come back from every file of other programs as they were."""
+
+import csv
+
+import ezc3d
+import h5py
+import numpy as np
+import pytest
+
+from scripts.cameras.export_poses import export_poses
+from scripts.cameras.pose_writers import WRITERS
+from scripts.common import ledger
+from scripts.common.errors import InputError
+from scripts.common.keypoints import Poses, Skeleton
+
+NAMES = ("nose", "left ear", "tail_base")
+FPS = 30
+
+
+def poses(persons: int = 1, frames: int = 5) -> Poses:
+    generator, rows = np.random.default_rng(1), persons * frames
+    xyz = generator.normal(0, 300, (rows, 3, 3))
+    xyz[2:3, 1] = np.nan
+    return Poses(
+        Skeleton(NAMES, ((0, 1), (0, 2))),
+        frame=np.tile(np.arange(frames, dtype=np.int64), persons),
+        person=np.repeat(np.arange(persons, dtype=np.int32), frames),
+        time_ns=np.tile(10**18 + np.arange(frames) * 10**9 // FPS, persons),
+        xyz=xyz,
+        error_px=np.where(np.isnan(xyz[..., 0]), np.nan, 0.5).astype(np.float32),
+        cameras=np.full((rows, 3), 4, np.uint8),
+        inliers=np.full((rows, 3), 3, np.uint8),
+        covariance=np.tile(np.eye(3), (rows, 3, 1, 1)),
+        facts={"unit": "mm", "calibration": "a" * 64},
+    )
+
+
+def exported(folder, found, *formats):
+    found.write(folder / "poses.parquet")
+    names = {"recording": "walk", "formats": list(formats)}
+    export_poses(folder / "poses.parquet", folder / "exported", folder / "ledger.parquet", **names)
+    return folder / "exported"
+
+
+def test_npz_has_every_array_and_pickles_nothing(tmp_path):
+    known = poses()
+    with np.load(exported(tmp_path, known, "npz") / "poses.npz", allow_pickle=False) as file:
+        assert np.array_equal(file["xyz"], known.xyz, equal_nan=True)
+        assert file["names"].tolist() == list(NAMES)
+        assert file["bones"].tolist() == [[0, 1], [0, 2]]
+        assert (str(file["unit"]), str(file["calibration"])) == ("mm", "a" * 64)
+        assert float(file["fps"]) == pytest.approx(FPS, rel=1e-6)
+
+
+def test_csv_has_aniposes_columns(tmp_path):
+    known = poses(persons=2)
+    with (exported(tmp_path, known, "csv") / "poses.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    assert float(rows[7]["left ear_z"]) == pytest.approx(known.xyz[7, 1, 2], rel=1e-5)
+    assert (rows[7]["fnum"], rows[7]["person"], rows[7]["nose_ncams"]) == ("2", "1", "3")
+    assert rows[2]["left ear_x"] == rows[2]["left ear_error"] == ""
+    assert float(rows[1]["time_s"]) == pytest.approx(1 / FPS, abs=1e-6)
+
+
+def test_h5_has_sleap_aniposes_tracks(tmp_path):
+    known = poses(persons=2)
+    with h5py.File(exported(tmp_path, known, "h5") / "poses.h5") as file:
+        tracks = file["tracks"][:]
+        assert tracks.shape == (5, 2, 3, 3)
+        assert np.array_equal(tracks[:, 1], known.xyz[5:], equal_nan=True)
+        assert file["node_names"].asstr()[:].tolist() == list(NAMES)
+        assert dict(file.attrs) == {"unit": "mm", "calibration": "a" * 64, "fps": pytest.approx(FPS, rel=1e-6)}
+
+
+def test_trc_has_a_row_a_frame_and_empty_fields_for_what_is_not_there(tmp_path):
+    known = poses()
+    lines = (exported(tmp_path, known, "trc") / "poses.trc").read_text().split("\n")
+    facts = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=True))
+    assert (facts["NumFrames"], facts["NumMarkers"], facts["Units"]) == ("5", "3", "mm")
+    assert float(facts["DataRate"]) == pytest.approx(FPS, rel=1e-4)
+    assert lines[3].split("\t") == ["Frame#", "Time", "nose", "", "", "left ear", "", "", "tail_base", "", ""]
+    rows = [line.split("\t") for line in lines[6:11]]
+    assert [row[0] for row in rows] == list("12345")
+    assert rows[2][5:8] == ["", "", ""]
+    assert np.array(rows[4][2:], float).reshape(3, 3) == pytest.approx(known.xyz[4], rel=1e-5)
+
+
+def test_c3d_is_read_by_ezc3d(tmp_path):
+    known = poses()
+    file = ezc3d.c3d(str(exported(tmp_path, known, "c3d") / "poses.c3d"))
+    points = file["data"]["points"][:3].transpose(2, 1, 0)
+    seen = np.isfinite(known.xyz)
+    assert points[seen] == pytest.approx(known.xyz[seen], rel=1e-5)
+    assert np.isnan(points[2, 1]).all()
+    assert file["parameters"]["POINT"]["LABELS"]["value"] == list(NAMES)
+    assert file["parameters"]["POINT"]["UNITS"]["value"] == ["mm"]
+    assert file["parameters"]["POINT"]["RATE"]["value"][0] == pytest.approx(FPS, rel=1e-6)
+
+
+def test_of_several_persons_motion_capture_has_a_file_each(tmp_path):
+    folder = exported(tmp_path, poses(persons=2), "trc", "c3d")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"poses.person_{person}.{ending}" for person in (0, 1) for ending in ("c3d", "trc")
+    ]
+
+
+def test_the_same_poses_give_the_same_bytes(tmp_path):
+    folders = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        folders.append(exported(tmp_path / name, poses(), *WRITERS))
+    for file in folders[0].iterdir():
+        assert file.read_bytes() == (folders[1] / file.name).read_bytes(), file.name
+
+
+def test_every_format_is_an_item_of_the_ledger(tmp_path):
+    exported(tmp_path, poses(), "csv", "npz")
+    rows = ledger.rows(ledger.read([tmp_path / "ledger.parquet"]))
+    assert [(row.item, row.outcome) for row in rows] == [("csv", "written"), ("npz", "written")]
+
+
+def test_no_keypoints_in_space_is_a_failed_item(tmp_path):
+    with pytest.raises(InputError, match="walk: it has no keypoints in space") as caught:
+        exported(tmp_path, poses(frames=0), "csv")
+    assert caught.value.reason == ledger.UPSTREAM
