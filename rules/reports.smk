@@ -3,7 +3,7 @@ reports: what a person looks at.
 
 Needs   conformed/… (media), faces/… (faces), datasets/… (datasets), every ledger
 Makes   reports/overlays/{dataset}/{recording}.mp4, reports/clocks.svg, reports/outcomes.svg,
-        reports/labels/{dataset}.html, reports/landmark_agreement.tsv,
+        reports/labels/{dataset}.html, reports/cameras/{rig}/{recording}.{mp4,html}, reports/landmark_agreement.tsv,
         reports/ledger.{parquet,tsv}, reports/failed.tsv, reports/ledger.checked
 """
 
@@ -70,6 +70,49 @@ rule render_labels:
         key=versioned(1),
     script:
         "../scripts/reports/render_labels.py"
+
+
+rule render_keypoint_qc:
+    """What the cameras saw, what stands in space and what was smoothed, and how well they agree."""
+    input:
+        videos=of_cameras(path.video("media")),
+        frames=of_cameras(path.frames("media")),
+        keypoints=of_cameras(cameras_room.path("{camera}.keypoints.parquet")),
+        aligned=cameras_room.path("aligned.parquet"),
+        points=cameras_room.path("points.parquet"),
+        smoothed=cameras_room.poses(),
+        calibration=lambda wildcards: cameras_room.calibration_of(wildcards.recording),
+    output:
+        video=report(
+            cameras_room.page("mp4"),
+            category="Cameras",
+            labels={"recording": "{recording}", "page": "video"},
+            caption="../docs/captions/keypoint_video.rst",
+        ),
+        page=report(
+            cameras_room.page("html"),
+            category="Cameras",
+            labels={"recording": "{recording}", "page": "errors"},
+            caption="../docs/captions/keypoints.rst",
+        ),
+    log:
+        path.log("render_keypoint_qc", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("render_keypoint_qc", "{rig}/{recording}")
+    conda:
+        "../envs/reports.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=3000, per_mb=1),
+        runtime=work.runtime(seconds_per_mb=1),
+    params:
+        recording="{recording}",
+        cameras=rig_cameras,
+        settings=multicam_setting("triangulate"),
+        seconds=plan.config["reports"]["overlay_s"],
+        key=multicam_key(1, "triangulate"),
+    script:
+        "../scripts/reports/render_keypoint_qc.py"
 
 
 rule compare_landmarks:

@@ -87,9 +87,7 @@ def write_h5(session: Session, folder: Path) -> None:
         file["frames"] = frames
         file["node_names"] = np.array(poses.skeleton.names, h5py.string_dtype())
         file["edge_inds"] = np.array(poses.skeleton.bones, np.int32).reshape(-1, 2)
-        file.attrs.update(
-            {"unit": poses.facts["unit"], "calibration": poses.facts["calibration"], "fps": session.fps}
-        )
+        file.attrs.update({"unit": poses.facts["unit"], "calibration": poses.facts["calibration"], "fps": session.fps})
 
 
 def write_trc(session: Session, folder: Path) -> None:

@@ -45,7 +45,7 @@ def triangulate_keypoints(
         raise InputError("no_camera", f"{recording}: the calibration has no camera `{lost[0]}`")
     found = {name: Keypoints.read(path) for name, path in zip(cameras, keypoints, strict=True) if name in used}
     skeleton = _skeleton(found, recording)
-    dense = {name: spread(found[name], table.of(name), settings["persons"]) for name in used}
+    dense = {name: found[name].by_common_frame(table.of(name), settings["persons"]) for name in used}
     uv = {name: values[0] for name, values in dense.items()}
     sure = np.stack([values[1] for values in dense.values()])
     sure = np.where(sure >= settings["min_confidence"], sure, 0)
@@ -77,34 +77,6 @@ def _skeleton(found: dict[str, Keypoints], recording: str) -> Skeleton:
         if skeleton.names != named[first].names:
             raise InputError("names_differ", f"{recording}: the keypoints of {name} are not those of {first}")
     return named[first]
-
-
-def spread(keypoints: Keypoints, shown: np.ndarray, persons: int) -> tuple[np.ndarray, np.ndarray]:
-    """A camera's keypoints by common frame: uv float32 (M, P, K, 2), confidence (M, P, K), NaN and 0 for none.
-
-    shown: int32 (M,), the camera's frame of each common frame, negative where it has none. With one person, the one of
-    the highest confidence counts.
-    """
-    count = len(keypoints.skeleton.names)
-    uv = np.full((len(shown), persons, count, 2), np.nan, np.float32)
-    sure = np.zeros((len(shown), persons, count), np.float32)
-    if not count or not len(keypoints.frame):
-        return uv, sure
-    common = np.full(max(int(shown.max()), int(keypoints.frame.max())) + 1, -1)
-    common[shown[shown >= 0]] = np.flatnonzero(shown >= 0)
-    place = common[keypoints.frame]
-    person = keypoints.person
-    if persons == 1:
-        best = np.lexsort((keypoints.confidence.sum(axis=1), keypoints.frame))
-        last = np.append(np.diff(keypoints.frame[best]) != 0, True)
-        rows = best[last]
-        person = np.zeros(len(person), int)
-    else:
-        rows = np.arange(len(place))
-    rows = rows[(place[rows] >= 0) & (person[rows] < persons)]
-    uv[place[rows], person[rows]] = keypoints.uv[rows]
-    sure[place[rows], person[rows]] = keypoints.confidence[rows]
-    return uv, np.where(np.isfinite(uv).all(axis=-1), sure, 0)
 
 
 def _poses(

@@ -41,6 +41,15 @@ class CamerasRoom(Room):
         """Keypoints in space as they are handed on."""
         return self.path("points.parquet")
 
+    def page(self, ending: str) -> str:
+        """What a person looks at of a recording's keypoints."""
+        return self.plan.path.report(f"cameras/{{rig}}/{{recording}}.{ending}")
+
+    def reports(self) -> list[str]:
+        """A video and a page of every recording with keypoints."""
+        found = [recording for recording in self._chosen() if self.detects(recording)]
+        return [self.page(e).format(rig=r.rig, recording=r.name) for r in found for e in ("mp4", "html")]
+
     def is_board(self, recording: Recording) -> bool:
         """Whether a recording is one of the board."""
         return recording.calibration == BOARD

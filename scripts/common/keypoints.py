@@ -70,6 +70,33 @@ class Keypoints:
             _numbers(table, "confidence", (count,)),
         )
 
+    def by_common_frame(self, shown: np.ndarray, persons: int) -> tuple[np.ndarray, np.ndarray]:
+        """By common frame: uv float32 (M, P, K, 2), confidence (M, P, K), NaN and 0 for none.
+
+        shown: int32 (M,), the camera's frame of each common frame, negative where it has none. With one person, the one
+        of the highest confidence counts.
+        """
+        count = len(self.skeleton.names)
+        uv = np.full((len(shown), persons, count, 2), np.nan, np.float32)
+        sure = np.zeros((len(shown), persons, count), np.float32)
+        if not count or not len(self.frame):
+            return uv, sure
+        common = np.full(max(int(shown.max()), int(self.frame.max())) + 1, -1)
+        common[shown[shown >= 0]] = np.flatnonzero(shown >= 0)
+        place = common[self.frame]
+        person = self.person
+        if persons == 1:
+            best = np.lexsort((self.confidence.sum(axis=1), self.frame))
+            last = np.append(np.diff(self.frame[best]) != 0, True)
+            rows = best[last]
+            person = np.zeros(len(person), int)
+        else:
+            rows = np.arange(len(place))
+        rows = rows[(place[rows] >= 0) & (person[rows] < persons)]
+        uv[place[rows], person[rows]] = self.uv[rows]
+        sure[place[rows], person[rows]] = self.confidence[rows]
+        return uv, np.where(np.isfinite(uv).all(axis=-1), sure, 0)
+
 
 class KeypointWriter:
     """Writes keypoints of frames as they come."""

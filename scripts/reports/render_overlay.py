@@ -9,35 +9,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
-import av
 import cv2
 import numpy as np
 import soundfile
-from av.video.reformatter import ColorRange
 
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
-from scripts.common.video import (
-    ENCODER_THREADS,
-    EXACT,
-    VideoReader,
-    as_yuv420p,
-    even,
-    instant_of,
-    pixel_shape,
-    upright,
-)
-
-Colour = tuple[int, int, int]
+from scripts.common.video import EXACT, VideoReader, even, instant_of, pixel_shape, upright
+from scripts.reports.overlay_writer import SHIFT, OverlayWriter, draw_disc, fixed, text_width, write_text
 
 MAX_WIDTH_PX = 640
 # A small picture is enlarged, so that the points of its face stand apart.
 MAX_SCALE = 2
-CRF = 23
-PRESET = "veryfast"
 
 # Blue, green, red; bright, and told apart by the colour-blind.
 TRACK_COLOURS = [(120, 230, 0), (0, 190, 255), (255, 200, 90), (220, 130, 230), (90, 240, 245), (255,) * 3]
@@ -60,16 +44,8 @@ CONTOURS = [
 ]
 DASH_PX = 3.0
 
-# OpenCV draws to 1 / 2**SHIFT of a pixel.
-SHIFT = 4
-FAR_PX = 20_000
-
 CAPTION_PX = 22
-FONT = "sans"
 TEXT_PX = 13
-TEXT_WEIGHT = 400
-# A canvas on which no text needs a second line.
-ROOM_PX = 4096
 CARD_SIZE = (480, 270)
 CARD_TEXT = "no video: see the ledger"
 CARD_TEXT_PX = 22
@@ -77,8 +53,6 @@ CARD_FRAMES = 25
 
 # What AAC can carry; any other rate is heard at the last one.
 AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-AAC_FRAME = 1024
-AAC_BITS_PER_SAMPLE = 4
 
 
 @dataclass(frozen=True)
@@ -139,16 +113,16 @@ def draw_face(canvas: np.ndarray, face: Face) -> None:
         pieces = known_runs(face.points[[*indices, indices[0]] if closed else list(indices)])
         if face.interpolated:
             pieces = [dash for piece in pieces for dash in dashes(piece, DASH_PX)]
-        cv2.polylines(canvas, [_fixed(piece) for piece in pieces], False, colour, 1, cv2.LINE_AA, SHIFT)
+        cv2.polylines(canvas, [fixed(piece) for piece in pieces], False, colour, 1, cv2.LINE_AA, SHIFT)
     known = np.isfinite(face.points).all(axis=1)
     points, radius = face.points[known], point_radius(face.points[known])
-    for point, imputed in zip(_fixed(points).tolist(), face.imputed[known].tolist(), strict=True):
+    for point, imputed in zip(fixed(points).tolist(), face.imputed[known].tolist(), strict=True):
         if imputed:
-            _disc(canvas, point, radius + 1, colour)
-            _disc(canvas, point, radius, DARK)
+            draw_disc(canvas, point, radius + 1, colour)
+            draw_disc(canvas, point, radius, DARK)
         else:
-            _disc(canvas, point, radius + 0.7, DARK)
-            _disc(canvas, point, radius, colour)
+            draw_disc(canvas, point, radius + 0.7, DARK)
+            draw_disc(canvas, point, radius, colour)
 
 
 def point_radius(points: np.ndarray) -> float:
@@ -161,10 +135,10 @@ def draw_caption(canvas: np.ndarray, left: str, right: str = "") -> None:
     height, width = canvas.shape[:2]
     size = TEXT_PX if width >= 2 * CARD_SIZE[0] // 3 else TEXT_PX - 3
     baseline = height - CAPTION_PX // 2 + size // 2 - 1
-    _write(canvas, left, 6, baseline, size, LIGHT)
-    start = width - 6 - _text_width(right, size)
-    if right and start > 18 + _text_width(left, size):
-        _write(canvas, right, start, baseline, size, QUIET)
+    write_text(canvas, left, 6, baseline, size, LIGHT)
+    start = width - 6 - text_width(right, size)
+    if right and start > 18 + text_width(left, size):
+        write_text(canvas, right, start, baseline, size, QUIET)
 
 
 def caption(frame: int, time: Fraction, faces: int) -> str:
@@ -176,8 +150,8 @@ def caption(frame: int, time: Fraction, faces: int) -> str:
 def draw_card() -> np.ndarray:
     """The picture that stands for a video that failed."""
     canvas = np.full((CARD_SIZE[1], CARD_SIZE[0], 3), DARK, np.uint8)
-    left = (CARD_SIZE[0] - _text_width(CARD_TEXT, CARD_TEXT_PX)) // 2
-    _write(canvas, CARD_TEXT, left, (CARD_SIZE[1] + CARD_TEXT_PX) // 2, CARD_TEXT_PX, LIGHT)
+    left = (CARD_SIZE[0] - text_width(CARD_TEXT, CARD_TEXT_PX)) // 2
+    write_text(canvas, CARD_TEXT, left, (CARD_SIZE[1] + CARD_TEXT_PX) // 2, CARD_TEXT_PX, LIGHT)
     return canvas
 
 
@@ -222,66 +196,6 @@ def read_sound(sound: Path, seconds: float) -> tuple[np.ndarray, int]:
     return np.interp(at, np.arange(len(signal)), signal).astype(np.float32), heard_hz
 
 
-class OverlayWriter:
-    """h264 and AAC in an MP4 that a browser plays while it loads; the same bytes on every run."""
-
-    def __init__(self, path: Path, size: tuple[int, int], signal: np.ndarray, rate_hz: int) -> None:
-        """size: even width and height.  signal: float32 (N,), begins with the first picture."""
-        options = {"fflags": "+bitexact", "movflags": "+faststart"}
-        self._container = av.open(f"file:{path}", "w", format="mp4", options=options)
-        self._pictures = self._add_pictures(size)
-        self._signal, self._rate_hz, self._heard = signal, rate_hz, 0
-        self._sound = self._add_sound() if len(signal) else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if kind is None:
-            self._container.mux(self._pictures.encode(None))
-            if self._sound is not None:
-                self._container.mux(self._sound.encode(None))
-        self._container.close()
-
-    def write(self, canvas: np.ndarray, time: Fraction, until: Fraction) -> None:
-        """Write a picture, uint8 (height, width, 3), that stands from `time` to `until`, and its sound."""
-        picture = as_yuv420p(av.VideoFrame.from_ndarray(canvas, format="bgr24"))
-        picture.pts, picture.time_base = round(time / self._pictures.time_base), self._pictures.time_base
-        self._container.mux(self._pictures.encode(picture))
-        self._write_sound(round(until * self._rate_hz))
-
-    def _add_pictures(self, size: tuple[int, int]) -> Any:
-        # Without B-frames no player has to start the picture at a time other than 0.
-        options = {"crf": str(CRF), "preset": PRESET, "x264-params": "cpu-independent=1:bframes=0"}
-        stream = self._container.add_stream("libx264", rate=25, options=options)
-        context = stream.codec_context
-        context.width, context.height = size
-        context.pix_fmt, context.color_range = "yuv420p", ColorRange.MPEG
-        context.colorspace = as_yuv420p(av.VideoFrame(*size, "bgr24")).colorspace
-        context.thread_count, context.thread_type = ENCODER_THREADS, "FRAME"
-        context.flags |= av.codec.context.Flags.bitexact.value
-        context.time_base = stream.time_base = Fraction(1, 90_000)
-        return stream
-
-    def _add_sound(self) -> Any:
-        stream = self._container.add_stream("aac", rate=self._rate_hz, layout="mono")
-        context = stream.codec_context
-        context.format, context.bit_rate = "fltp", AAC_BITS_PER_SAMPLE * self._rate_hz
-        context.thread_count = 1
-        context.flags |= av.codec.context.Flags.bitexact.value
-        return stream
-
-    def _write_sound(self, stop: int) -> None:
-        stop = min(stop, len(self._signal))
-        while self._sound is not None and self._heard < stop:
-            block = self._signal[None, self._heard : min(stop, self._heard + AAC_FRAME)]
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="mono")
-            frame.sample_rate, frame.time_base = self._rate_hz, Fraction(1, self._rate_hz)
-            frame.pts = self._heard
-            self._container.mux(self._sound.encode(frame))
-            self._heard += block.shape[1]
-
-
 def render_overlay(video: Path, sound: Path, landmarks: Path, out_video: Path, *, seconds: float) -> None:
     """Draw `landmarks` into the first `seconds` of `video` and put the sound beside it.
 
@@ -300,25 +214,6 @@ def render_overlay(video: Path, sound: Path, landmarks: Path, out_video: Path, *
         writer.write(*first)
         for picture in shown:
             writer.write(*picture)
-
-
-def _fixed(points: np.ndarray) -> np.ndarray:
-    """Pixels as OpenCV's fixed point numbers."""
-    fixed: np.ndarray = np.rint(np.clip(points, -FAR_PX, FAR_PX) * 2**SHIFT).astype(np.int32)
-    return fixed
-
-
-def _disc(canvas: np.ndarray, point: list[int], radius: float, colour: Colour) -> None:
-    cv2.circle(canvas, point, round(radius * 2**SHIFT), colour, -1, cv2.LINE_AA, SHIFT)
-
-
-def _write(canvas: np.ndarray, text: str, left: int, baseline: int, size: int, colour: Colour) -> None:
-    cv2.putText(canvas, text, (left, baseline), colour, cv2.FontFace(FONT), size, TEXT_WEIGHT)
-
-
-def _text_width(text: str, size: int) -> int:
-    room = (ROOM_PX, ROOM_PX)
-    return int(cv2.getTextSize(room, text, (0, size), cv2.FontFace(FONT), size, TEXT_WEIGHT)[2])
 
 
 if __name__ == "__main__":

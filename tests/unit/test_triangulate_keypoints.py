@@ -6,7 +6,7 @@ import pytest
 from rushes.synthetic import arena
 from scripts.cameras.association import associate
 from scripts.cameras.detect_keypoints import detect_keypoints
-from scripts.cameras.triangulate_keypoints import spread, triangulate_keypoints
+from scripts.cameras.triangulate_keypoints import triangulate_keypoints
 from scripts.cameras.triangulation import Rig, median_of_pairs, solve_all, triangulate
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration, Camera
@@ -206,10 +206,10 @@ def test_keypoints_of_a_cameras_frames_come_to_the_common_frames_and_the_surest_
     uv = np.array([[[1.0, 1]], [[9, 9]], [[2, 2]]], np.float32)
     sure = np.array([[0.5], [0.9], [0.7]], np.float32)
     keypoints = Keypoints(Skeleton(("nose",)), np.array([0, 0, 1]), np.array([0, 1, 0]), uv, sure)
-    found, confidence = spread(keypoints, np.array([-1, 0, 1], np.int32), 1)
+    found, confidence = keypoints.by_common_frame(np.array([-1, 0, 1], np.int32), 1)
     assert found[1:, 0, 0, 0].tolist() == [9, 2]
     assert confidence[0].tolist() == [[0]]
-    both, _ = spread(keypoints, np.array([-1, 0, 1], np.int32), 2)
+    both, _ = keypoints.by_common_frame(np.array([-1, 0, 1], np.int32), 2)
     assert both[1, :, 0, 0].tolist() == [1, 9]
 
 
