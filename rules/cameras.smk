@@ -28,7 +28,7 @@ rule align_cameras:
     threads: 1
     resources:
         mem_mb=work.memory(base_mb=1000),
-        runtime=work.runtime(seconds_per_mb=1),
+        runtime=work.per_frame("align_cameras", seconds=0.02, seconds_per_mb=1),
     params:
         recording="{recording}",
         cameras=rig_cameras,
@@ -58,7 +58,7 @@ rule detect_boards:
     threads: 2
     resources:
         mem_mb=work.memory(base_mb=1500),
-        runtime=work.runtime(seconds_per_mb=20),
+        runtime=work.per_frame("detect_boards", seconds=0.5, seconds_per_mb=20),
     params:
         recording="{recording}",
         camera="{camera}",
@@ -153,7 +153,7 @@ for rig in cameras_room.settings:
         resources:
             **(gpu_kind(memory_gb=6) if on_gpu(rig) else {}),
             mem_mb=work.memory(base_mb=3000),
-            runtime=work.runtime(seconds_per_mb=30),
+            runtime=work.per_frame("detect_keypoints", seconds=0.5, seconds_per_mb=30),
             gpu=int(on_gpu(rig)),
         params:
             recording="{recording}",
@@ -181,8 +181,8 @@ rule triangulate_keypoints:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=work.memory(base_mb=2000, per_mb=1),
-        runtime=work.minutes(base=15),
+        mem_mb=work.memory_per_frame(base_mb=2000, kb_per_frame=150, per_mb=1, of="aligned"),
+        runtime=work.per_frame("triangulate_keypoints", seconds=0.005, seconds_per_mb=0.5, of="aligned"),
     params:
         recording="{recording}",
         cameras=rig_cameras,
@@ -207,8 +207,8 @@ rule export_poses:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=work.memory(base_mb=2000, per_mb=1),
-        runtime=work.minutes(base=15),
+        mem_mb=work.memory_per_frame(base_mb=2000, kb_per_frame=100, per_mb=1, of="poses"),
+        runtime=work.per_frame("export_poses", seconds=0.005, seconds_per_mb=0.5, of="poses"),
     params:
         recording="{recording}",
         formats=multicam_setting("export"),

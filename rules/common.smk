@@ -8,7 +8,7 @@ from scripts.common.recordings import is_remote
 from scripts.common.resources import Work
 
 path = plan.path
-work = Work(plan.recordings, plan.site.runtime_factor)
+work = Work(plan.recordings, plan.site.runtime_factor, plan.site.seconds_per_frame)
 accelerator = plan.config["accelerator"]
 
 

@@ -103,8 +103,8 @@ rule render_keypoint_qc:
         "../envs/reports.yaml"
     threads: 2
     resources:
-        mem_mb=work.memory(base_mb=3000, per_mb=1),
-        runtime=work.runtime(seconds_per_mb=1),
+        mem_mb=work.memory_per_frame(base_mb=3000, kb_per_frame=20, per_mb=1),
+        runtime=work.per_frame("render_keypoint_qc", seconds=0.05, seconds_per_mb=1),
     params:
         recording="{recording}",
         cameras=rig_cameras,

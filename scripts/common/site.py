@@ -1,7 +1,7 @@
 """What a cluster is like: how fast its nodes are, and which GPUs it has. Read from the folder of its profile.
 
 A rule says what it needs; this says what to ask SLURM for. The facts stand in `partitions.yaml`
-(runtime_factor) and `gpus.yaml` (kinds) of `profiles/slurm`, or of the folder that RUSHES_SITE names.
+(runtime_factor, seconds_per_frame) and `gpus.yaml` (kinds) of `profiles/slurm`, or of the folder that RUSHES_SITE names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,10 +29,11 @@ class GpuKind:
 
 @dataclass(frozen=True)
 class Site:
-    """The facts of a site. runtime_factor multiplies every run time."""
+    """The facts of a site. runtime_factor multiplies every run time; seconds_per_frame stands, by rule, over its own."""
 
     runtime_factor: float = 1.0
     gpus: Sequence[GpuKind] = field(default=())
+    seconds_per_frame: Mapping[str, float] = field(default_factory=dict)
 
     def gpu_request(self, *, compute_capability: float, memory_gb: float) -> dict[str, str]:
         """What narrows gpu=1 down to a GPU that has at least this: {"gpu_model": …}, {"constraint": …} or {}.
@@ -65,9 +66,14 @@ def read_site(folder: Path, environment: Mapping[str, str]) -> Site:
     kinds = _read(folder / "gpus.yaml").get("kinds") or []
     factor = environment.get(RUNTIME_FACTOR) or partitions.get("runtime_factor") or 1.0
     try:
-        site = Site(float(factor), tuple(GpuKind(**kind) for kind in kinds))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{folder}: {error} (partitions.yaml: runtime_factor, gpus.yaml: kinds)") from None
+        paces = {rule: float(pace) for rule, pace in (partitions.get("seconds_per_frame") or {}).items()}
+        site = Site(float(factor), tuple(GpuKind(**kind) for kind in kinds), paces)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{folder}: {error} (partitions.yaml: runtime_factor, seconds_per_frame; gpus.yaml: kinds)"
+        ) from None
+    if slow := [rule for rule, pace in paces.items() if not pace > 0]:
+        raise ConfigError(f"{folder}: seconds_per_frame of {slow[0]} must be above 0")
     if not site.runtime_factor > 0:
         raise ConfigError(f"{folder}: runtime_factor {site.runtime_factor} must be above 0")
     return site

@@ -68,3 +68,15 @@ def test_a_mistake_in_a_site_s_file_is_one_line(tmp_path, name, text):
 def test_no_partition_s_time_is_read_as_a_number_of_seconds():
     partitions = yaml.safe_load((REPO / "profiles/slurm/partitions.yaml").read_text())["partitions"]
     assert {name: limits["max_runtime"] for name, limits in partitions.items()} == {"cpu": "24h", "gpu": "12h"}
+
+
+def test_a_site_may_say_how_long_a_frame_takes_a_rule(tmp_path):
+    (tmp_path / "partitions.yaml").write_text("seconds_per_frame: {detect_keypoints: 0.7}\n")
+    assert read_site(tmp_path, {}).seconds_per_frame == {"detect_keypoints": 0.7}
+
+
+@pytest.mark.parametrize("said", ["[1]", "{a: x}", "{a: 0}"])
+def test_a_pace_that_is_none_is_one_line(tmp_path, said):
+    (tmp_path / "partitions.yaml").write_text(f"seconds_per_frame: {said}\n")
+    with pytest.raises(ConfigError, match="seconds_per_frame"):
+        read_site(tmp_path, {})
