@@ -96,7 +96,7 @@ def test_every_script_ran_in_an_env(runs, workspace):
         *("infer_landmarks", "infer_from_engine", "check_inference", "find_clip_landmarks", "compare_landmarks"),
         *("adopt_windows", "cut_bouts"),
         *("align_cameras", "detect_boards", "calibrate_cameras", "import_calibration"),
-        *("detect_keypoints", "triangulate_keypoints"),
+        *("detect_keypoints", "triangulate_keypoints", "smooth_poses"),
         *("publish_mark", "publish_file", "publish_folder", "export_labels", "pool_procedures"),
     }
 
