@@ -4,7 +4,8 @@ cameras: several cameras as one - common frames, calibration, keypoints in 2D an
 Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (sources)
         the tables that align.table names; the calibration files of the sheet
 Makes   cameras/{rig}/{recording}/aligned.parquet, {camera}.corners.parquet, calibration.toml + calibration.json,
-        imported.toml, {camera}.keypoints.parquet, points.parquet, exported/poses.{npz,csv,h5,trc,c3d}
+        imported.toml, {camera}.keypoints.parquet, points.parquet, smoothed.parquet,
+        exported/poses.{npz,csv,h5,trc,c3d}
 """
 
 
@@ -190,6 +191,31 @@ rule triangulate_keypoints:
         key=multicam_key(1, "triangulate"),
     script:
         "../scripts/cameras/triangulate_keypoints.py"
+
+
+rule smooth_poses:
+    """Keypoints in space, smoothed over time."""
+    input:
+        points=cameras_room.path("points.parquet"),
+    output:
+        smoothed=cameras_room.path("smoothed.parquet"),
+        ledger=cameras_room.path("smooth.ledger.parquet"),
+    log:
+        path.log("smooth_poses", "{rig}/{recording}"),
+    benchmark:
+        path.benchmark("smooth_poses", "{rig}/{recording}")
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory_per_frame(base_mb=2000, kb_per_frame=150, per_mb=1, of="points"),
+        runtime=work.per_frame("smooth_poses", seconds=0.02, seconds_per_mb=1, of="points"),
+    params:
+        recording="{recording}",
+        settings=multicam_setting("smooth"),
+        key=multicam_key(1, "smooth"),
+    script:
+        "../scripts/cameras/smooth_poses.py"
 
 
 rule export_poses:

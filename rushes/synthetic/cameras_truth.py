@@ -87,7 +87,7 @@ def _check_points(folder: Path, recording: str, frames: int) -> list[Row]:
     view = arena.views()[0]
     wanted = arena.cube_points(frames) @ view.turn.T + view.move
     rows = []
-    for name in ("points",):
+    for name in ("points", "smoothed"):
         table = columns(folder / f"{name}.parquet")
         found = np.stack([np.asarray(row).reshape(-1, 3) for row in table["xyz"]])
         seen = np.isfinite(found[..., 0])

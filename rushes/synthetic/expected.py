@@ -90,7 +90,7 @@ def expected_cameras(known: dict[str, Any]) -> Outcomes:
         counts["calibrate_cameras", "written", ""] = 1
     else:
         counts["detect_keypoints", "written", ""] = cameras
-        for step in ("triangulate_keypoints", "export_poses"):
+        for step in ("triangulate_keypoints", "smooth_poses", "export_poses"):
             counts[step, "written", ""] = 1
     return counts
 

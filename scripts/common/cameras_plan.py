@@ -39,7 +39,7 @@ class CamerasRoom(Room):
 
     def poses(self) -> str:
         """Keypoints in space as they are handed on."""
-        return self.path("points.parquet")
+        return self.path("smoothed.parquet")
 
     def page(self, ending: str) -> str:
         """What a person looks at of a recording's keypoints."""
@@ -69,7 +69,7 @@ class CamerasRoom(Room):
         return "|".join(map(re.escape, found)) or "(?!)"
 
     def targets(self, stage: str) -> list[str]:
-        """Common frames of every recording, and the calibration of every recording of the board."""
+        """Common frames of every recording, the calibration of each of the board, smoothed poses of the others."""
         return self._files() if stage == "cameras" else []
 
     def ledgers(self) -> list[str]:
@@ -89,7 +89,7 @@ class CamerasRoom(Room):
             if self.detects(recording):
                 cameras = self.plan.rigs[recording.rig].camera_settings
                 names += [f"{camera}.keypoints.ledger.parquet" for camera in cameras]
-                names.append("points.ledger.parquet")
+                names += ["points.ledger.parquet", "smooth.ledger.parquet"]
                 names += ["exported.ledger.parquet"] if self.settings[recording.rig]["export"] else []
             found += [self._of(recording, name) for name in names]
         return found
@@ -101,7 +101,7 @@ class CamerasRoom(Room):
             if self.is_board(recording):
                 found.append(self._of(recording, "calibration.toml"))
             elif self.detects(recording):
-                found.append(self._of(recording, "points.parquet"))
+                found.append(self._of(recording, "smoothed.parquet"))
                 found += [self._of(recording, "exported")] if self.settings[recording.rig]["export"] else []
         return found
 

@@ -54,7 +54,7 @@ class Work:
         estimate = self.runtime(seconds_per_mb=seconds_per_mb)
 
         @quick
-        def runtime(wildcards: Any, input: Any, attempt: int) -> int:
+        def runtime(wildcards: Any, input: Any, attempt: int) -> int:  # noqa: A002, Snakemake's name
             count = counted(getattr(input, of))
             if count is None:
                 return estimate(wildcards, attempt)
@@ -68,7 +68,7 @@ class Work:
         estimate = self.memory(base_mb=base_mb, per_mb=per_mb)
 
         @quick
-        def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:
+        def mem_mb(wildcards: Any, input: Any, attempt: int) -> int:  # noqa: A002, Snakemake's name
             count = counted(getattr(input, of))
             if count is None:
                 return estimate(wildcards, attempt)

@@ -1,7 +1,7 @@
 """What a cluster is like: how fast its nodes are, and which GPUs it has. Read from the folder of its profile.
 
-A rule says what it needs; this says what to ask SLURM for. The facts stand in `partitions.yaml`
-(runtime_factor, seconds_per_frame) and `gpus.yaml` (kinds) of `profiles/slurm`, or of the folder that RUSHES_SITE names.
+A rule says what it needs; this says what to ask SLURM for. The facts stand in `partitions.yaml` (runtime_factor,
+seconds_per_frame) and `gpus.yaml` (kinds) of `profiles/slurm`, or of the folder that RUSHES_SITE names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class GpuKind:
 
 @dataclass(frozen=True)
 class Site:
-    """The facts of a site. runtime_factor multiplies every run time; seconds_per_frame stands, by rule, over its own."""
+    """The facts of a site. runtime_factor multiplies every run time. seconds_per_frame: by rule, over its own."""
 
     runtime_factor: float = 1.0
     gpus: Sequence[GpuKind] = field(default=())

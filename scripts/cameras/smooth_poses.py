@@ -1,0 +1,131 @@
+"""Keypoints in space, smoothed over time by one of several methods; names, order and units stay."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.cameras import filters, kalman
+from scripts.cameras.series import Series, bridge, jumps, stretches
+from scripts.common import ledger
+from scripts.common.errors import InputError
+from scripts.common.job import run
+from scripts.common.keypoints import Poses
+
+STEP = "smooth_poses"
+# A spline's penalty is learned from so many stretches of so many frames.
+LEARNED_ROWS, LEARNED_STRETCHES = 200, 3
+# What each method reads of the settings; the facts of the file name them.
+READS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "median": ("window_s",),
+    "hampel": ("window_s", "deviations"),
+    "butterworth": ("cutoff_hz", "order"),
+    "kalman": ("acceleration", "gate"),
+    "gcv": (),
+}
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """What a method makes of a series: xyz float64 (T, K, 3), covariance float64 (T, K, 3, 3), outliers bool (T, K)."""
+
+    xyz: np.ndarray
+    covariance: np.ndarray
+    outliers: np.ndarray
+
+
+def smooth_poses(
+    points: Path,
+    out_smoothed: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    settings: dict[str, Any],
+) -> None:
+    """Write the poses of `points` smoothed, each person alone; see scripts/common/keypoints.py, Poses.
+
+    settings: method, max_gap, and what READS names. At most max_gap frames without a point are filled, with no inliers;
+    nothing is smoothed across more. `error_px`, `cameras` and `inliers` stay those of the triangulation. Raises
+    InputError if the triangulation failed, or the method cannot work at the recording's frame rate.
+    """
+    poses = Poses.read(points)
+    if not poses.skeleton.names:
+        raise InputError(ledger.UPSTREAM, f"{recording}: it was not triangulated, see the ledger of that step")
+    method = settings["method"]
+    xyz, covariance = poses.xyz.copy(), poses.covariance.copy()
+    outliers = np.zeros_like(poses.inliers, dtype=bool)
+    if method != "none":
+        for person in np.unique(poses.person):
+            rows = poses.of_person(int(person))
+            made = smoothed(series_of(poses, rows, settings["max_gap"]), settings, recording)
+            xyz[rows], covariance[rows], outliers[rows] = made.xyz, made.covariance, made.outliers
+    said = {name: settings[name] for name in ("method", *(("max_gap",) if method != "none" else ()), *READS[method])}
+    replace(poses, xyz=xyz, covariance=covariance, facts={**poses.facts, "smoothing": said}).write(out_smoothed)
+    ledger.write(out_ledger, [_row(poses, xyz, outliers, recording, method)])
+
+
+def series_of(poses: Poses, rows: np.ndarray, max_gap: int) -> Series:
+    """The series of one person, whose rows are given in the order of time."""
+    times = poses.time_ns[rows]
+    step_ns = float(np.median(np.diff(times))) if len(rows) > 1 else 1e9
+    return Series(poses.xyz[rows], poses.covariance[rows], jumps(times, step_ns, max_gap), step_ns / 1e9, max_gap)
+
+
+def smoothed(series: Series, settings: dict[str, Any], recording: str) -> Smoothed:
+    """A series by the method of the settings. Raises InputError for a cut-off that the frame rate does not carry."""
+    method = settings["method"]
+    if method == "kalman":
+        xyz, covariance, outliers, _ = kalman.smooth(series, settings["acceleration"], settings["gate"])
+        return Smoothed(xyz, covariance, outliers)
+    fps = 1 / series.step_s
+    if method == "butterworth" and len(series) > 1 and settings["cutoff_hz"] >= fps / 2:
+        raise InputError(
+            "cutoff",
+            f"{recording}: smooth.cutoff_hz {settings['cutoff_hz']:g} is not below half its {fps:g} frames a second",
+        )
+    xyz = np.full(series.xyz.shape, np.nan)
+    outliers = np.zeros_like(series.seen)
+    for keypoint in range(outliers.shape[1]):
+        values = series.xyz[:, keypoint]
+        parts = series.segments(keypoint)
+        penalty = spline_penalty(values, parts) if method == "gcv" else 0.0
+        for part in parts:
+            whole = bridge(values[part])
+            if method == "median":
+                whole = filters.median(whole, filters.odd_width(settings["window_s"], fps))
+            elif method == "hampel":
+                width = filters.odd_width(settings["window_s"], fps)
+                whole, outliers[part, keypoint] = filters.hampel(whole, width, settings["deviations"])
+            elif method == "butterworth":
+                whole = filters.butterworth(whole, settings["cutoff_hz"] / (fps / 2), settings["order"])
+            elif method == "gcv":
+                whole = bridge(filters.spline(values[part], penalty))
+            xyz[part, keypoint] = whole
+    return Smoothed(xyz, series.covariance, outliers & series.seen)
+
+
+def spline_penalty(values: np.ndarray, parts: list[slice]) -> float:
+    """The penalty of a keypoint's spline: the geometric mean over stretches of its longest segment."""
+    if not parts:
+        return float("nan")
+    longest = max(parts, key=lambda part: part.stop - part.start)
+    whole = values[longest]
+    found = [filters.spline_penalty(whole[rows]) for rows in stretches(len(whole), LEARNED_ROWS, LEARNED_STRETCHES)]
+    known = np.array([penalty for penalty in found if np.isfinite(penalty)])
+    return float(np.exp(np.log(known).mean())) if len(known) else float("nan")
+
+
+def _row(poses: Poses, xyz: np.ndarray, outliers: np.ndarray, recording: str, method: str) -> ledger.Row:
+    was, now = np.isfinite(poses.xyz[..., 0]), np.isfinite(xyz[..., 0])
+    both = was & now
+    moved = float(np.median(np.linalg.norm((xyz - poses.xyz)[both], axis=-1))) if both.any() else None
+    message = f"{method}: {(now & ~was).sum()} points filled, {outliers.sum()} outliers, {was.sum()} points"
+    if moved is not None:
+        message += f" moved by {moved:.3g} {poses.facts.get('unit', 'mm')} (median)"
+    return ledger.Row(STEP, recording, recording, "written", value=moved, message=message)
+
+
+if __name__ == "__main__":
+    run(smooth_poses)
