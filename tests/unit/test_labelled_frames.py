@@ -237,6 +237,16 @@ def test_a_shrunk_pixel_is_the_mean_of_what_it_covers():
     assert np.abs(rgb[..., 1] - (mean - 16) * 255 / 219).max() < 1.6
 
 
+@pytest.mark.parametrize("resize", ["squash", "short_side", "crop", "pad"])
+def test_a_picture_does_not_depend_on_those_before_it(resize):
+    rng = np.random.default_rng(8)
+    sizes = [(120, 160), (90, 160), (120, 160), (40, 30), (120, 160)]
+    pictures = [picture_of(rng.integers(16, 236, size).astype(np.uint8)) for size in sizes]
+    kept = Form.of(64, resize, "png", 90)
+    for picture in pictures:
+        assert (kept.pixels(picture) == Form.of(64, resize, "png", 90).pixels(picture)).all()
+
+
 def test_jpg_has_the_same_quality_from_the_first_to_the_last(recording, tmp_path):
     found = of_import(tmp_path, recording, [interval("all", 0, 9)], format="jpg", quality=80)
     with tarfile.open(found.tar) as archive:
