@@ -142,6 +142,12 @@ rule evaluate_classifier:
         metrics=of_runs("metrics.json"),
     output:
         metrics=models.file("metrics.json"),
+        table=report(
+            models.file("splits.tsv"),
+            category="Models",
+            labels={"model": "{model}", "table": "what a random split would have claimed"},
+            caption="../docs/captions/classifier.rst",
+        ),
         plot=report(
             models.file("splits.svg"),
             category="Models",
@@ -163,7 +169,7 @@ rule evaluate_classifier:
     params:
         model="{model}",
         runs=lambda wildcards: models.models[wildcards.model].runs,
-        key=lambda wildcards: versioned(1, runs=models.models[wildcards.model].runs),
+        key=lambda wildcards: versioned(2, runs=models.models[wildcards.model].runs),
     script:
         "../scripts/models/evaluate_classifier.py"
 

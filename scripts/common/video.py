@@ -1,7 +1,7 @@
 """Pictures in and out of files: streaming decode, upright; h264 with the same bytes on every run."""
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,8 @@ class VideoReader:
     """The pictures of one video stream in display order, one at a time. Read it once.
 
     `undecoded` counts the packets that the decoder refused; it is whole when the last picture has been read.
+    `wanted` says of an instant, in seconds, whether its picture is wanted: others do not come if no picture is
+    predicted from them.
     """
 
     def __init__(self, path: Path, stream: int | None = None) -> None:
@@ -59,6 +61,7 @@ class VideoReader:
         context = self.stream.codec_context
         context.thread_count, context.thread_type = DECODER_THREADS, "FRAME"
         self.undecoded = 0
+        self.wanted: Callable[[Fraction], bool] | None = None
         self._rotation: int | None = None
         self._turn = NOT_TURNED
 
@@ -74,7 +77,11 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         """Pictures as they are coded; see `upright`."""
+        context = self.stream.codec_context
         for packet in packets(self._container, [self.stream]):
+            if self.wanted is not None:
+                instant = instant_of(packet)
+                context.skip_frame = "DEFAULT" if instant is None or self.wanted(instant) else "NONREF"
             try:
                 pictures = self.stream.decode(packet)
             except av.error.FFmpegError:

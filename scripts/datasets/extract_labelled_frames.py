@@ -90,10 +90,19 @@ def choose(
     return chosen
 
 
+def is_among(rows: np.ndarray, row: int | None) -> bool:
+    """Whether `row` is one of the rising `rows`; what is no row may be needed."""
+    if row is None:
+        return True
+    place = int(np.searchsorted(rows, row))
+    return place < len(rows) and rows[place] == row
+
+
 def decoded(video: Path, table: FrameTable, rows: np.ndarray) -> Iterator[tuple[int, av.VideoFrame, Fraction | None]]:
     """Those of `rows` (rising) that decode, their pictures as coded, and the shape of their pixels."""
     keyframes = np.flatnonzero(table.keyframe).astype(np.int64)
     with VideoReader(video) as reader:
+        reader.wanted = lambda instant: is_among(rows, row_at(table.pts_us, round(instant * 1_000_000)))
         for keyframe, wanted in stretches(rows, keyframes):
             reader.seek(int(table.pts_us[keyframe]))
             place = 0

@@ -1,12 +1,12 @@
 """The form of a dataset's pictures: size, shape and coding, made where they are decoded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from scripts.common import jpeg
 from scripts.common.video import blank_like, plane_arrays, upright
@@ -28,6 +28,8 @@ class Form:
     resize: str
     format: str
     quality: int
+    # Kept from picture to picture: a new one makes its filters anew.
+    _scaler: VideoReformatter = field(default_factory=VideoReformatter, repr=False, compare=False)
 
     @classmethod
     def of(cls, size: int | list[int], resize: str, form: str, quality: int) -> "Form":
@@ -50,34 +52,51 @@ class Form:
         picture = upright(picture)
         shape = Fraction(picture.width, picture.height) * (pixel_shape or 1)
         if self.size is None:
-            return scaled(picture, (picture.width, picture.height))
+            return self._scaled(picture, (picture.width, picture.height))
         if self.resize == "squash":
-            return scaled(picture, self.size)
+            return self._scaled(picture, self.size)
         if self.resize == "short_side":
             side = self.size[0]
             wide = shape >= 1
-            return scaled(picture, (_side(side * shape), side) if wide else (side, _side(side / shape)))
+            return self._scaled(picture, (_side(side * shape), side) if wide else (side, _side(side / shape)))
         if self.resize == "crop":
-            return scaled(middle(picture, shape, Fraction(*self.size)), self.size)
-        return padded(picture, shape, self.size)
+            return self._scaled(middle(picture, shape, Fraction(*self.size)), self.size)
+        return self._padded(picture, shape, self.size)
+
+    def _scaled(self, picture: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """A yuv420p picture as uint8 (height, width, 3), red first: each pixel the mean of the area that it covers.
+
+        Shrunk and made colours in one pass, with the colour planes at full size: no edge of colour is smeared.
+        """
+        width, height = size
+        if (picture.width, picture.height) == size:
+            form, how = "rgb24", AS_SHOWN
+        else:
+            grown = width > picture.width or height > picture.height
+            form, how = "gbrp", GROWN if grown else SHRUNK
+        made = self._scaler.reformat(picture, width=width, height=height, format=form, interpolation=how, threads=1)
+        rgb: np.ndarray = made.to_ndarray()
+        return rgb
+
+    def _padded(self, picture: av.VideoFrame, shape: Fraction, size: tuple[int, int]) -> np.ndarray:
+        """All of a picture in the middle of a black one."""
+        width, height = size
+        inner = (
+            (width, min(height, _side(width / shape)))
+            if shape >= Fraction(width, height)
+            else (
+                min(width, _side(height * shape)),
+                height,
+            )
+        )
+        canvas = np.zeros((height, width, 3), np.uint8)
+        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+        canvas[top : top + inner[1], left : left + inner[0]] = self._scaled(picture, inner)
+        return canvas
 
 
 def _side(length: Fraction) -> int:
     return max(1, round(length))
-
-
-def scaled(picture: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """A yuv420p picture as uint8 (height, width, 3), red first: each pixel the mean of the area that it covers.
-
-    Shrunk and made colours in one pass, with the colour's planes at full size, so that no edge of colour is smeared.
-    """
-    if (picture.width, picture.height) == size:
-        shown: np.ndarray = picture.to_ndarray(format="rgb24", interpolation=AS_SHOWN, threads=1)
-        return shown
-    grown = size[0] > picture.width or size[1] > picture.height
-    how = GROWN if grown else SHRUNK
-    rgb: np.ndarray = picture.to_ndarray(width=size[0], height=size[1], format="gbrp", interpolation=how, threads=1)
-    return rgb
 
 
 def middle(picture: av.VideoFrame, shape: Fraction, wanted: Fraction) -> av.VideoFrame:
@@ -95,20 +114,3 @@ def middle(picture: av.VideoFrame, shape: Fraction, wanted: Fraction) -> av.Vide
         part = source[top // half :, left // half :]
         target[:] = part[: target.shape[0], : target.shape[1]]
     return cut
-
-
-def padded(picture: av.VideoFrame, shape: Fraction, size: tuple[int, int]) -> np.ndarray:
-    """All of a picture in the middle of a black one."""
-    width, height = size
-    inner = (
-        (width, min(height, _side(width / shape)))
-        if shape >= Fraction(width, height)
-        else (
-            min(width, _side(height * shape)),
-            height,
-        )
-    )
-    canvas = np.zeros((height, width, 3), np.uint8)
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas[top : top + inner[1], left : left + inner[0]] = scaled(picture, inner)
-    return canvas

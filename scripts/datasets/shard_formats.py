@@ -62,7 +62,7 @@ def write_webdataset(folder: Path, name: str, samples: list[Sample]) -> Index:
                     member = tar.add(member_name, part.payload)
                 else:
                     member = tar.copy(member_name, part.path, part.offset, part.size, part.sha256)
-                yield _entry(folder, sample, name, path, part, member.offset)
+                yield _entry(sample, name, path.name, part, member.offset)
 
 
 def write_files(folder: Path, name: str, samples: list[Sample]) -> Index:
@@ -70,9 +70,9 @@ def write_files(folder: Path, name: str, samples: list[Sample]) -> Index:
     (folder / name).mkdir()
     for sample in samples:
         for part in sample.parts:
-            path = folder / name / f"{sample.key}.{part.ending}"
-            path.write_bytes(part.read())
-            yield _entry(folder, sample, name, path, part, 0)
+            file = f"{name}/{sample.key}.{part.ending}"
+            (folder / file).write_bytes(part.read())
+            yield _entry(sample, name, file, part, 0)
 
 
 def write_parquet(
@@ -121,7 +121,7 @@ def write_parquet(
     pq.write_table(whole, path, row_group_size=ROW_GROUP, compression="zstd")
     for sample in samples:
         for part in sample.parts:
-            yield _entry(folder, sample, name, path, part, -1)
+            yield _entry(sample, name, path.name, part, -1)
 
 
 def write_tfrecord(folder: Path, name: str, samples: list[Sample]) -> Index:
@@ -136,7 +136,7 @@ def write_tfrecord(folder: Path, name: str, samples: list[Sample]) -> Index:
             file.write(length + struct.pack("<I", masked_crc(length)))
             file.write(payload + struct.pack("<I", masked_crc(payload)))
             for part in sample.parts:
-                yield _entry(folder, sample, name, path, part, start)
+                yield _entry(sample, name, path.name, part, start)
 
 
 def write_dummy(folder: Path, name: str, samples: list[Sample]) -> Index:
@@ -153,8 +153,7 @@ FORMATS: dict[str, Callable[[Path, str, list[Sample]], Index]] = {
 }
 
 
-def _entry(folder: Path, sample: Sample, shard: str, path: Path, part: Part, offset: int) -> dict[str, Any]:
-    file = path.relative_to(folder).as_posix()
+def _entry(sample: Sample, shard: str, file: str, part: Part, offset: int) -> dict[str, Any]:
     found = {"key": sample.key, "shard": shard, "file": file, "ending": part.ending}
     return found | {"offset": offset, "size": part.size, "sha256": part.sha256}
 

@@ -11,7 +11,15 @@ from scripts.common.job import run
 from scripts.models.labelled_samples import FOLD, RANDOM, WHOLE
 
 MEASURES = ("accuracy", "balanced_accuracy", "macro_f1")
-NAMES = {WHOLE: "split of the dataset", RANDOM: "random split: leaks", "folds": "folds of subjects, mean"}
+# What a random split claims beyond what the split of the dataset says.
+TOO_MUCH = "claimed_too_much"
+NAMES = {
+    WHOLE: "split of the dataset",
+    RANDOM: "random split: leaks",
+    "folds": "folds of subjects, mean",
+    "majority": "majority class",
+    TOO_MUCH: "claimed too much",
+}
 
 
 def side_by_side(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -27,21 +35,45 @@ def side_by_side(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]
         found["folds"] |= {f"{m}_std": float(np.std([test[m] for test in folds])) for m in MEASURES}
     if WHOLE in sound:
         found["majority"] = sound[WHOLE]["majority"]
+    if WHOLE in found and RANDOM in found:
+        found[TOO_MUCH] = {m: found[RANDOM][m] - found[WHOLE][m] for m in MEASURES}
     return found
 
 
-def evaluate_classifier(metrics: list[Path], out_metrics: Path, out_plot: Path, *, model: str, runs: list[str]) -> None:
+def claim(found: dict[str, dict[str, float]]) -> str:
+    """What a random split would have claimed, in words; "" where there is none to compare."""
+    if TOO_MUCH not in found:
+        return ""
+    said, true = found[RANDOM]["balanced_accuracy"], found[WHOLE]["balanced_accuracy"]
+    return (
+        f"A random split of frames would have claimed {said:.2f} balanced accuracy; "
+        f"the split of the dataset says {true:.2f}."
+    )
+
+
+def write_table(path: Path, found: dict[str, dict[str, float]]) -> None:
+    """A row a kind of split, and what the random one claims beyond that of the dataset."""
+    lines = ["\t".join(["split", *(measure.replace("_", " ") for measure in MEASURES)])]
+    for name, figures in found.items():
+        lines.append("\t".join([NAMES[name], *(f"{figures[measure]:.3f}" for measure in MEASURES)]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def evaluate_classifier(
+    metrics: list[Path], out_metrics: Path, out_table: Path, out_plot: Path, *, model: str, runs: list[str]
+) -> None:
     """Merge the figures of every run. metrics: one file a run, in the order of `runs`."""
     read = {name: json.loads(file.read_text()) for name, file in zip(runs, metrics, strict=True)}
     found = side_by_side(read)
     failed = sorted(name for name, content in read.items() if content.get("failed"))
     content = {"model": model, "test": found, "runs": read, "failed": failed}
     out_metrics.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_table(out_table, found)
     shown = [name for name in (WHOLE, "folds", RANDOM, "majority") if name in found]
     if not shown:
         figure.write_notice(out_plot, f"{model}: no run ended well; the ledger says why.")
         return
-    with figure.svg_figure(out_plot, 7, 0.8 + 0.6 * len(shown)) as canvas:
+    with figure.svg_figure(out_plot, 7, 1 + 0.6 * len(shown)) as canvas:
         axes = canvas.add_subplot()
         colours = (figure.BLUE, figure.SKY, figure.PALE)
         place = np.arange(len(shown))[::-1]
@@ -50,8 +82,9 @@ def evaluate_classifier(metrics: list[Path], out_metrics: Path, out_plot: Path, 
             label = measure.replace("_", " ")
             bars = axes.barh(place + 0.25 * (1 - number), values, 0.24, color=colour, label=label)
             axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
-        axes.set_yticks(place, [NAMES.get(name, "majority class") for name in shown])
-        axes.set(xlim=(0, 1.1), title=f"{model}: on what it did not learn from")
+        axes.set_yticks(place, [NAMES[name] for name in shown])
+        title = "\n".join(filter(None, [f"{model}: on what it did not learn from", claim(found)]))
+        axes.set(xlim=(0, 1.1), title=title)
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
 
 

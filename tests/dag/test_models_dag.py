@@ -70,6 +70,10 @@ def test_every_fold_of_a_classifier_is_a_job_and_a_table_of_frames_may_come_from
     wanted = {"train_frame_classifier": 6, "train_clip_classifier": 2, "evaluate_classifier": 2, "models": 1}
     assert shown.jobs == wanted
     assert "results/models/acts/fold3/confusion.svg" in shown.text
+    reported = archive.dry_run("reports", models={"acts": acts}).text
+    check = reported[reported.index("rule check_ledger:") :]
+    assert "results/models/acts/splits.svg" in check
+    assert "results/models/acts/splits.tsv" in check
     for change, message in (
         ({"folds": 2}, "at least 3 are needed"),
         ({"backbone": "timm/resnet18"}, "needs a file of weights"),

@@ -171,14 +171,27 @@ def test_the_report_sets_a_random_split_beside_that_of_subjects(still, tmp_path)
         files[-1].write_text(json.dumps({"test": {**measures, "majority": {**measures, "accuracy": 0.25}}}))
     files.append(tmp_path / "fold2.json")
     files[-1].write_text(json.dumps({"failed": True}))
-    evaluate_classifier(files, tmp_path / "m.json", tmp_path / "p.svg", model="m", runs=[*runs, "fold2"])
+    outs = [tmp_path / name for name in ("m.json", "t.tsv", "p.svg")]
+    evaluate_classifier(files, *outs, model="m", runs=[*runs, "fold2"])
     found = json.loads((tmp_path / "m.json").read_text())
     assert found["test"]["random"]["accuracy"] == 0.6
     assert found["test"]["folds"]["accuracy"] == pytest.approx(0.75)
     assert found["test"]["folds"]["accuracy_std"] == pytest.approx(0.05)
     assert found["test"]["majority"]["accuracy"] == 0.25
     assert found["failed"] == ["fold2"]
-    assert "random split: leaks" in (tmp_path / "p.svg").read_text()
+    assert found["test"]["claimed_too_much"]["accuracy"] == pytest.approx(0.1)
+    plot = (tmp_path / "p.svg").read_text()
+    assert "random split: leaks" in plot
+    assert "would have claimed 0.60 balanced accuracy; the split of the dataset says 0.50" in plot
+    table = [line.split("\t") for line in (tmp_path / "t.tsv").read_text().splitlines()]
+    assert {row[0]: row[1] for row in table} == {
+        "split": "accuracy",
+        "split of the dataset": "0.500",
+        "random split: leaks": "0.600",
+        "folds of subjects, mean": "0.750",
+        "majority class": "0.250",
+        "claimed too much": "0.100",
+    }
 
 
 def test_a_random_split_claims_what_the_split_of_subjects_denies(tmp_path):
@@ -203,6 +216,19 @@ def test_a_random_split_claims_what_the_split_of_subjects_denies(tmp_path):
     claimed = train("frame", index, tmp_path / "b", tmp_path / "v", run="random", epochs=8)["test"]
     assert claimed["accuracy"] >= 0.9
     assert whole["accuracy"] <= claimed["accuracy"] - 0.2
+    outs = [tmp_path / name for name in ("m.json", "t.tsv", "p.svg")]
+    files = [tmp_path / name / "metrics.json" for name in "ab"]
+    evaluate_classifier(files, *outs, model="m", runs=["whole", "random"])
+    shown = dict(line.split("\t")[:2] for line in outs[1].read_text().splitlines())
+    assert float(shown["claimed too much"]) == pytest.approx(claimed["accuracy"] - whole["accuracy"], abs=1e-3)
+
+
+def test_one_run_alone_claims_nothing(tmp_path):
+    measures = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), 0.5)
+    (tmp_path / "whole.json").write_text(json.dumps({"test": {**measures, "majority": measures}}))
+    outs = [tmp_path / name for name in ("m.json", "t.tsv", "p.svg")]
+    evaluate_classifier([tmp_path / "whole.json"], *outs, model="m", runs=["whole"])
+    assert "claimed" not in outs[1].read_text() + outs[2].read_text()
 
 
 def test_two_runs_that_fail_are_two_items_of_the_ledger(still, tmp_path):

@@ -171,11 +171,14 @@ def test_frames_of_a_clip_are_those_that_others_have_decoded_bit_by_bit(nasa, da
         assert (found.picture(by_frame[number]) == known).all()
 
 
-@pytest.mark.parametrize("form", [{}, {"size": 64, "format": "jpg"}], ids=["png", "small jpg"])
+@pytest.mark.parametrize(
+    "form", [{}, {"size": 64, "format": "jpg"}, {"stride": 5}], ids=["png", "small jpg", "every fifth"]
+)
 def test_seeking_gives_what_a_whole_decode_gives_byte_for_byte(nasa, tmp_path, form, monkeypatch):
     sought = of_import(tmp_path / "sought", nasa, OF_NASA, **form)
-    # Nothing is a reason to seek.
+    # Nothing is a reason to seek, or to leave a picture out.
     monkeypatch.setattr("scripts.datasets.labelled_frames.SEEK_ROWS", 10**6)
+    monkeypatch.setattr("scripts.datasets.extract_labelled_frames.is_among", lambda rows, row: True)
     whole = of_import(tmp_path / "whole", nasa, OF_NASA, **form)
     assert sought.tar.read_bytes() == whole.tar.read_bytes()
     assert sought.rows == whole.rows
@@ -187,15 +190,22 @@ def test_only_what_is_labelled_is_decoded(nasa, tmp_path, monkeypatch):
 
     def counted(self):
         for picture in plain(self):
-            shown.append(picture.pts)
+            shown.append(round(picture.pts * picture.time_base * 1_000_000))
             yield picture
 
     monkeypatch.setattr(VideoReader, "__iter__", counted)
     found = of_import(tmp_path, nasa, [interval("end", 12.9, 20)])
     table = FrameTable.read(nasa.folder / "front.frames.parquet")
-    before = int(np.flatnonzero(table.keyframe & (table.frame <= found.rows[0]["frame"]))[-1])
-    assert len(shown) == 390 - before
+    rows = [row["frame"] for row in found.rows]
+    before = int(np.flatnonzero(table.keyframe & (table.frame <= rows[0]))[-1])
     assert before > 0
+    needed = {int(pts) for pts in table.pts_us[rows]}
+    with VideoReader(nasa.folder / "front.mp4") as reader:
+        reader.wanted = lambda instant: False
+        others_come_from = {round(picture.pts * picture.time_base * 1_000_000) for picture in plain(reader)}
+    needed |= {pts for pts in others_come_from if pts >= table.pts_us[before]}
+    assert sorted(shown) == sorted(needed)
+    assert len(shown) < 390 - before
 
 
 def test_uneven_times_choose_frames_by_their_own_instants(tmp_path):
@@ -235,6 +245,16 @@ def test_a_shrunk_pixel_is_the_mean_of_what_it_covers():
     rgb = Form.of([16, 12], "squash", "png", 90).pixels(picture_of(image))
     mean = image.reshape(12, 10, 16, 10).mean(axis=(1, 3))
     assert np.abs(rgb[..., 1] - (mean - 16) * 255 / 219).max() < 1.6
+
+
+@pytest.mark.parametrize("resize", ["squash", "short_side", "crop", "pad"])
+def test_a_picture_does_not_depend_on_those_before_it(resize):
+    rng = np.random.default_rng(8)
+    sizes = [(120, 160), (90, 160), (120, 160), (40, 30), (120, 160)]
+    pictures = [picture_of(rng.integers(16, 236, size).astype(np.uint8)) for size in sizes]
+    kept = Form.of(64, resize, "png", 90)
+    for picture in pictures:
+        assert (kept.pixels(picture) == Form.of(64, resize, "png", 90).pixels(picture)).all()
 
 
 def test_jpg_has_the_same_quality_from_the_first_to_the_last(recording, tmp_path):

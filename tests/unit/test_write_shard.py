@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scripts.common import ledger
 from scripts.common.errors import RunError
-from scripts.common.tar_file import TarWriter, members, read_part
+from scripts.common.tar_file import TarWriter, header, members, read_part
 from scripts.datasets.index_shards import end_of_rows
 from scripts.datasets.shard_formats import example, masked_crc, record_table
 from tests.unit.shard_maker import FOUR, Made, make, scene_video, write_table
@@ -275,6 +275,13 @@ def test_a_tar_of_any_payloads_is_read_by_another_program(tmp_path_factory, payl
         assert [archive.extractfile(entry).read() for entry in archive] == payloads
     assert [(name, offset, size) for name, offset, size in members(path)] == [tuple(member[:3]) for member in added]
     assert path.stat().st_size % tarfile.RECORDSIZE == 0
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=25), st.integers(0, 8**11 - 1))
+def test_a_header_is_the_one_that_tarfile_writes(name, size):
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime = size, 0
+    assert header(name.encode(), size) == entry.tobuf(tarfile.USTAR_FORMAT, "utf-8")
 
 
 def test_names_that_no_tar_holds_are_refused(tmp_path):
