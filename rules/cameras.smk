@@ -5,7 +5,7 @@ Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + c
         the tables that align.table names; the calibration files of the sheet
 Makes   cameras/{rig}/{recording}/aligned.parquet, {camera}.corners.parquet, calibration.toml + calibration.json,
         imported.toml, {camera}.keypoints.parquet, points.parquet, smoothed.parquet,
-        exported/poses.{npz,csv,h5,trc,c3d}
+        exported/poses.{npz,csv,h5,trc,c3d}; reports/gpu.json on demand
 """
 
 
@@ -163,6 +163,29 @@ for rig in cameras_room.settings:
             key=versioned(1, **{k: v for k, v in cameras_room.settings[rig]["detect"].items() if k != "batch"}),
         script:
             "../scripts/cameras/detect_keypoints.py"
+
+
+rule check_gpu:
+    """Whether networks run in this env on this partition's GPUs: `snakemake check_gpu`, before hours are spent."""
+    output:
+        report=path.report("gpu.json"),
+    log:
+        path.log("check_gpu"),
+    benchmark:
+        path.benchmark("check_gpu")
+    conda:
+        f"../envs/faces.{accelerator}.yaml"
+    threads: 1
+    resources:
+        **gpu_kind(memory_gb=6),
+        mem_mb=4000,
+        runtime=work.minutes(base=10),
+        gpu=int(accelerator != "cpu"),
+    params:
+        wanted_mb=4000,
+        key=versioned(1, wanted_mb=4000),
+    script:
+        "../scripts/cameras/check_gpu.py"
 
 
 rule triangulate_keypoints:
