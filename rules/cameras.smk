@@ -4,7 +4,7 @@ cameras: several cameras as one - common frames, calibration, keypoints in 2D an
 Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (sources)
         the tables that align.table names; the calibration files of the sheet
 Makes   cameras/{rig}/{recording}/aligned.parquet, {camera}.corners.parquet, calibration.toml + calibration.json,
-        imported.toml, {camera}.keypoints.parquet, points.parquet, smoothed.parquet,
+        imported.toml, {camera}.segments.parquet, {camera}.keypoints.parquet, points.parquet, smoothed.parquet,
         exported/poses.{npz,csv,h5,trc,c3d}; reports/gpu.json on demand
 """
 
@@ -128,9 +128,43 @@ rule import_calibration:
         "../scripts/cameras/import_calibration.py"
 
 
-for rig in cameras_room.settings:
+for rig in filter(cameras_room.segments, cameras_room.settings):
 
     # One rule a rig, for an env is the rule's.
+    rule:
+        """Where the subject is in one camera's pictures."""
+        name:
+            f"segment_frames_{rig}"
+        input:
+            video=path.video("media").replace("{rig}", rig),
+            frames=path.frames("media").replace("{rig}", rig),
+            weights=cameras_room.models[rig]["segment"] or [],
+        output:
+            segments=cameras_room.path("{camera}.segments.parquet").replace("{rig}", rig),
+            ledger=cameras_room.path("{camera}.segments.ledger.parquet").replace("{rig}", rig),
+        log:
+            path.log("segment_frames", f"{rig}/{{recording}}.{{camera}}"),
+        benchmark:
+            path.benchmark("segment_frames", f"{rig}/{{recording}}.{{camera}}")
+        conda:
+            env_of(rig, "segment")
+        threads: 2
+        resources:
+            **(gpu_kind(memory_gb=6) if on_gpu(rig, "segment") else {}),
+            mem_mb=work.memory(base_mb=3000),
+            runtime=work.per_frame("segment_frames", seconds=0.3, seconds_per_mb=20),
+            gpu=int(on_gpu(rig, "segment")),
+        params:
+            recording="{recording}",
+            camera="{camera}",
+            settings=cameras_room.settings[rig]["segment"],
+            key=versioned(1, **unbatched(rig, "segment")),
+        script:
+            "../scripts/cameras/segment_frames.py"
+
+
+for rig in cameras_room.settings:
+
     rule:
         """Keypoints in one camera's pictures."""
         name:
@@ -138,8 +172,8 @@ for rig in cameras_room.settings:
         input:
             video=path.video("media").replace("{rig}", rig),
             frames=path.frames("media").replace("{rig}", rig),
-            weights=cameras_room.models[rig]["weights"] or [],
-            centroid=cameras_room.models[rig]["centroid"] or [],
+            weights=cameras_room.models[rig]["detect"] or [],
+            segments=segments_of(rig),
             given=given_keypoints,
         output:
             keypoints=cameras_room.path("{camera}.keypoints.parquet").replace("{rig}", rig),
@@ -149,18 +183,18 @@ for rig in cameras_room.settings:
         benchmark:
             path.benchmark("detect_keypoints", f"{rig}/{{recording}}.{{camera}}")
         conda:
-            detect_env(rig)
+            env_of(rig, "detect")
         threads: 2
         resources:
-            **(gpu_kind(memory_gb=6) if on_gpu(rig) else {}),
+            **(gpu_kind(memory_gb=6) if on_gpu(rig, "detect") else {}),
             mem_mb=work.memory(base_mb=3000),
             runtime=work.per_frame("detect_keypoints", seconds=0.5, seconds_per_mb=30),
-            gpu=int(on_gpu(rig)),
+            gpu=int(on_gpu(rig, "detect")),
         params:
             recording="{recording}",
             camera="{camera}",
             settings=cameras_room.settings[rig]["detect"],
-            key=versioned(1, **{k: v for k, v in cameras_room.settings[rig]["detect"].items() if k != "batch"}),
+            key=versioned(1, **unbatched(rig, "detect")),
         script:
             "../scripts/cameras/detect_keypoints.py"
 

@@ -61,14 +61,24 @@ def given_keypoints(wildcards):
     return cameras_room.given[wildcards.recording].get(wildcards.camera, [])
 
 
-def on_gpu(rig):
-    return accelerator != "cpu" and cameras_room.settings[rig]["detect"]["backend"] == "torchscript"
+def on_gpu(rig, section):
+    return accelerator != "cpu" and cameras_room.settings[rig][section]["backend"] == "torchscript"
 
 
-def detect_env(rig):
+def env_of(rig, section):
     """The user's own env for a function of theirs, torch's for TorchScript, else that of the stage."""
-    detect = cameras_room.settings[rig]["detect"]
-    if detect["backend"] == "function" and detect["env"]:
+    settings = cameras_room.settings[rig][section]
+    if settings["backend"] == "function" and settings["env"]:
         # A file is named from the working directory, and not, as an env of our own, from the folder of the rules.
-        return os.path.abspath(detect["env"]) if detect["env"].endswith((".yaml", ".yml")) else detect["env"]
-    return f"../envs/faces.{accelerator}.yaml" if detect["backend"] == "torchscript" else "../envs/cameras.yaml"
+        return os.path.abspath(settings["env"]) if settings["env"].endswith((".yaml", ".yml")) else settings["env"]
+    return f"../envs/faces.{accelerator}.yaml" if settings["backend"] == "torchscript" else "../envs/cameras.yaml"
+
+
+def segments_of(rig):
+    """What says where the subject is; nothing for a rig whose pictures are looked at whole."""
+    return cameras_room.path("{camera}.segments.parquet").replace("{rig}", rig) if cameras_room.segments(rig) else []
+
+
+def unbatched(rig, section):
+    """Settings of which results depend: not how many pictures go through a model together."""
+    return {name: value for name, value in cameras_room.settings[rig][section].items() if name != "batch"}

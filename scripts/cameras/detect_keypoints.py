@@ -1,6 +1,5 @@
 """Keypoints in the pictures of one camera, by one of several back ends behind one interface."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,16 @@ import numpy as np
 from scripts.cameras.detectors.aruco import Aruco
 from scripts.cameras.detectors.function import Function
 from scripts.cameras.detectors.given import read_given
-from scripts.cameras.detectors.heatmaps import Heatmaps, OnnxModel, TorchModel
-from scripts.cameras.detectors.interface import Detector
+from scripts.cameras.detectors.heatmaps import Heatmaps, load_model
+from scripts.cameras.detectors.interface import REGION, Detector
 from scripts.cameras.detectors.markers import Markers
 from scripts.cameras.detectors.rtmpose import RtmPose
+from scripts.cameras.detectors.stream import batches, write_found
 from scripts.common import ledger
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
-from scripts.common.keypoints import KeypointWriter
-from scripts.common.wanted_pictures import wanted_pictures
+from scripts.common.keypoints import Keypoints, KeypointWriter
 
 STEP = "detect_keypoints"
 
@@ -27,7 +26,7 @@ def detect_keypoints(
     video: Path,
     frames: Path,
     weights: Path | None,
-    centroid: Path | None,
+    segments: Path | None,
     given: Path | None,
     out_keypoints: Path,
     out_ledger: Path,
@@ -39,9 +38,9 @@ def detect_keypoints(
 ) -> None:
     """Write the keypoints of every frame of `video`, which is decoded once; see scripts/common/keypoints.py.
 
-    settings: backend, batch, and what the back end wants.  weights: the model, or the user's Python file.  centroid: a
-    model that says where the crop is.  given: another program's file. Raises InputError if the import failed or `given`
-    cannot be read.
+    settings: backend, batch, and what the back end wants.  weights: the model, or the user's Python file.  segments:
+    where the subject is, by segment_frames.  given: another program's file. Raises InputError if the import failed or
+    `given` cannot be read.
     """
     table = FrameTable.read(frames)
     if not len(table):
@@ -49,14 +48,16 @@ def detect_keypoints(
     if given is not None:
         written, seen = _copy_given(given, out_keypoints, len(table), settings["names"])
     else:
-        detector = make_detector(settings, weights, centroid, accelerator)
-        written, seen = _detect(detector, video, frames, len(table), out_keypoints, settings["batch"])
+        detector = make_detector(settings, weights, accelerator)
+        regions = regions_of(segments, len(table))
+        pictures = batches(video, frames, len(table), settings["batch"])
+        written, seen = write_found(detector, pictures, regions, out_keypoints)
     message = f"{written} rows of {seen} frames that decode; {len(table)} in the table ({settings['backend']})"
     row = ledger.Row(STEP, recording, camera, "written", value=float(written), message=message)
     ledger.write(out_ledger, [row])
 
 
-def make_detector(settings: dict[str, Any], weights: Path | None, centroid: Path | None, accelerator: str) -> Detector:
+def make_detector(settings: dict[str, Any], weights: Path | None, accelerator: str) -> Detector:
     """The back end that the config names. Raises RunError if its weights are missing or no model."""
     backend = settings["backend"]
     if backend == "aruco":
@@ -65,49 +66,25 @@ def make_detector(settings: dict[str, Any], weights: Path | None, centroid: Path
         return Markers(settings)
     if weights is None or not weights.is_file():
         raise RunError(f"{backend}: the weights {weights} are missing")
+    if backend == "function":
+        return Function(weights, settings)
+    if backend != "rtmpose":
+        return Heatmaps(load_model(backend, weights, accelerator), settings)
     try:
-        if backend == "function":
-            return Function(weights, settings)
-        if backend == "rtmpose":
-            return RtmPose(weights, settings)
-        models = [_model(backend, path, accelerator) if path else None for path in (weights, centroid)]
-    except RunError:
-        raise
+        return RtmPose(weights, settings)
     except Exception as error:  # whatever the library of the model raises
         raise RunError(f"{backend}: {weights.name} is no model that can be read ({error})") from error
-    return Heatmaps(models[0], models[1], settings)
 
 
-def _model(backend: str, path: Path, accelerator: str) -> Any:
-    return OnnxModel(path) if backend == "onnx" else TorchModel(path, accelerator)
-
-
-def _detect(detector: Detector, video: Path, frames: Path, count: int, target: Path, batch: int) -> tuple[int, int]:
-    """Rows written, and frames seen. Memory holds one batch of pictures, however long the video is."""
-    seen = 0
-    with KeypointWriter(target, detector.skeleton) as writer:
-        for numbers, pictures in _batches(video, frames, count, batch):
-            seen += len(numbers)
-            try:
-                found = detector.detect(pictures)
-            except ValueError as error:
-                raise RunError(str(error)) from error
-            for number, (uv, confidence) in zip(numbers, found, strict=True):
-                writer.add(number, uv, confidence)
-    return writer.written, seen
-
-
-def _batches(video: Path, frames: Path, count: int, batch: int) -> Iterator[tuple[list[int], list[np.ndarray]]]:
-    numbers: list[int] = []
-    pictures: list[np.ndarray] = []
-    for number, picture in wanted_pictures(video, frames, np.arange(count)):
-        numbers.append(number)
-        pictures.append(picture.bgr())
-        if len(numbers) == batch:
-            yield numbers, pictures
-            numbers, pictures = [], []
-    if numbers:
-        yield numbers, pictures
+def regions_of(segments: Path | None, count: int) -> np.ndarray | None:
+    """Where the subject is in each frame, float64 (count, 3, 2), NaN where that is not known; None without a file."""
+    if segments is None:
+        return None
+    found = Keypoints.read(segments)
+    regions = np.full((count, len(REGION), 2), np.nan)
+    if found.skeleton.names:
+        regions[found.frame] = found.uv
+    return regions
 
 
 def _copy_given(given: Path, target: Path, count: int, names: list[str]) -> tuple[int, int]:

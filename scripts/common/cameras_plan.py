@@ -88,7 +88,8 @@ class CamerasRoom(Room):
                 names.append("imported.ledger.parquet")
             if self.detects(recording):
                 cameras = self.plan.rigs[recording.rig].camera_settings
-                names += [f"{camera}.keypoints.ledger.parquet" for camera in cameras]
+                steps = ["segments", "keypoints"] if self.segments(recording.rig) else ["keypoints"]
+                names += [f"{camera}.{step}.ledger.parquet" for step in steps for camera in cameras]
                 names += ["points.ledger.parquet", "smooth.ledger.parquet"]
                 names += ["exported.ledger.parquet"] if self.settings[recording.rig]["export"] else []
             found += [self._of(recording, name) for name in names]
@@ -110,20 +111,24 @@ class CamerasRoom(Room):
         return self.settings[recording.rig]["detect"]["backend"] != "none" and not self.is_board(recording)
 
     def _models(self, rig: str) -> dict[str, str]:
-        """Files of `weights` and `centroid`: a path, or a name of config/models.yaml. Raises ConfigError."""
+        """Files of `weights` of detect and segment: a path, or a name of config/models.yaml. Raises ConfigError."""
         found = {}
-        for key in ("weights", "centroid"):
-            name = self.settings[rig]["detect"][key]
+        for section in ("detect", "segment"):
+            name = self.settings[rig][section]["weights"]
             if name in self.plan.weights:
-                found[key] = self.plan.path.weights().format(weights=name)
+                found[section] = self.plan.path.weights().format(weights=name)
             elif name and not os.path.isfile(name):
                 hint = nearest(name, self.plan.weights)
                 raise ConfigError(
-                    f"rigs.{rig}.multicam.detect.{key}: `{name}` is neither a file nor a weight file{hint}"
+                    f"rigs.{rig}.multicam.{section}.weights: `{name}` is neither a file nor a weight file{hint}"
                 )
             else:
-                found[key] = tidy(name)
+                found[section] = tidy(name)
         return found
+
+    def segments(self, rig: str) -> bool:
+        """Whether a rig's pictures are looked at in part."""
+        return bool(self.settings[rig]["segment"]["backend"] != "none")
 
     def _given(self, recording: Recording) -> dict[str, str]:
         """The file of another program by camera. Raises ConfigError if one is not there."""

@@ -32,6 +32,9 @@ def check_multicam(rig: Rig) -> dict[str, Any]:
         if name not in cameras:
             raise ConfigError(f"{place}.calibration.fisheye: there is no camera `{name}`{nearest(name, cameras)}")
     _check_detect(settings["detect"], f"{place}.detect")
+    segment = settings["segment"]
+    if segment["backend"] in ("onnx", "torchscript") and not segment["weights"]:
+        raise ConfigError(f"{place}.segment.weights: the back end {segment['backend']} wants it")
     for name in settings["triangulate"]["exclude"]:
         if name not in cameras:
             raise ConfigError(f"{place}.triangulate.exclude: there is no camera `{name}`{nearest(name, cameras)}")

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from scripts.cameras.detect_keypoints import detect_keypoints, make_detector
 from scripts.cameras.detectors.given import BODY_25, read_given
 from scripts.cameras.detectors.heatmaps import peaks
+from scripts.cameras.segment_frames import segment_frames
 from scripts.common import ledger
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
@@ -73,12 +74,15 @@ def film(tmp_path, pictures):
     return path, tmp_path / "f.parquet"
 
 
-def detect(tmp_path, settings, *, weights=None, centroid=None, given=None, pictures=None):
-    """The keypoints that a back end writes, and its ledger's rows."""
+def detect(tmp_path, settings, *, weights=None, segment=None, given=None, pictures=None):
+    """The keypoints that a back end writes, and its ledger's rows. segment: settings, weights of the step before."""
     video, frames = film(tmp_path, pictures or [blob_picture((50 + 3.3 * n, 40.0)) for n in range(6)])
     out, book = tmp_path / "k.parquet", tmp_path / "l.parquet"
-    arguments = {"recording": "r", "camera": "top", "settings": settings, "accelerator": "cpu"}
-    detect_keypoints(video, frames, weights, centroid, given, out, book, **arguments)
+    arguments = {"recording": "r", "camera": "top", "accelerator": "cpu"}
+    segments = tmp_path / "s.parquet" if segment else None
+    if segment:
+        segment_frames(video, frames, segment[1], segments, book, settings=segment[0], **arguments)
+    detect_keypoints(video, frames, weights, segments, given, out, book, settings=settings, **arguments)
     return Keypoints.read(out), ledger.rows(ledger.read([book]))
 
 
@@ -103,7 +107,7 @@ def test_a_coloured_blob_is_found_among_others():
     cv2.circle(picture, (40, 50), 6, (0, 0, 255), -1)
     cv2.circle(picture, (100, 70), 9, (0, 255, 0), -1)
     settings = {**BLOBS, "count": 1, "colour": [[40, 100, 100], [80, 255, 255]]}
-    uv, confidence = make_detector(settings, None, None, "cpu").detect([picture])[0]
+    uv, confidence = make_detector(settings, None, "cpu").detect([picture])[0]
     assert np.abs(uv[0, 0] - [100, 70]).max() < 0.2
     assert confidence[0, 0] > 0
 
@@ -115,7 +119,8 @@ def test_a_heat_map_model_finds_a_bright_blob_in_the_picture_or_in_the_crop_that
 ):
     blur = identity_onnx(tmp_path / "m.onnx", np.full((1, 1, 5, 5), 1 / 25, np.float32))
     settings = {**HEATMAPS, "backend": "onnx", "crop_px": crop, "clahe": clahe}
-    found, _ = detect(tmp_path, settings, weights=blur, centroid=blur if crop else None)
+    pointer = {"backend": "onnx", "batch": 4, "input_px": 64, "grey": True, "mean": 0, "std": 1}
+    found, _ = detect(tmp_path, settings, weights=blur, segment=(pointer, blur) if crop else None)
     true = np.array([[50 + 3.3 * n, 40.0] for n in range(6)])
     assert len(found.frame) == 6
     assert np.abs(found.uv[:, 0] - true).max() < 1.0

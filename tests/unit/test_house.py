@@ -49,7 +49,11 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     house = House(root)
     # Every kind of source has its rule.
     house.rigs["theatre"] = {"source": "chunks", "cameras": {"c2": "{source}/*.MP4"}}
-    house.rigs["arena"] = {"source": "file", "cameras": {"top": "{source}"}, "multicam": {}}
+    house.rigs["arena"] = {
+        "source": "file",
+        "cameras": {"top": "{source}"},
+        "multicam": {"segment": {"backend": "background"}},
+    }
     house.rigs["stills"] = {"source": "frames", "cameras": {"c2": "{source}/S{subject}C2{frame}.jpg"}}
     cwd = Path.cwd()
     os.chdir(root)

@@ -27,7 +27,7 @@ class Aruco:
         alphabet = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, settings["dictionary"]))
         self._detector = cv2.aruco.ArucoDetector(alphabet, parameters)
 
-    def detect(self, pictures: list[np.ndarray]) -> list[Found]:
+    def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
         """See `Detector`. A corner is there, with confidence 1, or not."""
         return [self._one(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)) for picture in pictures]
 

@@ -31,7 +31,7 @@ class Function:
         except Exception as error:
             raise RunError(f"{self._name}: {type(error).__name__}: {error}") from error
 
-    def detect(self, pictures: list[np.ndarray]) -> list[Found]:
+    def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
         """See `Detector`. Raises RunError with what the function raised, or if its shapes are not as they must be."""
         try:
             uv, confidence = self._function(np.stack(pictures), **self._arguments)

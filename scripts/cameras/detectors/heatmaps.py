@@ -8,10 +8,15 @@ import cv2
 import numpy as np
 
 from scripts.cameras.detectors.interface import Found
+from scripts.common.errors import RunError
 from scripts.common.keypoints import Skeleton
 
 # Half the side of the window around the highest cell over which the peak is averaged.
 AROUND = 2
+# Without a size of its own a crop is so much larger than the region.
+MARGIN = 1.25
+
+Box = tuple[float, float, float, float]
 
 
 class OnnxModel:
@@ -49,23 +54,24 @@ class TorchModel:
 class Heatmaps:
     """Crop, contrast, model, peaks. One person a picture.
 
-    settings: input_px (side of the square that the model sees), crop_px (side of the square in the picture; 0: all of
-    it), clahe, grey, mean and std (of values from 0 to 1), peaks (soft or argmax), names, skeleton.
-    centroid: a model whose single heat map, over the whole picture, says where the middle of the crop is.
+    settings: input_px (side of the square that the model sees), crop_px (side of the square in the picture; 0: the
+    region, or all of the picture), clahe, grey, mean and std (of values from 0 to 1), peaks (soft or argmax), names,
+    skeleton.
     """
 
-    def __init__(self, model: Any, centroid: Any, settings: dict[str, Any]) -> None:
-        self._model, self._centroid, self._settings = model, centroid, settings
+    def __init__(self, model: Any, settings: dict[str, Any]) -> None:
+        self._model, self._settings = model, settings
         self.skeleton = Skeleton.of(settings["names"], settings["skeleton"])
         self._clahe = cv2.createCLAHE(2.0, (8, 8)) if settings["clahe"] else None
 
-    def detect(self, pictures: list[np.ndarray]) -> list[Found]:
+    def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
         """See `Detector`. The confidence is the height of the peak."""
         if not pictures:
             return []
-        boxes = self._boxes(pictures)
-        side = self._settings["input_px"]
-        batch = np.stack([self._input(_cut(p, box, side)) for p, box in zip(pictures, boxes, strict=True)])
+        known = np.full((len(pictures), 3, 2), np.nan) if regions is None else regions
+        crop, side = self._settings["crop_px"], self._settings["input_px"]
+        boxes = [box_of(picture, region, crop) for picture, region in zip(pictures, known, strict=True)]
+        batch = np.stack([self._input(cut_square(p, box, side)) for p, box in zip(pictures, boxes, strict=True)])
         maps = self._model(batch)
         if maps.ndim != 4 or maps.shape[1] != len(self.skeleton.names):
             raise ValueError(
@@ -79,35 +85,44 @@ class Heatmaps:
             found.append((uv[None], np.clip(height, 0, 1)[None]))
         return found
 
-    def _boxes(self, pictures: list[np.ndarray]) -> list[tuple[float, float, float, float]]:
-        """Left, top, width, height of what the model sees of each picture, in px from its outer corner."""
-        crop = self._settings["crop_px"]
-        if not crop:
-            return [(0.0, 0.0, float(p.shape[1]), float(p.shape[0])) for p in pictures]
-        if self._centroid is None:
-            middles = [(p.shape[1] / 2, p.shape[0] / 2) for p in pictures]
-        else:
-            side = self._settings["input_px"]
-            whole = [(0.0, 0.0, float(p.shape[1]), float(p.shape[0])) for p in pictures]
-            batch = np.stack([self._input(_cut(p, box, side)) for p, box in zip(pictures, whole, strict=True)])
-            maps = self._centroid(batch)[:, :1]
-            cells, _ = peaks(maps, soft=True)
-            shares = (cells[:, 0] + 0.5) / np.array(maps.shape[:1:-1])
-            middles = [tuple(share * [p.shape[1], p.shape[0]]) for share, p in zip(shares, pictures, strict=True)]
-        return [(x - crop / 2, y - crop / 2, float(crop), float(crop)) for x, y in middles]
-
     def _input(self, picture: np.ndarray) -> np.ndarray:
         if self._clahe is not None:
             lab = cv2.cvtColor(picture, cv2.COLOR_BGR2LAB)
             lab[..., 0] = self._clahe.apply(np.ascontiguousarray(lab[..., 0]))
             picture = cv2.cvtColor(lab, cv2.COLOR_LAB2BGR)
-        grey = self._settings["grey"]
-        values = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None] if grey else picture[..., ::-1]
-        scaled = (values / np.float32(255) - np.float32(self._settings["mean"])) / np.float32(self._settings["std"])
-        return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+        return model_input(picture, self._settings)
 
 
-def _cut(picture: np.ndarray, box: tuple[float, float, float, float], side: int) -> np.ndarray:
+def load_model(backend: str, path: Path, accelerator: str) -> Any:
+    """The model of a file, by onnxruntime or by torch. Raises RunError if it is none."""
+    try:
+        return OnnxModel(path) if backend == "onnx" else TorchModel(path, accelerator)
+    except Exception as error:  # whatever the library of the model raises
+        raise RunError(f"{backend}: {path.name} is no model that can be read ({error})") from error
+
+
+def model_input(picture: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    """A picture as models want it, float32 (1 or 3, height, width), red first. settings: grey, mean, std."""
+    values = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)[..., None] if settings["grey"] else picture[..., ::-1]
+    scaled = (values / np.float32(255) - np.float32(settings["mean"])) / np.float32(settings["std"])
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+
+
+def box_of(picture: np.ndarray, region: np.ndarray, crop_px: int) -> Box:
+    """Left, top, width, height of what a model sees of a picture, in px from its outer corner.
+
+    A square of `crop_px` around the region's middle, or the picture's; without a size, the region and a margin, or all.
+    """
+    high, wide = picture.shape[:2]
+    known = bool(np.isfinite(region).all())
+    if not (crop_px or known):
+        return 0.0, 0.0, float(wide), float(high)
+    x, y = region[0] + 0.5 if known else (wide / 2, high / 2)
+    side = float(crop_px or max(MARGIN * np.ptp(region[1:], axis=0).max(), 8.0))
+    return float(x) - side / 2, float(y) - side / 2, side, side
+
+
+def cut_square(picture: np.ndarray, box: Box, side: int) -> np.ndarray:
     """The box of a picture as a square of `side` pixels; what lies outside repeats the edge."""
     left, top, wide, high = box
     move = np.array([[side / wide, 0, -left * side / wide], [0, side / high, -top * side / high]])

@@ -7,6 +7,8 @@ import numpy as np
 from scripts.common.keypoints import Skeleton
 
 Found = tuple[np.ndarray, np.ndarray]
+# What segment_frames tells of a frame, as keypoints.
+REGION = ("middle", "upper_left", "lower_right")
 
 
 class Detector(Protocol):
@@ -14,8 +16,12 @@ class Detector(Protocol):
 
     skeleton: Skeleton
 
-    def detect(self, pictures: list[np.ndarray]) -> list[Found]:
-        """Persons of each picture, uint8 (height, width, 3) BGR: uv float (I, K, 2) px, confidence float (I, K)."""
+    def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
+        """Persons of each picture, uint8 (height, width, 3) BGR: uv float (I, K, 2) px, confidence float (I, K).
+
+        regions: float (B, 3, 2) px, where in each picture the subject is (REGION), NaN where that is not known; for
+        back ends that look at a part of the picture.
+        """
         ...
 
 

@@ -23,7 +23,7 @@ class Markers:
         self._last = np.full((settings["count"], 2), np.nan)
         self._step = np.zeros((settings["count"], 2))
 
-    def detect(self, pictures: list[np.ndarray]) -> list[Found]:
+    def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
         """See `Detector`. The confidence is how bright a blob is against the threshold, at most 1."""
         return [self._one(picture) for picture in pictures]
 

@@ -19,7 +19,7 @@ SURE = 0.3
 
 
 class RtmPose:
-    """A top-down model. The box is the whole picture at first, then what the last pose covered.
+    """A top-down model. The box is the known region, or the whole picture at first and then what the last pose covered.
 
     settings: names, skeleton.
     """
@@ -35,9 +35,15 @@ class RtmPose:
         self.skeleton = Skeleton.of(settings["names"], settings["skeleton"])
         self._box: np.ndarray | None = None
 
-    def detect(self, pictures: list[np.ndarray]) -> list[Found]:
+    def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
         """See `Detector`. Pictures go through one by one, for each box follows from the pose before."""
-        return [self._one(picture) for picture in pictures]
+        known = np.full((len(pictures), 3, 2), np.nan) if regions is None else regions
+        found = []
+        for picture, region in zip(pictures, known, strict=True):
+            if np.isfinite(region).all():
+                self._box = np.concatenate([region[1], region[2]])
+            found.append(self._one(picture))
+        return found
 
     def _one(self, picture: np.ndarray) -> Found:
         high, wide = picture.shape[:2]
