@@ -5,8 +5,39 @@ Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + c
         the tables that align.table names; the calibration files of the sheet
 Makes   cameras/{rig}/{recording}/aligned.parquet, {camera}.corners.parquet, calibration.toml + calibration.json,
         imported.toml, {camera}.segments.parquet, {camera}.keypoints.parquet, points.parquet, smoothed.parquet,
-        exported/poses.{npz,csv,h5,trc,c3d}; reports/gpu.json on demand
+        compressed/{camera}.mp4, exported/poses.{npz,csv,h5,trc,c3d}; reports/gpu.json on demand
 """
+
+
+rule compress_video:
+    """A smaller copy of a camera's file, whose frames are counted and compared with the original's."""
+    input:
+        source=camera_file,
+    output:
+        video=cameras_room.path("compressed/{camera}.mp4"),
+        card=cameras_room.path("compressed/{camera}.json"),
+        ledger=cameras_room.path("compressed/{camera}.ledger.parquet"),
+    log:
+        path.log("compress_video", "{rig}/{recording}.{camera}"),
+    benchmark:
+        path.benchmark("compress_video", "{rig}/{recording}.{camera}")
+    wildcard_constraints:
+        rig=cameras_room.compressing,
+    conda:
+        "../envs/media.yaml"
+    threads: 2
+    resources:
+        mem_mb=work.memory(base_mb=3000),
+        runtime=work.runtime(seconds_per_mb=20),
+    params:
+        recording="{recording}",
+        camera="{camera}",
+        stream=camera_stream,
+        crf=lambda wildcards: cameras_room.compressed[wildcards.rig]["crf"],
+        preset=lambda wildcards: cameras_room.compressed[wildcards.rig]["preset"],
+        key=compress_key,
+    script:
+        "../scripts/cameras/compress_video.py"
 
 
 rule align_cameras:

@@ -19,6 +19,24 @@ def of_cameras(pattern, recording="{recording}"):
     return fill
 
 
+@quick
+def camera_file(wildcards):
+    """The file of a camera, as it came."""
+    recording = plan.recordings[wildcards.recording]
+    return brought(recording.files[recording.cameras[wildcards.camera]["file"]])
+
+
+@quick
+def camera_stream(wildcards):
+    """Which video of that file; -1 for the first."""
+    return plan.recordings[wildcards.recording].cameras[wildcards.camera].get("stream", -1)
+
+
+@quick
+def compress_key(wildcards):
+    return versioned(1, stream=camera_stream(wildcards), **cameras_room.compressed[wildcards.rig])
+
+
 def aligned_by(kind, pattern):
     """The same, where cameras are aligned by `kind`; else nothing."""
     fill = of_cameras(pattern)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # What the sheet's column `calibration` says of a recording of the board.
 BOARD = "board"
+# Beside copies that took the place of originals: which ones, and where these were.
+COPIES = "compressed.json"
 ENDINGS = (".toml", ".yml", ".yaml", ".xml", ".txt")
 
 
@@ -27,6 +29,7 @@ class CamerasRoom(Room):
         self.settings: dict[str, dict[str, Any]] = {
             rig.name: check_multicam(rig) for rig in plan.rigs.values() if "multicam" in rig.entry
         }
+        self.compressed = {rig: said["compress"] for rig, said in self.settings.items() if "compress" in said}
         self.members = [r for r in plan.recordings.values() if r.rig in self.settings]
         self.sources = {r.name: self._source(r) for r in self.members}
         self.tables = {r.name: self._tables(r) for r in self.members}
@@ -49,6 +52,21 @@ class CamerasRoom(Room):
         """A video and a page of every recording with keypoints."""
         found = [recording for recording in self._chosen() if self.detects(recording)]
         return [self.page(e).format(rig=r.rig, recording=r.name) for r in found for e in ("mp4", "html")]
+
+    @property
+    def compressing(self) -> str:
+        """The rigs of which copies are wanted, as a wildcard's pattern."""
+        return "|".join(map(re.escape, self.compressed)) or "(?!)"
+
+    def compresses(self, recording: Recording) -> bool:
+        """Whether copies of a recording's files are wanted: not of files that are such copies."""
+        source = recording.source
+        folder = source if os.path.isdir(source) else os.path.dirname(source)
+        return recording.rig in self.compressed and not os.path.isfile(os.path.join(folder, COPIES))
+
+    def copy_of(self, recording: Recording, camera: str, ending: str) -> str:
+        """The smaller copy of a camera's file (mp4), what is known of it (json), and its ledger."""
+        return self._of(recording, f"compressed/{camera}.{ending}")
 
     def is_board(self, recording: Recording) -> bool:
         """Whether a recording is one of the board."""
@@ -76,6 +94,7 @@ class CamerasRoom(Room):
         """One ledger a job."""
         found = []
         for recording in self._chosen():
+            found += self._copies(recording, "ledger.parquet")
             names = ["align.ledger.parquet"]
             if self.is_board(recording):
                 names += [
@@ -98,13 +117,19 @@ class CamerasRoom(Room):
     def _files(self) -> list[str]:
         found = []
         for recording in self._chosen():
-            found.append(self._of(recording, "aligned.parquet"))
+            found += [self._of(recording, "aligned.parquet"), *self._copies(recording, "mp4")]
             if self.is_board(recording):
                 found.append(self._of(recording, "calibration.toml"))
             elif self.detects(recording):
                 found.append(self._of(recording, "smoothed.parquet"))
                 found += [self._of(recording, "exported")] if self.settings[recording.rig]["export"] else []
         return found
+
+    def _copies(self, recording: Recording, ending: str) -> list[str]:
+        if not self.compresses(recording):
+            return []
+        cameras = [name for name, setting in recording.cameras.items() if setting["file"] >= 0]
+        return [self.copy_of(recording, name, ending) for name in cameras]
 
     def detects(self, recording: Recording) -> bool:
         """Whether keypoints are wanted of a recording: not of the board."""

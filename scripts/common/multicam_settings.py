@@ -22,6 +22,8 @@ def check_multicam(rig: Rig) -> dict[str, Any]:
         raise ConfigError(
             f"rigs.{rig.name}.cameras.{taken[0]}: the name is that of a column of the table of common frames"
         )
+    if "compress" in settings and rig.source not in ("file", "files"):
+        raise ConfigError(f"{place}.compress: it is for rigs of the source file or files, not {rig.source}")
     _check_align(rig, settings["align"], f"{place}.align")
     board = settings["board"]
     if board["kind"] != "chessboard" and board["marker_mm"] >= board["square_mm"]:

@@ -97,7 +97,7 @@ def test_every_script_ran_in_an_env(runs, workspace):
         *("train_speech_landmarks", "train_frame_classifier", "train_clip_classifier", "evaluate_classifier"),
         *("infer_landmarks", "infer_from_engine", "check_inference", "find_clip_landmarks", "compare_landmarks"),
         *("adopt_windows", "cut_bouts"),
-        *("import_calibration", "segment_frames", "check_gpu"),
+        *("import_calibration", "compress_video", "segment_frames", "check_gpu"),
         *("publish_mark", "publish_file", "publish_folder", "export_labels", "pool_procedures"),
     }
 

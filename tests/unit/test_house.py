@@ -52,7 +52,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     house.rigs["arena"] = {
         "source": "file",
         "cameras": {"top": "{source}"},
-        "multicam": {"segment": {"backend": "background"}},
+        "multicam": {"segment": {"backend": "background"}, "compress": {}},
     }
     house.rigs["stills"] = {"source": "frames", "cameras": {"c2": "{source}/S{subject}C2{frame}.jpg"}}
     cwd = Path.cwd()
