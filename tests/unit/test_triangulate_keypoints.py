@@ -6,7 +6,8 @@ import pytest
 from rushes.synthetic import arena
 from scripts.cameras.association import associate
 from scripts.cameras.detect_keypoints import detect_keypoints
-from scripts.cameras.triangulate_keypoints import spread, triangulate_keypoints
+from scripts.cameras.sightings import spread
+from scripts.cameras.triangulate_keypoints import triangulate_keypoints
 from scripts.cameras.triangulation import Rig, median_of_pairs, solve_all, triangulate
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration, Camera
