@@ -196,6 +196,9 @@ rule smooth_poses:
     """Keypoints in space, smoothed over time."""
     input:
         points=cameras_room.path("points.parquet"),
+        keypoints=for_gimbal(of_cameras(cameras_room.path("{camera}.keypoints.parquet"))),
+        aligned=for_gimbal(of_recording(cameras_room.path("aligned.parquet"))),
+        calibration=for_gimbal(lambda wildcards: cameras_room.calibration_of(wildcards.recording)),
     output:
         smoothed=cameras_room.path("smoothed.parquet"),
         ledger=cameras_room.path("smooth.ledger.parquet"),
@@ -211,7 +214,9 @@ rule smooth_poses:
         runtime=work.runtime(seconds_per_mb=1),
     params:
         recording="{recording}",
+        cameras=rig_cameras,
+        triangulate=multicam_setting("triangulate"),
         settings=multicam_setting("smooth"),
-        key=multicam_key(1, "smooth"),
+        key=multicam_key(1, "triangulate", "smooth"),
     script:
         "../scripts/cameras/smooth_poses.py"
