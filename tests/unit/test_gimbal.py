@@ -263,3 +263,33 @@ def test_keypoints_without_bones_are_one_line(tmp_path):
     cameras = recorded(tmp_path, bones=())
     with pytest.raises(InputError, match=r"r: smooth\.method gimbal wants bones, its keypoints have none"):
         smooth(tmp_path, cameras)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+def test_a_recording_of_a_few_frames_has_its_poses(frames):
+    rig, true = ring(4), body(frames)
+    rays = sightings(rig, true, noise_px=0.5, wild=0)
+    found, covariance, _ = gimbal.smooth(series_of(rays, rig), rays, rig, BONES, 0.0)
+    assert np.linalg.norm(found - true, axis=-1).max() < 3
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+    # An offset of the detector is hardly seen in so few, and is no larger than expected.
+    loose = gimbal.smooth(series_of(rays, rig), rays, rig, BONES, 3.0)[2].offset_px
+    assert np.abs(loose).max() < 6
+
+
+def test_a_keypoint_that_is_never_seen_stays_unseen_and_the_rest_of_the_body_does_not_care():
+    rig, true = ring(4), body(60)
+    rays = sightings(rig, true, wild=0)
+    rays[:, :, :, 5] = np.nan
+    found, _, _ = gimbal.smooth(series_of(rays, rig), rays, rig, BONES, 3.0)
+    assert np.isnan(found[:, 5]).all()
+    rest = np.delete(found - true, 5, axis=1)
+    assert np.sqrt(np.mean(rest**2)) < 1.5
+
+
+def test_a_body_of_two_keypoints_has_no_heading_and_is_smoothed_all_the_same():
+    rig, true = ring(4), body(60)[:, :2]
+    rays = sightings(rig, true, wild=0)
+    found, _, known = gimbal.smooth(series_of(rays, rig), rays, rig, np.array([[0, 1]]), 0.0)
+    assert known.shape is None
+    assert np.sqrt(np.mean((found - true) ** 2)) < 1.2
