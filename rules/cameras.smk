@@ -197,7 +197,7 @@ rule smooth_poses:
     input:
         points=cameras_room.path("points.parquet"),
         keypoints=for_gimbal(of_cameras(cameras_room.path("{camera}.keypoints.parquet"))),
-        aligned=for_gimbal(of_recording(cameras_room.path("aligned.parquet"))),
+        aligned=for_gimbal(of_this(cameras_room.path("aligned.parquet"))),
         calibration=for_gimbal(lambda wildcards: cameras_room.calibration_of(wildcards.recording)),
     output:
         smoothed=cameras_room.path("smoothed.parquet"),

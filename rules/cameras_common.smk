@@ -56,7 +56,8 @@ def multicam_key(version, *sections):
     return quick(lambda wildcards: versioned(version, **{name: settings[wildcards.rig][name] for name in sections}))
 
 
-def of_recording(pattern):
+def of_this(pattern):
+    """A file of the rig and recording."""
     return quick(lambda wildcards: pattern.format(rig=wildcards.rig, recording=wildcards.recording))
 
 
