@@ -285,6 +285,9 @@ rule smooth_poses:
     """Keypoints in space, smoothed over time."""
     input:
         points=cameras_room.path("points.parquet"),
+        keypoints=for_gimbal(of_cameras(cameras_room.path("{camera}.keypoints.parquet"))),
+        aligned=for_gimbal(of_this(cameras_room.path("aligned.parquet"))),
+        calibration=for_gimbal(lambda wildcards: cameras_room.calibration_of(wildcards.recording)),
     output:
         smoothed=cameras_room.path("smoothed.parquet"),
         ledger=cameras_room.path("smooth.ledger.parquet"),
@@ -300,8 +303,10 @@ rule smooth_poses:
         runtime=work.per_frame("smooth_poses", seconds=0.02, seconds_per_mb=1, of="points"),
     params:
         recording="{recording}",
+        cameras=rig_cameras,
+        triangulate=multicam_setting("triangulate"),
         settings=multicam_setting("smooth"),
-        key=multicam_key(1, "smooth"),
+        key=multicam_key(1, "triangulate", "smooth"),
     script:
         "../scripts/cameras/smooth_poses.py"
 

@@ -74,6 +74,17 @@ def multicam_key(version, *sections):
     return quick(lambda wildcards: versioned(version, **{name: settings[wildcards.rig][name] for name in sections}))
 
 
+def of_this(pattern):
+    """A file of the rig and recording."""
+    return quick(lambda wildcards: pattern.format(rig=wildcards.rig, recording=wildcards.recording))
+
+
+def for_gimbal(files):
+    """Files that poses are smoothed from by gimbal alone; else nothing."""
+    settings = cameras_room.settings
+    return quick(lambda wildcards: files(wildcards) if settings[wildcards.rig]["smooth"]["method"] == "gimbal" else [])
+
+
 @quick
 def given_keypoints(wildcards):
     return cameras_room.given[wildcards.recording].get(wildcards.camera, [])

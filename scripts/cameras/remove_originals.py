@@ -135,7 +135,7 @@ def plan_move(plan: Plan, recording: Recording) -> Move:
 
 
 def put_in_place(move: Move, config: dict[str, Any], plan: Plan) -> None:
-    """Copy what is needed into the new folder, and point the sheet there. If it raises RefusedError, all is as before."""
+    """Copy what is needed into the new folder, and point the sheet there. After a RefusedError all is as before."""
     if move.folder.exists():
         raise RefusedError(f"{move.folder} exists")
     for camera in move.cameras:

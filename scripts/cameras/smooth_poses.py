@@ -1,17 +1,19 @@
 """Keypoints in space, smoothed over time by one of several methods; names, order and units stay."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.cameras import filters, kalman
+from scripts.cameras import filters, gimbal, kalman
 from scripts.cameras.series import Series, bridge, jumps, stretches
+from scripts.cameras.sightings import Sightings
+from scripts.cameras.triangulation import Rig
 from scripts.common import ledger
 from scripts.common.errors import InputError
 from scripts.common.job import run
-from scripts.common.keypoints import Poses
+from scripts.common.keypoints import Poses, Skeleton
 
 STEP = "smooth_poses"
 # A spline's penalty is learned from so many stretches of so many frames.
@@ -24,46 +26,85 @@ READS: dict[str, tuple[str, ...]] = {
     "butterworth": ("cutoff_hz", "order"),
     "kalman": ("acceleration", "gate"),
     "gcv": (),
+    "gimbal": ("offset_px",),
 }
+# Methods that call single points wild.
+FINDS_OUTLIERS = ("hampel", "kalman")
 
 
 @dataclass(frozen=True)
 class Smoothed:
-    """What a method makes of a series: xyz float64 (T, K, 3), covariance float64 (T, K, 3, 3), outliers bool (T, K)."""
+    """What a method makes of a series, and what it learned.
+
+    xyz: float64 (T, K, 3).  covariance: float64 (T, K, 3, 3).  outliers: bool (T, K).
+    """
 
     xyz: np.ndarray
     covariance: np.ndarray
     outliers: np.ndarray
+    learned: dict[str, list[float]] = field(default_factory=dict)
 
 
 def smooth_poses(
     points: Path,
+    keypoints: list[Path],
+    aligned: Path | None,
+    calibration: Path | None,
     out_smoothed: Path,
     out_ledger: Path,
     *,
     recording: str,
+    cameras: list[str],
+    triangulate: dict[str, Any],
     settings: dict[str, Any],
 ) -> None:
     """Write the poses of `points` smoothed, each person alone; see scripts/common/keypoints.py, Poses.
 
     settings: method, max_gap, and what READS names. At most max_gap frames without a point are filled, with no inliers;
-    nothing is smoothed across more. `error_px`, `cameras` and `inliers` stay those of the triangulation. Raises
-    InputError if the triangulation failed, or the method cannot work at the recording's frame rate.
+    nothing is smoothed across more. `error_px`, `cameras` and `inliers` stay those of the triangulation.  keypoints,
+    aligned, calibration, cameras, triangulate: as of triangulate_keypoints, for gimbal, which looks at the pictures'
+    keypoints again. Raises InputError if the triangulation failed, or the method cannot work with what there is.
     """
     poses = Poses.read(points)
     if not poses.skeleton.names:
         raise InputError(ledger.UPSTREAM, f"{recording}: it was not triangulated, see the ledger of that step")
     method = settings["method"]
+    seen = None
+    if method == "gimbal":
+        if not poses.skeleton.bones:
+            raise InputError("no_skeleton", f"{recording}: smooth.method gimbal wants bones, its keypoints have none")
+        if aligned is None or calibration is None:
+            raise TypeError("gimbal wants keypoints, aligned and calibration")
+        seen = Sightings.read(keypoints, aligned, calibration, recording, cameras, triangulate)
     xyz, covariance = poses.xyz.copy(), poses.covariance.copy()
     outliers = np.zeros_like(poses.inliers, dtype=bool)
+    said = {name: settings[name] for name in ("method", *(("max_gap",) if method != "none" else ()), *READS[method])}
     if method != "none":
+        learned = []
         for person in np.unique(poses.person):
             rows = poses.of_person(int(person))
-            made = smoothed(series_of(poses, rows, settings["max_gap"]), settings, recording)
+            series = series_of(poses, rows, settings["max_gap"])
+            if seen is None:
+                made = smoothed(series, settings, recording)
+            else:
+                rays = np.where(seen.sure[:, None] > 0, seen.rays, np.nan)[:, :, poses.frame[rows], person]
+                made = by_body(series, rays, seen.rig, poses.skeleton, settings["offset_px"])
             xyz[rows], covariance[rows], outliers[rows] = made.xyz, made.covariance, made.outliers
-    said = {name: settings[name] for name in ("method", *(("max_gap",) if method != "none" else ()), *READS[method])}
+            learned.append(made.learned)
+        if any(learned):
+            said["learned"] = learned
     replace(poses, xyz=xyz, covariance=covariance, facts={**poses.facts, "smoothing": said}).write(out_smoothed)
     ledger.write(out_ledger, [_row(poses, xyz, outliers, recording, method)])
+
+
+def by_body(series: Series, rays: np.ndarray, rig: Rig, skeleton: Skeleton, offset_px: float) -> Smoothed:
+    """A series by gimbal. rays: float64 (C, 2, T, K)."""
+    nothing = np.zeros_like(series.seen)
+    if not series.seen.any():
+        return Smoothed(series.xyz, series.covariance, nothing)
+    xyz, covariance, body = gimbal.smooth(series, rays, rig, np.array(skeleton.bones), offset_px)
+    learned = {"offset_px": body.offset_px.round(3).tolist(), "bones": body.lengths.round(3).tolist()}
+    return Smoothed(xyz, covariance, nothing, learned)
 
 
 def series_of(poses: Poses, rows: np.ndarray, max_gap: int) -> Series:
@@ -77,8 +118,9 @@ def smoothed(series: Series, settings: dict[str, Any], recording: str) -> Smooth
     """A series by the method of the settings. Raises InputError for a cut-off that the frame rate does not carry."""
     method = settings["method"]
     if method == "kalman":
-        xyz, covariance, outliers, _ = kalman.smooth(series, settings["acceleration"], settings["gate"])
-        return Smoothed(xyz, covariance, outliers)
+        xyz, covariance, outliers, motion = kalman.smooth(series, settings["acceleration"], settings["gate"])
+        learned = {"acceleration": motion.acceleration.round(3).tolist(), "factor": motion.factor.tolist()}
+        return Smoothed(xyz, covariance, outliers, learned)
     fps = 1 / series.step_s
     if method == "butterworth" and len(series) > 1 and settings["cutoff_hz"] >= fps / 2:
         raise InputError(
@@ -121,7 +163,10 @@ def _row(poses: Poses, xyz: np.ndarray, outliers: np.ndarray, recording: str, me
     was, now = np.isfinite(poses.xyz[..., 0]), np.isfinite(xyz[..., 0])
     both = was & now
     moved = float(np.median(np.linalg.norm((xyz - poses.xyz)[both], axis=-1))) if both.any() else None
-    message = f"{method}: {(now & ~was).sum()} points filled, {outliers.sum()} outliers, {was.sum()} points"
+    message = f"{method}: {(now & ~was).sum()} points filled"
+    if method in FINDS_OUTLIERS:
+        message += f", {outliers.sum()} outliers"
+    message += f", {was.sum()} points"
     if moved is not None:
         message += f" moved by {moved:.3g} {poses.facts.get('unit', 'mm')} (median)"
     return ledger.Row(STEP, recording, recording, "written", value=moved, message=message)

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from scripts.cameras.association import associate
-from scripts.cameras.triangulation import Points, Rig, triangulate, undistorted
+from scripts.cameras.sightings import Sightings
+from scripts.cameras.triangulation import Points, triangulate
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
-from scripts.common.calibration_file import Calibration
-from scripts.common.errors import InputError
 from scripts.common.job import run
-from scripts.common.keypoints import Keypoints, Poses, Skeleton
+from scripts.common.keypoints import Poses, Skeleton
 
 STEP = "triangulate_keypoints"
 
@@ -34,49 +32,17 @@ def triangulate_keypoints(
     settings: persons, min_confidence, max_error_px, min_cameras, exclude (names of cameras). Cameras are taken by name.
     Raises InputError if alignment, calibration or all detections failed, or the cameras' keypoints differ.
     """
-    table = AlignedFrames.read(aligned)
-    if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}: its cameras were not aligned, see the ledger of that step")
-    if not calibration.stat().st_size:
-        raise InputError(ledger.UPSTREAM, f"{recording}: its calibration failed, see the ledger of that step")
-    known = Calibration.read(calibration)
-    used = tuple(name for name in cameras if name not in settings["exclude"])
-    if lost := [name for name in used if name not in known.cameras]:
-        raise InputError("no_camera", f"{recording}: the calibration has no camera `{lost[0]}`")
-    found = {name: Keypoints.read(path) for name, path in zip(cameras, keypoints, strict=True) if name in used}
-    skeleton = _skeleton(found, recording)
-    dense = {name: found[name].by_common_frame(table.of(name), settings["persons"]) for name in used}
-    uv = {name: values[0] for name, values in dense.items()}
-    sure = np.stack([values[1] for values in dense.values()])
-    sure = np.where(sure >= settings["min_confidence"], sure, 0)
-    shape = sure.shape[1:]
-    rays = undistorted(known, {name: values.reshape(-1, 2) for name, values in uv.items()}).reshape(
-        len(used), 2, *shape
-    )
-    rig = Rig.of(known, used)
-    if settings["persons"] > 1:
-        rays, sure = associate(rays, sure, rig, settings["max_error_px"])
-    flat = (rays.reshape(len(used), 2, -1), sure.reshape(len(used), -1))
-    points = triangulate(*flat, rig, limit_px=settings["max_error_px"])
-    poses = _poses(points, table, skeleton, shape, settings, sha256(calibration.read_bytes()).hexdigest())
+    seen = Sightings.read(keypoints, aligned, calibration, recording, cameras, settings)
+    used, shape = len(seen.rig.names), seen.sure.shape[1:]
+    flat = (seen.rays.reshape(used, 2, -1), seen.sure.reshape(used, -1))
+    points = triangulate(*flat, seen.rig, limit_px=settings["max_error_px"])
+    poses = _poses(points, seen.table, seen.skeleton, shape, settings, sha256(calibration.read_bytes()).hexdigest())
     poses.write(out_points)
     good = np.isfinite(poses.xyz[..., 0])
     error = float(np.median(poses.error_px[good])) if good.any() else float("nan")
-    message = f"{good.mean():.1%} of {good.size} points, median error {error:.2f} px, {len(used)} cameras"
+    message = f"{good.mean():.1%} of {good.size} points, median error {error:.2f} px, {used} cameras"
     row = ledger.Row(STEP, recording, recording, "written", value=None if np.isnan(error) else error, message=message)
     ledger.write(out_ledger, [row])
-
-
-def _skeleton(found: dict[str, Keypoints], recording: str) -> Skeleton:
-    """The names that all cameras' files have. Raises InputError if none has any, or they differ."""
-    named = {name: keypoints.skeleton for name, keypoints in found.items() if keypoints.skeleton.names}
-    if len(named) < 2:
-        raise InputError(ledger.UPSTREAM, f"{recording}: fewer than two cameras have keypoints, see their ledgers")
-    first = next(iter(named))
-    for name, skeleton in named.items():
-        if skeleton.names != named[first].names:
-            raise InputError("names_differ", f"{recording}: the keypoints of {name} are not those of {first}")
-    return named[first]
 
 
 def _poses(

@@ -9,6 +9,8 @@ from scripts.common.rigs import Rig
 ALIGNED_BY_TABLE = {"triggers": "{camera}", "given": ""}
 # Columns of the table of common frames that no camera may be called.
 TAKEN = ("frame", "time_ns")
+# Back ends whose bones are those of the config; aruco has its own, and a given file may have some.
+BONES_BY_CONFIG = ("onnx", "torchscript", "rtmpose", "function")
 
 
 def check_multicam(rig: Rig) -> dict[str, Any]:
@@ -37,6 +39,9 @@ def check_multicam(rig: Rig) -> dict[str, Any]:
     segment = settings["segment"]
     if segment["backend"] in ("onnx", "torchscript") and not segment["weights"]:
         raise ConfigError(f"{place}.segment.weights: the back end {segment['backend']} wants it")
+    boneless = settings["detect"]["backend"] in BONES_BY_CONFIG and not settings["detect"]["skeleton"]
+    if settings["smooth"]["method"] == "gimbal" and (boneless or settings["detect"]["backend"] == "markers"):
+        raise ConfigError(f"{place}.smooth.method: gimbal wants bones, and detect.skeleton names none")
     for name in settings["triangulate"]["exclude"]:
         if name not in cameras:
             raise ConfigError(f"{place}.triangulate.exclude: there is no camera `{name}`{nearest(name, cameras)}")

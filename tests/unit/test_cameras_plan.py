@@ -59,6 +59,10 @@ def test_a_calibration_that_is_not_there_is_one_line(house, said, message):
         ({"align": {"by": "clap"}}, r"align\.microphones\.top: there is no microphone"),
         ({"board": {"marker_mm": 40, "square_mm": 30}}, "marker_mm: 40 is not less than square_mm"),
         ({"calibration": {"fisheye": ["tip"]}}, "there is no camera `tip`; did you mean `top`"),
+        (
+            {"detect": {"backend": "markers"}, "smooth": {"method": "gimbal"}},
+            r"smooth\.method: gimbal wants bones, and detect\.skeleton names none",
+        ),
         ({"bord": {}}, "unknown key `bord`; did you mean `board`"),
     ],
 )

@@ -63,9 +63,14 @@ def smooth(tmp_path, poses: Poses, **settings) -> tuple[Poses, ledger.Row]:
     poses.write(tmp_path / "points.parquet")
     smooth_poses(
         tmp_path / "points.parquet",
+        [],
+        None,
+        None,
         tmp_path / "smoothed.parquet",
         tmp_path / "smooth.ledger.parquet",
         recording="r",
+        cameras=[],
+        triangulate={},
         settings={**SETTINGS, **settings},
     )
     [row] = ledger.rows(ledger.read([tmp_path / "smooth.ledger.parquet"]))
@@ -257,12 +262,10 @@ def test_persons_are_kept_apart_and_names_order_bones_and_facts_stay(tmp_path):
     assert both.skeleton == poses.skeleton
     assert both.person.tolist() == poses.person.tolist()
     assert both.time_ns.tolist() == poses.time_ns.tolist()
-    assert both.facts == {
-        "unit": "mm",
-        "calibration": "abc",
-        "max_error_px": 10,
-        "smoothing": {"method": "kalman", "max_gap": 5, "acceleration": 0.0, "gate": 4.0},
-    }
+    said = both.facts.pop("smoothing")
+    assert both.facts == {"unit": "mm", "calibration": "abc", "max_error_px": 10}
+    assert len(said.pop("learned")) == 2
+    assert said == {"method": "kalman", "max_gap": 5, "acceleration": 0.0, "gate": 4.0}
 
 
 def test_none_changes_no_point(tmp_path):
@@ -306,9 +309,9 @@ def test_a_failed_triangulation_is_a_row_of_the_ledger_and_an_empty_file(tmp_pat
     write_empty(tmp_path / "points.parquet", "points.parquet")
     execute(
         smooth_poses,
-        inputs={"points": tmp_path / "points.parquet"},
+        inputs={"points": tmp_path / "points.parquet", "keypoints": [], "aligned": [], "calibration": []},
         outputs={"smoothed": tmp_path / "s.parquet", "ledger": tmp_path / "l.parquet"},
-        settings={"recording": "r", "settings": SETTINGS},
+        settings={"recording": "r", "cameras": [], "triangulate": {}, "settings": SETTINGS},
     )
     [row] = ledger.rows(ledger.read([tmp_path / "l.parquet"]))
     assert (row.outcome, row.reason) == ("failed", ledger.UPSTREAM)

@@ -1,0 +1,79 @@
+"""What all cameras of a recording see of its keypoints, by common frame."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.cameras.association import associate
+from scripts.cameras.triangulation import Rig, undistorted
+from scripts.common import ledger
+from scripts.common.aligned_frames import AlignedFrames
+from scripts.common.calibration_file import Calibration
+from scripts.common.errors import InputError
+from scripts.common.keypoints import Keypoints, Skeleton
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """Keypoints of M common frames, P persons, K keypoints in C cameras.
+
+    rays: float64 (C, 2, M, P, K), normalised coordinates without distortion, NaN where unseen.  sure: float32
+    (C, M, P, K), confidence, 0 where unseen or below what the settings want.
+    """
+
+    table: AlignedFrames
+    skeleton: Skeleton
+    rig: Rig
+    rays: np.ndarray
+    sure: np.ndarray
+
+    @classmethod
+    def read(
+        cls,
+        keypoints: list[Path],
+        aligned: Path,
+        calibration: Path,
+        recording: str,
+        cameras: list[str],
+        settings: dict[str, Any],
+    ) -> "Sightings":
+        """From the files of the cameras, in their order; several persons are put together across views.
+
+        settings: persons, min_confidence, max_error_px, exclude. Raises InputError if alignment, calibration or all
+        detections failed, or the cameras' keypoints differ.
+        """
+        table = AlignedFrames.read(aligned)
+        if not len(table):
+            raise InputError(ledger.UPSTREAM, f"{recording}: its cameras were not aligned, see the ledger of that step")
+        if not calibration.stat().st_size:
+            raise InputError(ledger.UPSTREAM, f"{recording}: its calibration failed, see the ledger of that step")
+        known = Calibration.read(calibration)
+        used = tuple(name for name in cameras if name not in settings["exclude"])
+        if lost := [name for name in used if name not in known.cameras]:
+            raise InputError("no_camera", f"{recording}: the calibration has no camera `{lost[0]}`")
+        found = {name: Keypoints.read(path) for name, path in zip(cameras, keypoints, strict=True) if name in used}
+        skeleton = _skeleton(found, recording)
+        dense = {name: found[name].by_common_frame(table.of(name), settings["persons"]) for name in used}
+        uv = {name: values[0] for name, values in dense.items()}
+        sure = np.stack([values[1] for values in dense.values()])
+        sure = np.where(sure >= settings["min_confidence"], sure, 0)
+        flat = undistorted(known, {name: values.reshape(-1, 2) for name, values in uv.items()})
+        rays = flat.reshape(len(used), 2, *sure.shape[1:])
+        rig = Rig.of(known, used)
+        if settings["persons"] > 1:
+            rays, sure = associate(rays, sure, rig, settings["max_error_px"])
+        return cls(table, skeleton, rig, rays, sure)
+
+
+def _skeleton(found: dict[str, Keypoints], recording: str) -> Skeleton:
+    """The names that all cameras' files have. Raises InputError if none has any, or they differ."""
+    named = {name: keypoints.skeleton for name, keypoints in found.items() if keypoints.skeleton.names}
+    if len(named) < 2:
+        raise InputError(ledger.UPSTREAM, f"{recording}: fewer than two cameras have keypoints, see their ledgers")
+    first = next(iter(named))
+    for name, skeleton in named.items():
+        if skeleton.names != named[first].names:
+            raise InputError("names_differ", f"{recording}: the keypoints of {name} are not those of {first}")
+    return named[first]
