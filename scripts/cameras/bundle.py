@@ -21,7 +21,7 @@ POSE = 6
 MAX_STEPS = 200
 MOST_DAMPING = 1e8
 # An adjustment is done when a step gains less than this share of the cost.
-ENOUGH = 1e-11
+ENOUGH = 1e-9
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,10 @@ def adjust(scene: Scene, seen: Observations, freedom: Freedom, *, robust: bool =
     rows = np.repeat(np.arange(len(columns)), columns.shape[1]).reshape(columns.shape)
     free = columns >= 0
     vector = layout.pack(scene)
-    cost, weights = _cost(residuals(scene, seen), robust)
+    pixels, *parts = _project(scene, seen)
+    cost, weights = _cost(pixels - seen.pixels, robust)
     damping = 1e-4
     for _ in range(MAX_STEPS):
-        pixels, *parts = _project(layout.unpack(vector), seen)
         values = np.concatenate(parts, axis=2).reshape(columns.shape)
         slopes = csr_matrix((values[free], (rows[free], columns[free])), shape=(len(columns), layout.size))
         weighted = slopes.T.multiply(weights).tocsr()
@@ -182,13 +182,15 @@ def adjust(scene: Scene, seen: Observations, freedom: Freedom, *, robust: bool =
         downhill = -(weighted @ (pixels - seen.pixels).ravel())
         while damping < MOST_DAMPING:
             step = splu((normal + diags(damping * normal.diagonal() + 1e-12)).tocsc()).solve(downhill)
-            new_cost, new_weights = _cost(residuals(layout.unpack(vector + step), seen), robust)
+            new_pixels, *new_parts = _project(layout.unpack(vector + step), seen)
+            new_cost, new_weights = _cost(new_pixels - seen.pixels, robust)
             if new_cost < cost:
                 break
             damping *= 8
         else:
             break
         gain, vector, cost, weights = cost - new_cost, vector + step, new_cost, new_weights
+        pixels, parts = new_pixels, new_parts
         damping = max(damping / 8, 1e-12)
         if gain <= ENOUGH * cost:
             break

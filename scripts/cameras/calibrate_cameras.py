@@ -68,7 +68,7 @@ def calibrate_cameras(
     refuse_twins(calibration, recording)
     calibration.write(out_calibration)
     out_card.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    message = f"median {card['median_px']:.3f} px, board distances within {card['board_distance_mm']:.3f} mm; {table}"
+    message = f"median {card['median_px']:.3f} px{_said(card['board_distance_mm'])}; {table}"
     log.info("%s: %s", recording, message)
     row = ledger.Row(STEP, recording, recording, "written", value=card["median_px"], limit=limit, message=message)
     ledger.write(out_ledger, [row])
@@ -139,13 +139,13 @@ def describe(result: Result, seen: Observations, cameras: list[str], settings: d
     shared = shared_views(places)
     if len(cameras) > 1:
         measured, printed = board_distances(scene, kept)
-        distance = float(np.median(np.abs(measured - printed))) if len(measured) else float("nan")
+        distance = _median_apart(measured, printed)
     else:
-        distance = float("nan")
+        distance = None
     return {
         "median_px": _rounded(np.median(error)),
         "rms_px": _rounded(np.sqrt((error**2).mean())),
-        "board_distance_mm": _rounded(distance),
+        "board_distance_mm": distance,
         "views": len(scene.boards),
         "corners": len(kept),
         "corners_dropped": len(seen) - len(kept),
@@ -164,6 +164,17 @@ def describe(result: Result, seen: Observations, cameras: list[str], settings: d
             f"{a}+{b}": int(shared[i, j]) for i, a in enumerate(cameras) for j, b in enumerate(cameras) if i < j
         },
     }
+
+
+def _said(distance_mm: float | None) -> str:
+    return "" if distance_mm is None else f", board distances within {distance_mm:.3f} mm"
+
+
+def _median_apart(measured: np.ndarray, printed: np.ndarray) -> float | None:
+    """Of distances that could be measured: a corner beyond the fold of a lens has no ray."""
+    apart = np.abs(measured - printed)
+    known = apart[np.isfinite(apart)]
+    return _rounded(float(np.median(known))) if len(known) else None
 
 
 def _calibration(scene: Scene, cameras: list[str], sizes: list[tuple[int, int]], card: dict[str, Any]) -> Calibration:

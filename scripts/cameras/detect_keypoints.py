@@ -17,7 +17,7 @@ from scripts.common import ledger
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
-from scripts.common.keypoints import Keypoints, KeypointWriter
+from scripts.common.keypoints import Keypoints, KeypointWriter, Skeleton
 
 STEP = "detect_keypoints"
 
@@ -46,7 +46,7 @@ def detect_keypoints(
     if not len(table):
         raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the import failed, see its ledger")
     if given is not None:
-        written, seen = _copy_given(given, out_keypoints, len(table), settings["names"])
+        written, seen = _copy_given(given, out_keypoints, len(table), settings)
     else:
         detector = make_detector(settings, weights, accelerator)
         regions = regions_of(segments, len(table))
@@ -87,9 +87,17 @@ def regions_of(segments: Path | None, count: int) -> np.ndarray | None:
     return regions
 
 
-def _copy_given(given: Path, target: Path, count: int, names: list[str]) -> tuple[int, int]:
-    """Rows of another program's file whose frames the video has. Raises InputError if it has frames beyond."""
-    skeleton, rows = read_given(given, names)
+def _copy_given(given: Path, target: Path, count: int, settings: dict[str, Any]) -> tuple[int, int]:
+    """Rows of another program's file whose frames the video has. Raises InputError if it has frames beyond.
+
+    Bones of the config go before those of the file, which most have not.
+    """
+    skeleton, rows = read_given(given, settings["names"])
+    if settings["skeleton"]:
+        try:
+            skeleton = Skeleton.of(skeleton.names, settings["skeleton"])
+        except ValueError as error:
+            raise InputError("no_keypoint", f"{given.name}: {error}") from None
     last = -1
     with KeypointWriter(target, skeleton, source=given.name) as writer:
         for frame, person, uv, confidence in rows:

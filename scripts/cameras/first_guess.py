@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from scripts.cameras import lens
-from scripts.cameras.bundle import Observations, Scene, matrices
+from scripts.cameras.bundle import POSE, Observations, Scene, matrices, residuals
 from scripts.common.calibration_file import Camera, rotation_matrix
 from scripts.common.errors import InputError
 
@@ -22,6 +22,10 @@ LENS_SHARE = 0.7
 WILD_MEDIANS = 4.0
 WILD_FLOOR_PX = 1.0
 AGAIN = 3
+# When OpenCV may stop: the adjustment takes it from there.
+ROUGH = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 15, 1e-4)
+# No corner counts for more than so many pixels when places of the board are compared.
+FAR_PX = 200.0
 
 
 def first_lens(
@@ -52,7 +56,7 @@ def _first_pinhole(
     guess: Any = np.eye(3) if square else None
     for _ in range(AGAIN):
         # k3 follows in the adjustment: few views tell it badly, and it may run away.
-        found: Any = cv2.calibrateCamera(points, pixels, size, guess, None, flags=flags)  # type: ignore[call-overload,unused-ignore]
+        found: Any = cv2.calibrateCamera(points, pixels, size, guess, None, flags=flags, criteria=ROUGH)  # type: ignore[call-overload,unused-ignore]
         matrix, bends = np.asarray(found[1]), np.asarray(found[2])
         seen = [
             cv2.projectPoints(p, turn, move, matrix, bends)[0].reshape(-1, 2)
@@ -160,19 +164,37 @@ def first_scene(seen: Observations, lenses: list[np.ndarray], names: Sequence[st
             places[b][view] @ np.linalg.inv(places[a][view]) for view in sorted(places[a].keys() & places[b].keys())
         ]
         known[b] = _middle(steps) @ known[a]
-    boards: dict[int, np.ndarray] = {}
-    for view in sorted({view for of_camera in places for view in of_camera}):
-        found = [np.linalg.inv(known[c]) @ places[c][view] for c in cameras if view in places[c]]
-        boards[view] = _middle(found)
-    kept = np.isin(seen.view, list(boards))
-    order = sorted(boards)
-    numbered = np.searchsorted(order, seen.view[kept])
+    views = sorted({view for of_camera in places for view in of_camera})
+    kept = np.isin(seen.view, views)
     part = seen.where(kept)
-    observations = Observations(part.camera, numbered, part.corner, part.pixels, part.points)
-    poses = [
-        np.array([pose_vector(p) for p in poses]) for poses in ([known[c] for c in cameras], [boards[v] for v in order])
+    observations = Observations(part.camera, np.searchsorted(views, part.view), part.corner, part.pixels, part.points)
+    cameras_found = np.array([pose_vector(known[c]) for c in cameras])
+    proposals = [
+        [pose_vector(np.linalg.inv(known[c]) @ places[c][view]) if view in places[c] else None for view in views]
+        for c in cameras
     ]
-    return Scene(lenses, poses[0], poses[1]), observations
+    return Scene(lenses, cameras_found, _best_boards(lenses, cameras_found, proposals, observations)), observations
+
+
+def _best_boards(
+    lenses: list[np.ndarray], cameras: np.ndarray, proposals: list[list[np.ndarray | None]], seen: Observations
+) -> np.ndarray:
+    """Place of the board in every view, float64 (V, 6): of what each camera says, the one that all cameras see best.
+
+    A camera that sees few corners, or has a poor lens, would put the board where another sees it behind itself.
+    """
+    count = len(proposals[0])
+    boards, costs = np.zeros((count, POSE)), np.full(count, np.inf)
+    for proposal in proposals:
+        told = np.array([place is not None for place in proposal])
+        mine = np.array([np.zeros(POSE) if place is None else place for place in proposal])
+        rows = seen.where(told[seen.view])
+        error = np.linalg.norm(residuals(Scene(lenses, cameras, mine), rows), axis=1)
+        far = np.minimum(np.nan_to_num(error, nan=FAR_PX), FAR_PX)
+        total = np.bincount(rows.view, far, count)
+        better = told & (total < costs)
+        boards[better], costs[better] = mine[better], total[better]
+    return boards
 
 
 def _middle(found: list[np.ndarray]) -> np.ndarray:

@@ -65,9 +65,11 @@ def _check_detect(detect: dict[str, Any], place: str) -> None:
     for key in ("names", "markers"):
         if len(set(detect[key])) != len(detect[key]):
             raise ConfigError(f"{place}.{key}: one stands there twice")
+    # Without names here, a file that is given has its own, and is asked for bones when it is read.
+    known = detect["names"] if detect["names"] or detect["backend"] != "given" else None
     for bone in detect["skeleton"]:
         for name in bone:
-            if name not in detect["names"]:
+            if known is not None and name not in known:
                 raise ConfigError(f"{place}.skeleton: there is no keypoint `{name}`{nearest(name, detect['names'])}")
 
 

@@ -122,17 +122,23 @@ def test_caliscopes_session_is_adjusted_as_well_as_caliscope_does(data):
         np.array([columns["img_loc_x"], columns["img_loc_y"]]).T,
         np.array([columns["board_loc_x"], columns["board_loc_y"], np.zeros(len(corner))]).T * 1000,
     )
-    generator = np.random.default_rng(0)
-    guesses = [
-        first_lens(seen.where(seen.camera == c), (1280, 720), fisheye=False, square=False, generator=generator)
-        for c in range(4)
-    ]
-    scene, kept = first_scene(seen, guesses, list("0123"))
-    adjusted, inliers = adjust_twice(scene, kept, Freedom())
-    measured, printed = board_distances(adjusted, inliers)
-    assert rms(adjusted, inliers) <= 1.25
-    assert np.median(np.abs(measured - printed)) <= 0.6
-    assert len(inliers) > 0.95 * len(kept)
+    # Of one recording anipose has told from 2.75 to 2,000 px: here every start, and every order of rows, ends the same.
+    found = []
+    for start in range(2):
+        generator = np.random.default_rng([0, start])
+        mixed = seen.where(np.lexsort((seen.view, seen.camera)) if start else np.arange(len(seen)))
+        guesses = [
+            first_lens(mixed.where(mixed.camera == c), (1280, 720), fisheye=False, square=False, generator=generator)
+            for c in range(4)
+        ]
+        scene, kept = first_scene(mixed, guesses, list("0123"))
+        adjusted, inliers = adjust_twice(scene, kept, Freedom())
+        measured, printed = board_distances(adjusted, inliers)
+        found.append(rms(adjusted, inliers))
+        assert found[-1] <= 1.25
+        assert np.nanmedian(np.abs(measured - printed)) <= 0.6
+        assert len(inliers) > 0.95 * len(kept)
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
 
 
 def test_an_inverted_charuco_is_found_where_caliscope_found_it_and_not_as_another_board(data):

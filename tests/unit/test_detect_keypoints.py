@@ -263,13 +263,22 @@ def test_people_of_openpose_come_with_the_numbers_of_their_frames(tmp_path):
 
 def test_a_given_file_with_frames_that_the_video_lacks_is_refused(tmp_path):
     (tmp_path / "dlc.csv").write_text(DLC + "6,1,2,0.9,3,4,0.8\n")
-    settings = {"backend": "given", "batch": 1, "names": []}
+    settings = {"backend": "given", "batch": 1, "names": [], "skeleton": []}
     with pytest.raises(InputError, match=r"dlc\.csv: frame 6, but the video has 6"):
         detect(tmp_path, settings, given=tmp_path / "dlc.csv")
     (tmp_path / "dlc.csv").write_text(DLC + "5,1,2,0.9,3,4,0.8\n")
     found, _ = detect(tmp_path, settings, given=tmp_path / "dlc.csv")
     assert found.skeleton.names == ("nose", "tail")
     assert found.frame.tolist() == [5]
+
+
+def test_a_given_file_gets_the_bones_of_the_config(tmp_path):
+    (tmp_path / "dlc.csv").write_text(DLC + "5,1,2,0.9,3,4,0.8\n")
+    settings = {"backend": "given", "batch": 1, "names": [], "skeleton": [["tail", "nose"]]}
+    found, _ = detect(tmp_path, settings, given=tmp_path / "dlc.csv")
+    assert found.skeleton.bones == ((1, 0),)
+    with pytest.raises(InputError, match=r"dlc\.csv: the skeleton names 'ear', which is no keypoint"):
+        detect(tmp_path, {**settings, "skeleton": [["ear", "nose"]]}, given=tmp_path / "dlc.csv")
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.h5", "x.txt"])
