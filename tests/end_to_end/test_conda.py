@@ -97,7 +97,8 @@ def test_every_script_ran_in_an_env(runs, workspace):
         *("adopt_windows", "cut_bouts"),
         *("align_cameras", "detect_boards", "calibrate_cameras", "import_calibration"),
         *("detect_keypoints", "triangulate_keypoints"),
-        *("publish_mark", "publish_file", "publish_folder", "export_labels", "pool_procedures"),
+        *("publish_mark", "publish_file", "publish_folder", "list_published"),
+        *("export_labels", "pool_procedures"),
     }
 
 

@@ -123,7 +123,8 @@ def test_the_whole_dataset_is_in_the_bucket_and_nothing_else(published, workspac
         for k, split in ((1, "train"), (2, "val"))
         for number in (0, 1)
     }
-    assert keys == {"rushes/RUSHES.txt", "rushes/reports/labels/acts.html", *tables, *shards}
+    parts = ("labels/acts.html", "ledger.tsv", "failed.tsv", "clocks.svg", "outcomes.svg")
+    assert keys == {"rushes/RUSHES.txt", *(f"rushes/reports/{part}" for part in parts), *tables, *shards}
     for key in keys - {"rushes/RUSHES.txt"}:
         assert store.read(key) == (workspace.root / "results" / key.removeprefix("rushes/")).read_bytes()
     with tarfile.open(fileobj=io.BytesIO(store.read(sorted(shards)[0]))) as tar:
