@@ -265,7 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", default="")
     parser.add_argument("--folder", type=Path, default=Path())
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, default=1_000_000)
     chosen = parser.parse_args()
     if chosen.part:

@@ -34,6 +34,13 @@ def source_files(wildcards):
 
 
 @quick
+def source_folder(wildcards):
+    """The folder of a recording's pictures; one of a store is brought here whole, and removed after the job."""
+    folder = plan.recordings[wildcards.recording].source
+    return storage(directory(folder)) if is_remote(folder) else folder
+
+
+@quick
 def cameras(wildcards):
     return plan.recordings[wildcards.recording].cameras
 

@@ -1,8 +1,8 @@
 """
 publish: shards, manifests and pages to a bucket, or whatever store `publish` of the config names. Part of stage reports.
 
-Needs   datasets/{dataset}/{index.parquet,card.json,…}, webdataset/{recording}.{camera}/ + shards.json   (datasets)
-        reports/labels/{dataset}.html   (reports)
+Needs   datasets/{dataset}/{index.parquet,card.json,…}, shards of every kind of dataset   (datasets)
+        what the report is made of: tables, plots, pages   (reports, models)
 Makes   the same below {publish}/, and {publish}/RUSHES.txt first
 """
 
@@ -54,6 +54,31 @@ rule publish_file:
         "../scripts/reports/publish_file.py"
 
 
+rule list_published:
+    """The sums of what a folder holds, where the rule that makes it writes none."""
+    input:
+        folder=f"{path.results}/{{published}}",
+    output:
+        manifest=f"{path.results}/{{published}}.shards.json",
+    log:
+        path.log("list_published", "{published}"),
+    benchmark:
+        path.benchmark("list_published", "{published}")
+    wildcard_constraints:
+        published=publishable(plan, "listed"),
+    localrule: True
+    conda:
+        "../envs/reports.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=work.minutes(base=60),
+    params:
+        key=versioned(1),
+    script:
+        "../scripts/reports/list_published.py"
+
+
 rule publish_folder:
     """A folder of shards, an object a shard; again only when its manifest says that they have changed."""
     input:
@@ -82,7 +107,7 @@ rule publish_folder:
 
 
 rule publish:
-    """Shards, manifests and pages of the datasets of labelled frames, in the store that `publish` names."""
+    """Tables, shards and pages of all datasets, and the parts of the report, in the store that `publish` names."""
     input:
         [stored(name, retrieve=False) for name in published(plan)["files"]],
         [stored(name, retrieve=False) for name in published(plan)["folders"]],

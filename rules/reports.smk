@@ -67,7 +67,7 @@ rule render_labels:
         runtime=work.minutes(base=30, per_recording=0.5),
     params:
         dataset="{dataset}",
-        key=versioned(1),
+        key=versioned(2),
     script:
         "../scripts/reports/render_labels.py"
 

@@ -78,7 +78,7 @@ for rig in plan.rigs.values():
             name:
                 f"import_frames_{rig.name}"
             input:
-                source=source_files,
+                source=source_folder,
             output:
                 **plan.exported(rig),
             log:

@@ -1,6 +1,5 @@
 """The pictures of a camera by the rows of its frame table: matched by time, never by count."""
 
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,7 +9,7 @@ import numpy as np
 
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import VideoReader, instant_of, turn_of
+from scripts.common.video import VideoReader, turn_of
 
 # The ticks of an original time base do not fall on microseconds.
 TIME_TOLERANCE_US = 2
@@ -18,7 +17,14 @@ TIME_TOLERANCE_US = 2
 
 def microseconds(picture: av.VideoFrame) -> int:
     """When a picture is presented, rounded."""
-    return round((instant_of(picture) or Fraction(0)) * 1_000_000)
+    pts, base = picture.pts, picture.time_base
+    return 0 if pts is None or base is None else rounded(pts * base.numerator * 1_000_000, base.denominator)
+
+
+def rounded(over: int, under: int) -> int:
+    """`over` / `under`, which is positive, rounded with halves to even, in a fifth of the time of fractions."""
+    whole, rest = divmod(over, under)
+    return whole + (2 * rest > under or (2 * rest == under and whole % 2 == 1))
 
 
 def row_at(rows_us: np.ndarray, time_us: int) -> int | None:

@@ -170,7 +170,7 @@ class FramesRoom(Room):
         return [*(path for path, recording in parts if not only or recording in only), *whole]
 
     def published(self) -> dict[str, list[str]]:
-        """The tables, cards and pages of the datasets, and their shards."""
+        """The tables and cards of the datasets, and their shards."""
         names = ("index.parquet", "card.json", "classes.json", "splits.tsv", "ledger.parquet")
         files = [self.dataset(name).format(dataset=dataset) for dataset in self.datasets for name in names]
         folders = [
@@ -180,7 +180,7 @@ class FramesRoom(Room):
             if shape in dataset.entry["formats"]
             for path in self.of_parts(name, self.shards().replace("{shape}", shape))
         ]
-        return {"files": [*files, *self.reports()], "folders": folders}
+        return {"files": files, "folders": folders}
 
     def reports(self) -> list[str]:
         """A page a dataset; none for a few recordings, which are no dataset."""

@@ -119,8 +119,8 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
         _check_exists(row, "labels", labels)
     if cells.get("split", SPLITS[0]) not in SPLITS:
         raise ConfigError(f"{row.where()}: the split `{cells['split']}` is not one of {', '.join(SPLITS)}")
-    if is_remote(source) and rig.source in ("chunks", "frames"):
-        raise ConfigError(f"{row.where()}: a source of {rig.source} is a folder here; copy or mount {source}")
+    if is_remote(source) and rig.source == "chunks":
+        raise ConfigError(f"{row.where()}: a source of chunks is a folder here; copy or mount {source}")
     if rig.source == "bag":
         files = _bag_files(row, source)
         cameras, microphones = dict(rig.camera_settings), dict(rig.microphone_settings)
@@ -129,7 +129,7 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
         cameras = {s.name: _all_found(s, source, files) for s in rig.cameras}
         microphones = {s.name: _all_found(s, source, files) for s in rig.microphones}
     elif rig.source == "frames":
-        if not os.path.isdir(source):
+        if not is_remote(source) and not os.path.isdir(source):
             raise ConfigError(f"{row.where()}: the source {source!r} is no folder of pictures")
         files, microphones = [source], {}
         subject = cells.get("subject", name)

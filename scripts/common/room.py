@@ -26,8 +26,9 @@ class Room:
         return []
 
     def published(self) -> dict[str, list[str]]:
-        """What leaves for a store: `files`, and `folders` of shards, beside each of which `.shards.json` lists them."""
-        return {"files": [], "folders": []}
+        """What leaves for a store: `files`; `folders` of shards, beside each of which `.shards.json` lists them; and
+        `listed`, folders for which that is still to be written."""
+        return {}
 
     def notices(self) -> list[str]:
         """What a person should know before anything runs, a line each."""

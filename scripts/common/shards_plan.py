@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NO_DATASET = "no dataset of shards"
 SAMPLE_BYTES = 2**16
+# What leaves for a store: tables, and what is packed into few files.
+TABLES = ("index.parquet", "metadata.parquet", "ledger.parquet", "card.json")
+PACKED = ("webdataset", "parquet", "tfrecord")
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,12 @@ class ShardsRoom(Room):
     def ledgers(self) -> list[str]:
         """One ledger a dataset, with the rows of all its lots."""
         return [] if self.plan.only else [self.dataset("ledger.parquet").format(dataset=name) for name in self.datasets]
+
+    def published(self) -> dict[str, list[str]]:
+        """The tables and cards of the datasets, and their shards where they are few files."""
+        files = [self.dataset(table).format(dataset=name) for name in self.datasets for table in TABLES]
+        packed = [name for name, dataset in self.datasets.items() if dataset.entry["output"] in PACKED]
+        return {"files": files, "listed": [self.dataset("data").format(dataset=name) for name in packed]}
 
     def notices(self) -> list[str]:
         """The estimate of every table that is not planned yet."""

@@ -36,7 +36,7 @@ class TarWriter:
     """Write members in the order in which they are added; close it, or nobody can read it."""
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("wb")
+        self._file: BinaryIO = path.open("wb", buffering=COPY_BYTES)
 
     def __enter__(self) -> Self:
         return self

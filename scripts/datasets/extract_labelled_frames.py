@@ -102,7 +102,8 @@ def decoded(video: Path, table: FrameTable, rows: np.ndarray) -> Iterator[tuple[
     """Those of `rows` (rising) that decode, their pictures as coded, and the shape of their pixels."""
     keyframes = np.flatnonzero(table.keyframe).astype(np.int64)
     with VideoReader(video) as reader:
-        reader.wanted = lambda instant: is_among(rows, row_at(table.pts_us, round(instant * 1_000_000)))
+        if len(rows) < len(table):
+            reader.wanted = lambda instant: is_among(rows, row_at(table.pts_us, round(instant * 1_000_000)))
         for keyframe, wanted in stretches(rows, keyframes):
             reader.seek(int(table.pts_us[keyframe]))
             place = 0
@@ -152,6 +153,8 @@ def extract_labelled_frames(
     wanted = np.concatenate([np.empty(0, np.int64), *(rows for _, rows, _ in chosen.rows)])
     places = np.concatenate([np.empty(0, np.int64), *(places for _, _, places in chosen.rows)])
     segment_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    # Threads that are waked for a small picture cost more than they help.
+    cv2.setNumThreads(1)
     with TarWriter(out_pictures) as tar, IndexWriter(out_index) as index:
         for row, picture, shape in decoded(video, table, wanted):
             at = int(np.searchsorted(wanted, row))

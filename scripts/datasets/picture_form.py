@@ -75,8 +75,10 @@ class Form:
             grown = width > picture.width or height > picture.height
             form, how = "gbrp", GROWN if grown else SHRUNK
         made = self._scaler.reformat(picture, width=width, height=height, format=form, interpolation=how, threads=1)
-        rgb: np.ndarray = made.to_ndarray()
-        return rgb
+        if form == "rgb24":
+            return np.asarray(made.to_ndarray())
+        green, blue, red = plane_arrays(made)
+        return np.asarray(cv2.merge((red, green, blue)))
 
     def _padded(self, picture: av.VideoFrame, shape: Fraction, size: tuple[int, int]) -> np.ndarray:
         """All of a picture in the middle of a black one."""

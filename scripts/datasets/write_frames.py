@@ -1,13 +1,12 @@
 """The shards of a camera's pictures: those of a split together, at most so many in each, in the order of time."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts.common import frame_index
+from scripts.common import frame_index, shard_list
 from scripts.common.job import progress, run
 from scripts.datasets.frame_classes import Decisions
 from scripts.datasets.shard_formats import FORMATS, Part, Sample, text_part, write_parquet
@@ -35,12 +34,6 @@ def chunks(samples: Iterator[tuple[str, Sample]], rows: int) -> Iterator[tuple[s
         if len(own) >= rows:
             yield split, waiting.pop(split)
     yield from waiting.items()
-
-
-def digest_of(path: Path) -> str:
-    """The sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_frames(
@@ -83,10 +76,7 @@ def write_frames(
         for _ in write(out_folder, f"{split}-{recording}.{camera}-{number:05d}", members):
             pass
         progress(sum(numbers.values()), None, "shards")
-    listed = {
-        path.name: {"bytes": path.stat().st_size, "sha256": digest_of(path)} for path in sorted(out_folder.iterdir())
-    }
-    out_manifest.write_text(json.dumps(listed, indent=1, sort_keys=True) + "\n")
+    shard_list.write(out_manifest, out_folder)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ PER_CHUNK = ("boris", "procedures")
 def base_of(settings: dict[str, Any]) -> TimeBase:
     """The time base of a rig's settings."""
     fit = tuple((Fraction(str(time)), Fraction(str(seconds))) for time, seconds in settings["fit"])
-    return TimeBase(Fraction(settings["fps"]) if settings["fps"] else None, settings["sync"], fit)
+    fps = Fraction(settings["fps"]) if settings["fps"] else None
+    return TimeBase(fps, settings["sync"], fit, settings["unit"])
 
 
 def chunks_of(facts: dict[str, Any]) -> dict[str, Fraction]:

@@ -18,12 +18,13 @@ class TimeBase:
 
     fps: frames a second, for times in frames; None if it is not known.  sync: label of the event whose start is the
     recording's start, "" for the file's own zero.  fit: (time in the file, seconds after the recording's start) of two
-    or more events, to which a line is fitted.
+    or more events, to which a line is fitted.  unit: `milliseconds` or `frames`, where a format's seconds are these.
     """
 
     fps: Fraction | None = None
     sync: str = ""
     fit: tuple[tuple[Fraction, Fraction], ...] = ()
+    unit: str = "auto"
 
 
 def seconds_of(marks: Sequence[Mark], base: TimeBase) -> tuple[list[Mark], str]:
@@ -47,7 +48,10 @@ def seconds_of(marks: Sequence[Mark], base: TimeBase) -> tuple[list[Mark], str]:
 
 
 def _in_seconds(mark: Mark, base: TimeBase) -> Mark:
-    if mark.unit != "frames":
+    unit = base.unit if mark.unit == "seconds" else mark.unit
+    if unit == "milliseconds":
+        return replace(mark, start=mark.start / 1000, stop=mark.stop / 1000)
+    if unit != "frames":
         return mark
     if base.fps is None:
         raise InputError("labels", "its times are frames: set labels.fps in the rig, e.g. 30000/1001")

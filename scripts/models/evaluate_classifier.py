@@ -41,12 +41,12 @@ def side_by_side(runs: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]
 
 
 def claim(found: dict[str, dict[str, float]]) -> str:
-    """What a random split would have claimed, in words; "" where there is none to compare."""
+    """What a random split would have claimed, in two lines; "" where there is none to compare."""
     if TOO_MUCH not in found:
         return ""
     said, true = found[RANDOM]["balanced_accuracy"], found[WHOLE]["balanced_accuracy"]
     return (
-        f"A random split of frames would have claimed {said:.2f} balanced accuracy; "
+        f"A random split of frames would have claimed {said:.2f} balanced accuracy;\n"
         f"the split of the dataset says {true:.2f}."
     )
 
@@ -73,7 +73,7 @@ def evaluate_classifier(
     if not shown:
         figure.write_notice(out_plot, f"{model}: no run ended well; the ledger says why.")
         return
-    with figure.svg_figure(out_plot, 7, 1 + 0.6 * len(shown)) as canvas:
+    with figure.svg_figure(out_plot, 7, 1.1 + 0.6 * len(shown)) as canvas:
         axes = canvas.add_subplot()
         colours = (figure.BLUE, figure.SKY, figure.PALE)
         place = np.arange(len(shown))[::-1]

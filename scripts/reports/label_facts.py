@@ -11,18 +11,28 @@ from scripts.common.label_intervals import LabelInterval
 from scripts.common.timeline import NS
 
 SPLITS = ("train", "val", "test")
-# The luminance table of the JPEG standard's annex K in zigzag order, which libjpeg scales by its quality.
-STANDARD = np.frombuffer(
-    bytes.fromhex(
-        "100b0c0e0c0a100e0d0e1211101318281a181616183123251d283a333d3c3933"
-        "383740485c4e404457453738506d51575f626768673e4d71797064785c656763"
-    ),
-    np.uint8,
-).astype(int)
-DQT = b"\xff\xdb"
 BINS = 60
 # Pictures of a class in a split, and cameras whose pictures are plotted along time.
 SHEET, PLOTTED = 4, 12
+# Pictures of a camera whose quality is read.
+SPREAD = 60
+
+
+@dataclass
+class Spread:
+    """Rows of a camera, spread evenly over all that came: at most twice SPREAD, at least SPREAD if so many came."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    came: int = 0
+    step: int = 1
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Keep every `step`-th; where these are too many, every second of them."""
+        if self.came % self.step == 0:
+            self.rows.append(dict(row))
+        self.came += 1
+        if len(self.rows) >= 2 * SPREAD:
+            self.rows, self.step = self.rows[::2], 2 * self.step
 
 
 @dataclass
@@ -30,11 +40,13 @@ class Pictures:
     """What is counted while the index is read once.
 
     counts: (split, group, label) -> pictures.  sizes: camera of a recording -> (instant in s, bytes), of some.
+    spread: camera of a recording -> some of its rows along time.
     samples: (label, split) -> rows for the contact sheet.  seen: (label, split) -> pictures.
     """
 
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     sizes: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    spread: dict[str, Spread] = field(default_factory=dict)
     samples: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -44,6 +56,7 @@ class Pictures:
         part = f"{row['recording']}, {row['camera']}"
         if part in self.sizes or len(self.sizes) < PLOTTED:
             self.sizes.setdefault(part, []).append((row["time_ns"] / NS, row["size"]))
+            self.spread.setdefault(part, Spread()).add(row)
         place = (row["label"], row["split"])
         self.seen[place] += 1
         kept = self.samples.setdefault(place, [])
@@ -98,19 +111,3 @@ def along_time(sizes: Sequence[tuple[float, int]], bins: int = BINS) -> tuple[np
     count = np.bincount(place, minlength=bins)
     mean = np.bincount(place, amounts, minlength=bins)[count > 0] / count[count > 0]
     return ((edges[:-1] + edges[1:]) / 2)[count > 0], mean
-
-
-def jpeg_quality(payload: bytes) -> int | None:
-    """The quality, 1 … 100, by which libjpeg scales the standard's luminance table to that of the picture.
-
-    None if it is no JPEG, or of another table.
-    """
-    at = payload.find(DQT)
-    if at < 0 or len(payload) < at + 69 or payload[at + 4] >> 4:
-        return None
-    own = np.frombuffer(payload, np.uint8, 64, at + 5).astype(int)
-    for quality in range(100, 0, -1):
-        scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-        if (np.clip((STANDARD * scale + 50) // 100, 1, 255) == own).all():
-            return quality
-    return None

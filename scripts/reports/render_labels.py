@@ -16,10 +16,11 @@ from matplotlib.patches import Patch
 
 from scripts.common import figure, frame_index, label_intervals
 from scripts.common.job import progress, run
+from scripts.common.jpeg_quality import jpeg_quality
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.tar_file import read_part
 from scripts.common.timeline import NS
-from scripts.reports.label_facts import Pictures, along_time, imbalance, jpeg_quality, overlaps, table, without_length
+from scripts.reports.label_facts import Pictures, along_time, imbalance, overlaps, table, without_length
 
 # Height of the pictures that the page shows.
 SHEET_PX = 72
@@ -68,7 +69,7 @@ def render_labels(
         _timelines(intervals, found["classes"]),
         "<h2>Doubtful intervals</h2>",
         _doubtful(typed),
-        "<h2>Size of pictures along time</h2>",
+        "<h2>Size and quality of pictures along time</h2>",
         _sizes(pictures, folder),
         "<h2>What they look like</h2>",
         _sheets(found["classes"], pictures, folder),
@@ -147,28 +148,43 @@ def _doubtful(typed: Sequence[LabelInterval]) -> str:
 
 def _sizes(pictures: Pictures, folder: Path) -> str:
     """Bytes of a picture along time, and the quality that its tables tell: a drift tells a network the time."""
+    qualities = {part: _qualities(spread.rows, folder) for part, spread in pictures.spread.items()}
 
     def draw(canvas: Any) -> None:
-        axes = canvas.add_subplot()
+        above, below = canvas.subplots(2, 1, sharex=True)
         for name, sizes in pictures.sizes.items():
             seconds, amounts = along_time(sizes)
-            axes.plot(seconds - seconds.min(), amounts / 1000, label=name, linewidth=1)
-        axes.set_xlabel("seconds")
-        axes.set_ylabel("kB a picture")
-        axes.set_ylim(bottom=0)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+            start = min(instant for instant, _ in sizes)
+            above.plot(seconds - start, amounts / 1000, label=name, linewidth=1)
+            known = sorted(qualities[name])
+            below.plot([t - start for t, _ in known], [q for _, q in known], ".-", linewidth=1, markersize=3)
+        above.set_ylabel("kB a picture")
+        above.set_ylim(bottom=0)
+        above.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        below.set_ylabel("JPEG quality")
+        below.set_ylim(0, 102)
+        below.set_xlabel("seconds")
 
-    seen = {
-        jpeg_quality(_payload(row, folder))
-        for rows in pictures.samples.values()
-        for row in rows
-        if row["ending"] == "jpg"
-    }
-    known = sorted(quality for quality in seen if quality is not None)
-    said = (
-        f"JPEG quality of the pictures below: {', '.join(map(str, known))}." if known else "The pictures are no JPEGs."
+    found = sorted({quality for own in qualities.values() for _, quality in own})
+    said = [_quality_said(part, [quality for _, quality in own]) for part, own in qualities.items()]
+    lines = "".join(f"<li>{line}</li>" for line in said if line)
+    whole = (
+        f"JPEG quality of the pictures below: {', '.join(map(str, found))}." if found else "The pictures are no JPEGs."
     )
-    return f"<p>{said}</p>" + (_svg(10, 2.8, draw) if pictures.sizes else "")
+    return f"<p>{whole}</p><ul>{lines}</ul>" + (_svg(10, 4.2, draw) if pictures.sizes else "")
+
+
+def _qualities(rows: Sequence[dict[str, Any]], folder: Path) -> list[tuple[float, int]]:
+    """(instant in s, quality) of those that are JPEGs."""
+    read = [(row["time_ns"] / NS, jpeg_quality(_payload(row, folder))) for row in rows if row["ending"] == "jpg"]
+    return [(instant, quality) for instant, quality in read if quality is not None]
+
+
+def _quality_said(part: str, found: Sequence[int]) -> str:
+    """A line on a camera whose quality is not one; "" for others."""
+    if not found or min(found) == max(found):
+        return ""
+    return f"the JPEG quality of <b>{html.escape(part)}</b> drifts, from {min(found)} to {max(found)}"
 
 
 def _sheets(classes: Sequence[str], pictures: Pictures, folder: Path) -> str:

@@ -3,6 +3,7 @@
 Frame number n stands at (n - first) / fps seconds on the recording's clock; numbers that are missing are gaps.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -21,9 +22,11 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
+from scripts.common.jpeg_quality import jpeg_quality
 from scripts.common.packet_writer import PacketWriter
 from scripts.common.timeline import NS
 
+log = logging.getLogger("rushes")
 STEP = "import_frames"
 
 
@@ -83,6 +86,7 @@ def import_frames(
     entries: dict[str, dict[str, Any]] = {}
     rows: list[ledger.Row] = []
     errors: list[InputError] = []
+    warnings: list[str] = []
     for name, video, table in zip(cameras, out_videos, out_frames, strict=True):
         try:
             found = numbered(source, cameras[name]["pattern"])
@@ -107,11 +111,16 @@ def import_frames(
             rows.append(ledger.Row(STEP, recording, name, "failed", error.reason, message=error.message))
             continue
         frames.write(table)
+        lowest, highest = facts.get("jpeg_quality", (0, 0))
+        if lowest != highest:
+            warnings.append(f"{name}: the JPEG quality drifts, from {lowest} to {highest}; it tells a network the time")
         entries[name] = manifest.picture_entry(frames, **facts)
         rows.append(ledger.Row(STEP, recording, name, "written", value=float(len(frames))))
     if len(errors) == len(cameras) and len({error.message for error in errors}) == 1:
         raise errors[0]
-    manifest.write(out_manifest, recording=recording, source=[source], streams=entries)
+    for line in warnings:
+        log.warning("%s: %s", recording, line)
+    manifest.write(out_manifest, recording=recording, source=[source], streams=entries, warnings=warnings)
     ledger.write(out_ledger, rows)
 
 
@@ -126,6 +135,7 @@ def write_video(
     times = np.array([time for time, _ in wanted], np.int64)
     pts_us = (times - first_ns + 500) // 1000
     form, writer = "", None
+    qualities: set[int] = set()
     try:
         for at, (packet, stream, own) in enumerate(pictures(folder, [name for _, name in wanted])):
             if writer is None:
@@ -136,6 +146,7 @@ def write_video(
                 message = f"{wanted[at][1]} is {own}, but {wanted[0][1]} is {form}: make two recordings of them"
                 raise InputError("frame_form", message)
             writer.write(packet, int(pts_us[at]), keyframe=True)
+            qualities.update(filter(None, [jpeg_quality(packet)]))
             progress(at + 1, len(wanted), "pictures")
     finally:
         if writer is not None:
@@ -143,6 +154,7 @@ def write_video(
     steps = np.diff(times, prepend=times[0])
     gaps = np.where(steps > 1.5 * period_ns, steps - period_ns, 0)
     table = FrameTable.make(pts_us, times, keyframe=np.ones(len(times), bool), gap_before_ns=gaps)
+    facts |= {"jpeg_quality": [min(qualities), max(qualities)]} if qualities else {}
     return table, {**facts, "copied": True, "stop_ns": int(times[-1]) + period_ns}
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from scripts.common.plan import load
+from scripts.common.store import published
 from tests.dag.archive import COLUMNS, MEDIA, Archive
 
 ACTS = {"kind": "frames", "rig": "booth", "split": {"train": 0.5, "val": 0.5, "test": 0}}
@@ -138,3 +139,42 @@ def test_the_live_preset_sets_what_the_config_leaves_open(archive):
     entry = load({**archive.config(), "datasets": {"acts": acts}}).rooms["frames"].datasets["acts"].entry
     assert (entry["names"], entry["first_frame"]) == ("{recording}{camera}{frame}", 1)
     assert (entry["edges"], entry["overlaps"]) == ("open_counts", "first")
+
+
+def test_all_kinds_of_datasets_and_the_parts_of_the_report_leave_for_a_store(archive):
+    datasets = {
+        "acts": {**ACTS, "formats": ["webdataset"]},
+        "visemes": {
+            "kind": "windows",
+            "rig": "booth",
+            "landmarks": "openseeface",
+            "formats": ["shards"],
+            "split": {"train": 0.5, "val": 0.5, "test": 0},
+        },
+        "web": {"kind": "shards", "rig": "booth"},
+    }
+    archive.write()
+    of_frames = ("index.parquet", "card.json", "classes.json", "splits.tsv", "ledger.parquet")
+    of_windows = ("index.parquet", "card.json", "splits.tsv", "lm_mean.npy", "lm_std.npy")
+    of_clips = ("index.parquet", "metadata.parquet", "ledger.parquet", "card.json")
+    leaving = published(load({**archive.config(), "datasets": datasets}))
+    assert sorted(leaving["files"]) == sorted(
+        [
+            *(f"datasets/acts/{name}" for name in of_frames),
+            *(f"datasets/visemes/{name}" for name in of_windows),
+            *(f"datasets/web/shards/{name}" for name in of_clips),
+            *(f"reports/{name}" for name in ("ledger.tsv", "failed.tsv", "clocks.svg", "outcomes.svg")),
+            "reports/labels/acts.html",
+        ]
+    )
+    of_cameras = [f"datasets/acts/webdataset/{name}.front" for name in ("a.1", "b=2", "ç")]
+    packed = ["datasets/visemes/shards/train", "datasets/visemes/shards/val", "datasets/web/shards/data"]
+    assert sorted(leaving["folders"]) == sorted([*of_cameras, *packed])
+    assert sorted(leaving["listed"]) == packed
+    lists = [f"results/{folder}.shards.json" for folder in leaving["folders"]]
+    shown = archive.dry_run(*lists, datasets=datasets)
+    assert shown.status == 0, shown.text
+    # Those of labelled frames are written with the shards.
+    assert shown.jobs["list_published"] == 3
+    few = published(load({**archive.config(), "datasets": datasets, "only": "a.1"}))
+    assert not any(few.values())

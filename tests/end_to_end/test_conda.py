@@ -98,7 +98,8 @@ def test_every_script_ran_in_an_env(runs, workspace):
         *("infer_landmarks", "infer_from_engine", "check_inference", "find_clip_landmarks", "compare_landmarks"),
         *("adopt_windows", "cut_bouts"),
         *("import_calibration", "compress_video", "segment_frames", "check_gpu"),
-        *("publish_mark", "publish_file", "publish_folder", "export_labels", "pool_procedures"),
+        *("publish_mark", "publish_file", "publish_folder", "list_published"),
+        *("export_labels", "pool_procedures"),
     }
 
 

@@ -7,12 +7,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import boto3
+import cv2
+import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
+from rushes.synthetic.bars import read_number
+from scripts.common import frame_index
+from scripts.common.tar_file import read_part
 from tests.conftest import Workspace, make_workspace
 from tests.unit.examples import write_sheet
-from tests.unit.made_media import Pictures, write_media
+from tests.unit.made_media import Pictures, numbered, write_media
 
 CONFIG = """\
 recordings: config/few.tsv
@@ -30,6 +35,17 @@ datasets:
 """
 LABELS = "0.2\t1.0\twalk\n1.0\t1.8\trun\n"
 FOLDER = "rushes/datasets/acts"
+OF_FRAMES = """\
+recordings: config/few.tsv
+rigs:
+  stills:
+    source: frames
+    cameras: {c1: "{source}/S{subject}C1{frame}.jpg"}
+    frames: {fps: 10}
+    labels: {format: audacity}
+datasets:
+  acts: {kind: frames, rig: stills, size: 0, format: png, split: {lists: {train: ["3"]}}}
+"""
 
 
 class Store:
@@ -107,7 +123,8 @@ def test_the_whole_dataset_is_in_the_bucket_and_nothing_else(published, workspac
         for k, split in ((1, "train"), (2, "val"))
         for number in (0, 1)
     }
-    assert keys == {"rushes/RUSHES.txt", "rushes/reports/labels/acts.html", *tables, *shards}
+    parts = ("labels/acts.html", "ledger.tsv", "failed.tsv", "clocks.svg", "outcomes.svg")
+    assert keys == {"rushes/RUSHES.txt", *(f"rushes/reports/{part}" for part in parts), *tables, *shards}
     for key in keys - {"rushes/RUSHES.txt"}:
         assert store.read(key) == (workspace.root / "results" / key.removeprefix("rushes/")).read_bytes()
     with tarfile.open(fileobj=io.BytesIO(store.read(sorted(shards)[0]))) as tar:
@@ -149,3 +166,45 @@ def test_an_endpoint_that_does_not_answer_is_one_line(published, workspace):
     ]
     assert "Traceback" not in run.stdout
     assert len(lines) == 1, run.stdout
+
+
+@pytest.fixture
+def pictures_in_a_bucket(tmp_path, store):
+    """Pictures 1 to 20 of subject 3, an object each, and a workspace whose sheet names their folder."""
+    made = make_workspace(tmp_path / "run", configfile="config/few.yaml")
+    store.client.create_bucket(Bucket="pictures")
+    for number in range(1, 21):
+        put_picture(store, number)
+    (made.root / "p3.txt").write_text("0.5\t1.0\twalk\n1.0\t5.0\trun\n")
+    rows = [["P3", "stills", "s3://pictures/raw/p3", "3", "p3.txt"]]
+    write_sheet(made.root / "config" / "few.tsv", ["recording", "rig", "source", "subject", "labels"], rows)
+    (made.root / "config" / "few.yaml").write_text(OF_FRAMES)
+    return made
+
+
+def put_picture(store, number):
+    grey = cv2.cvtColor(numbered(number), cv2.COLOR_GRAY2BGR)
+    coded = cv2.imencode(".jpg", grey)[1].tobytes()
+    store.client.put_object(Bucket="pictures", Key=f"raw/p3/S3C1{number:06d}.jpg", Body=coded)
+
+
+def test_a_folder_of_pictures_in_a_bucket_is_a_source(pictures_in_a_bucket, store):
+    datasets = pictures_in_a_bucket.root / "results" / "datasets" / "acts"
+
+    def shown():
+        run = of_store(pictures_in_a_bucket, store.url, "datasets")
+        assert run.returncode == 0, run.stdout
+        rows = list(frame_index.rows(datasets / "index.parquet"))
+        numbers = []
+        for row in rows:
+            payload = read_part(datasets / row["file"], row["offset"], row["size"])
+            numbers.append(read_number(cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_GRAYSCALE)))
+        return run.stdout, list(zip(numbers, (row["label"] for row in rows), strict=True))
+
+    # Number n stands at (n - 1) / 10 seconds.
+    wanted = [(n, "walk" if n < 11 else "run") for n in range(6, 21)]
+    assert shown()[1] == wanted
+    assert "Nothing to be done" in shown()[0]
+    time.sleep(1.1)
+    put_picture(store, 22)
+    assert shown()[1] == [*wanted, (22, "run")]

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -118,8 +118,19 @@ def of_import(folder: Path, made: Imported, intervals: Sequence[LabelInterval], 
     return extract(folder, made.video(), table, made.folder / "manifest.json", intervals, **changes)
 
 
-def part(folder: Path, recording: str, labels: Sequence[str], *, subject: str = "", bout: int = 5) -> list[Path]:
-    """Pictures, index and ledger of a part: a frame a label, intervals of `bout` frames. Small jpgs, each its own."""
+def part(
+    folder: Path,
+    recording: str,
+    labels: Sequence[str],
+    *,
+    subject: str = "",
+    bout: int = 5,
+    quality: Callable[[int], int] = lambda frame: 90,
+) -> list[Path]:
+    """Pictures, index and ledger of a part: a frame a label, intervals of `bout` frames. Small jpgs, each its own.
+
+    quality: of each frame's jpg.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tar, index, rows = (folder / f"{recording}.c1.{what}" for what in ("tar", "pictures.parquet", "ledger.parquet"))
     seed = int.from_bytes(recording.encode()[-4:], "big")
@@ -128,7 +139,7 @@ def part(folder: Path, recording: str, labels: Sequence[str], *, subject: str = 
             noise = np.random.default_rng([seed, frame]).integers(0, 256, (8, 8)).astype(np.uint8)
             rgb = np.repeat(cv2.resize(noise, (16, 16), interpolation=cv2.INTER_CUBIC)[..., None], 3, axis=2)
             name = f"{recording}_c1_{frame:06d}"
-            member = out.add(f"{name}.jpg", jpeg.encode_pixels(rgb, 90))
+            member = out.add(f"{name}.jpg", jpeg.encode_pixels(rgb, quality(frame)))
             start = frame // bout * bout
             writer.add(
                 {

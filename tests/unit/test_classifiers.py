@@ -182,7 +182,8 @@ def test_the_report_sets_a_random_split_beside_that_of_subjects(still, tmp_path)
     assert found["test"]["claimed_too_much"]["accuracy"] == pytest.approx(0.1)
     plot = (tmp_path / "p.svg").read_text()
     assert "random split: leaks" in plot
-    assert "would have claimed 0.60 balanced accuracy; the split of the dataset says 0.50" in plot
+    assert "A random split of frames would have claimed 0.60 balanced accuracy;" in plot
+    assert "the split of the dataset says 0.50." in plot
     table = [line.split("\t") for line in (tmp_path / "t.tsv").read_text().splitlines()]
     assert {row[0]: row[1] for row in table} == {
         "split": "accuracy",

@@ -22,7 +22,7 @@ from tests.unit import label_files as made
 from tests.unit.examples import House
 
 START_NS = 1_700_000_000_000_000_000
-SETTINGS = {"format": "auto", "fps": "10", "sync": "", "fit": [], "columns": {}}
+SETTINGS = {"format": "auto", "fps": "10", "unit": "auto", "sync": "", "fit": [], "columns": {}}
 NAMED = {"label": "what", "start": "from", "stop": "to", "subject": "who"}
 # A word of the docs' table: file name, content (text, bytes or a function that writes it), settings.
 FORMATS = {
@@ -255,6 +255,25 @@ def test_an_interval_that_stops_before_it_starts_fails_alone(tmp_path):
     intervals, rows = read(tmp_path, "a.txt", "1\t2\twalk\n5\t4\trun\n")
     assert [interval.label for interval in intervals] == ["walk"]
     assert [(row.outcome, row.reason) for row in rows] == [("written", ""), ("failed", "backwards")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "fps", "start", "stop"),
+    [("milliseconds", "10", "1500", "2000.5"), ("frames", "30000/1001", "45", "60"), ("auto", "10", "1.5", "2.0005")],
+)
+def test_numbers_of_a_sheet_are_seconds_milliseconds_or_frames(tmp_path, unit, fps, start, stop):
+    columns = {"label": "what", "start": "from", "stop": "to"}
+    text = f"what,from,to\nwalk,{start},{stop}\n"
+    intervals, _ = read(tmp_path, "s.csv", text, unit=unit, fps=fps, columns=columns)
+    wanted = (
+        (round(45 * Fraction(1001, 30000) * 10**9), 2002 * 10**6) if unit == "frames" else (15 * 10**8, 20005 * 10**5)
+    )
+    assert [(i.start_ns - START_NS, i.stop_ns - START_NS) for i in intervals] == [wanted]
+
+
+def test_a_format_that_has_frames_keeps_them_whatever_unit_is_set(tmp_path):
+    intervals, _ = read(tmp_path, "o.csv", made.one_hot(), unit="milliseconds")
+    assert [i.start_ns - START_NS for i in intervals] == [10**9, 2 * 10**9, 4 * 10**9]
 
 
 def test_two_events_fit_a_clock_and_the_residuals_are_said(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common import ledger
+from scripts.common import jpeg, ledger
 from scripts.common.config import schema, with_defaults
 from scripts.common.errors import ConfigError, InputError
 from scripts.sources.chunk_times import declared, natural, place
@@ -238,6 +238,19 @@ def test_a_folder_of_pictures_is_a_video_of_their_bytes_at_the_times_of_their_nu
     assert packets_of(made.video()) == [
         hashlib.md5((tmp_path / "in" / f"S1C2{n:06d}.jpg").read_bytes()).hexdigest() for n in (3, 4, 5, 9, 10)
     ]
+
+
+def test_a_quality_that_drifts_along_a_folder_of_pictures_is_said(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, quality in enumerate((95, 90, 70), 1):
+        rgb = np.full((120, 160, 3), 60 * number, np.uint8)
+        (tmp_path / "in" / f"S1C2{number:06d}.jpg").write_bytes(jpeg.encode_pixels(rgb, quality))
+    made = import_pictures(tmp_path / "out", tmp_path / "in")
+    assert made.manifest["streams"]["front"]["jpeg_quality"] == [70, 95]
+    assert made.manifest["warnings"] == ["front: the JPEG quality drifts, from 70 to 95; it tells a network the time"]
+    (tmp_path / "in" / "S1C2000003.jpg").unlink()
+    (tmp_path / "in" / "S1C2000002.jpg").unlink()
+    assert import_pictures(tmp_path / "even", tmp_path / "in").manifest["warnings"] == []
 
 
 def test_pictures_that_cannot_be_one_video_are_one_line(tmp_path):

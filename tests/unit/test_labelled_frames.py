@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.common.camera_pictures import rounded
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.video import VideoReader
@@ -206,6 +207,11 @@ def test_only_what_is_labelled_is_decoded(nasa, tmp_path, monkeypatch):
     needed |= {pts for pts in others_come_from if pts >= table.pts_us[before]}
     assert sorted(shown) == sorted(needed)
     assert len(shown) < 390 - before
+
+
+@given(st.integers(-(10**12), 10**12), st.sampled_from([1, 2, 1000, 1001, 30000, 90000, 10**6]))
+def test_times_are_rounded_as_fractions_are(over, under):
+    assert rounded(over, under) == round(Fraction(over, under))
 
 
 def test_uneven_times_choose_frames_by_their_own_instants(tmp_path):

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common import jpeg, label_intervals
-from scripts.reports.label_facts import along_time, imbalance, jpeg_quality, overlaps, table
+from scripts.common.jpeg_quality import jpeg_quality
+from scripts.reports.label_facts import SPREAD, Spread, along_time, imbalance, overlaps, table
 from scripts.reports.render_labels import render_labels
-from tests.unit.frame_dataset import dataset, interval
+from tests.unit.frame_dataset import dataset, gathered, interval, part
 
 LABELS = {"r0": ["walk"] * 30 + ["<b>run</b>"] * 5, "r1": ["walk"] * 6, "r2": ["<b>run</b>"] * 3 + ["Walk"] * 2}
+# What a plot of quality along time says of its axis, as a comment beside the outlines of the letters.
+QUALITY = "<!-- JPEG quality -->"
 LISTS = {"lists": {"train": ["r0"], "val": ["r1"], "test": ["r2"]}}
 
 
@@ -71,11 +74,54 @@ def test_pictures_of_every_class_and_split_can_be_decoded(page):
     assert not re.search(r'(?:src|href)="https?:', page)
 
 
+def test_a_quality_that_drifts_along_time_is_named_and_drawn(page, tmp_path):
+    labels = {"r0": ["walk"] * 300, "r1": ["walk"] * 10}
+    falling = {"quality": lambda frame: 95 - frame // 10}
+    made = {
+        name: part(tmp_path / "pictures", name, own, **(falling if name == "r0" else {}))
+        for name, own in labels.items()
+    }
+    gathered(tmp_path, made, {"r0": "ann", "r1": "bob"}, split={"lists": {"train": ["ann"], "val": ["bob"]}})
+    label_intervals.write(tmp_path / "i.labels.parquet", [interval("walk", 0, 30, 1)])
+    files = ([made[name][0] for name in made], *([tmp_path / "i.labels.parquet"] for _ in range(2)))
+    render_labels(tmp_path / "index.parquet", tmp_path / "classes.json", *files, tmp_path / "page.html", dataset="acts")
+    drifting = (tmp_path / "page.html").read_text()
+    (said,) = re.findall(r"the JPEG quality of <b>r0, c1</b> drifts, from (\d+) to (\d+)", drifting)
+    assert int(said[0]) in (66, 67)
+    assert said[1] == "95"
+    assert "<b>r1, c1</b> drifts" not in drifting
+    assert QUALITY in drifting
+    assert QUALITY in page
+    assert "drifts" not in page
+
+
+@given(st.integers(0, 2000))
+def test_rows_of_a_spread_are_evenly_taken_from_the_first_to_the_last(count):
+    spread = Spread()
+    for number in range(count):
+        spread.add({"number": number})
+    kept = [row["number"] for row in spread.rows]
+    assert kept == list(range(0, count, spread.step))
+    assert min(count, SPREAD) <= len(kept) <= 2 * SPREAD
+
+
 @pytest.mark.parametrize("quality", [5, 49, 50, 75, 90, 100])
 def test_the_quality_of_a_jpeg_is_read_from_its_tables(quality):
     rgb = np.random.default_rng(1).integers(0, 256, (16, 16, 3)).astype(np.uint8)
     assert jpeg_quality(jpeg.encode_pixels(rgb, quality)) == quality
     assert jpeg_quality(b"no picture") is None
+
+
+def test_a_jpeg_of_another_table_has_the_quality_of_one_as_coarse():
+    rgb = np.random.default_rng(1).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    found = []
+    for quality in (90, 60, 30):
+        coded = bytearray(jpeg.encode_pixels(rgb, quality))
+        first = coded.index(b"\xff\xdb") + 5
+        # The same steps in another order are no table of libjpeg's.
+        coded[first : first + 64] = coded[first : first + 64][::-1]
+        found.append(jpeg_quality(bytes(coded)))
+    assert found == [90, 60, 30]
 
 
 @given(
