@@ -2,7 +2,6 @@
 
 import base64
 import html
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,23 +20,13 @@ from scripts.common.label_intervals import LabelInterval
 from scripts.common.tar_file import read_part
 from scripts.common.timeline import NS
 from scripts.reports.label_facts import Pictures, along_time, imbalance, overlaps, table, without_length
+from scripts.reports.page import head, svg
 
 # Height of the pictures that the page shows.
 SHEET_PX = 72
 # Recordings whose timelines are drawn, and doubtful intervals that are listed.
 TIMELINES, LISTED = 40, 100
-HEAD = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ font: 14px/1.4 sans-serif; margin: 2em; color: #111; }}
-table {{ border-collapse: collapse; margin: 1em 0; }}
-td, th {{ padding: 2px 8px; text-align: right; border-bottom: 1px solid #ddd; }}
-td:first-child, th:first-child {{ text-align: left; }}
-.none {{ color: #bbb; }} .bad {{ color: #b30; font-weight: bold; }}
-img {{ height: {height}px; margin: 1px; }} svg {{ max-width: 100%; height: auto; }}
-</style>
-<h1>{title}</h1>
-"""
+STYLE = f"img {{ height: {SHEET_PX}px; margin: 1px; }}"
 COLUMNS = ["file", "split", "group", "label", "recording", "camera", "time_ns", "offset", "size", "ending", "name"]
 
 
@@ -61,7 +50,7 @@ def render_labels(
     typed = [one for path in raw for one in label_intervals.read(path)]
     folder = index.parent
     parts = [
-        HEAD.format(title=html.escape(f"Labels of {dataset}"), height=SHEET_PX),
+        head(f"Labels of {dataset}", STYLE),
         "".join(_warnings(found, pictures, typed)),
         "<h2>Pictures by class, split and subject</h2>",
         _counts(found["classes"], pictures),
@@ -96,8 +85,8 @@ def _warnings(found: dict[str, Any], pictures: Pictures, typed: Sequence[LabelIn
 
 def _counts(classes: Sequence[str], pictures: Pictures) -> str:
     columns, rows = table(pictures.counts, classes)
-    head = "".join(f"<th>{split}<br>{html.escape(group)}</th>" for split, group in columns)
-    lines = [f"<tr><th>class</th>{head}<th>all</th></tr>"]
+    heads = "".join(f"<th>{split}<br>{html.escape(group)}</th>" for split, group in columns)
+    lines = [f"<tr><th>class</th>{heads}<th>all</th></tr>"]
     for label, counts in zip(classes, rows, strict=True):
         cells = "".join(f"<td{'' if count else ' class=none'}>{count:,}</td>" for count in counts)
         lines.append(f"<tr><td>{html.escape(label)}</td>{cells}<td>{sum(counts):,}</td></tr>")
@@ -127,7 +116,7 @@ def _timelines(intervals: Sequence[LabelInterval], classes: Sequence[str]) -> st
             handles=[Patch(color=colour[name], label=name) for name in used], loc="upper left", bbox_to_anchor=(1, 1)
         )
 
-    return _svg(10, 1 + 0.3 * len(lanes), draw)
+    return svg(10, 1 + 0.3 * len(lanes), draw)
 
 
 def _doubtful(typed: Sequence[LabelInterval]) -> str:
@@ -171,7 +160,7 @@ def _sizes(pictures: Pictures, folder: Path) -> str:
     whole = (
         f"JPEG quality of the pictures below: {', '.join(map(str, found))}." if found else "The pictures are no JPEGs."
     )
-    return f"<p>{whole}</p><ul>{lines}</ul>" + (_svg(10, 4.2, draw) if pictures.sizes else "")
+    return f"<p>{whole}</p><ul>{lines}</ul>" + (svg(10, 4.2, draw) if pictures.sizes else "")
 
 
 def _qualities(rows: Sequence[dict[str, Any]], folder: Path) -> list[tuple[float, int]]:
@@ -210,15 +199,6 @@ def _thumbnail(payload: bytes, name: str) -> str:
     small = cv2.resize(picture, (width, SHEET_PX), interpolation=cv2.INTER_AREA)
     coded = base64.b64encode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()).decode()
     return f'<img alt="{html.escape(name)}" title="{html.escape(name)}" src="data:image/jpeg;base64,{coded}">'
-
-
-def _svg(width_in: float, height_in: float, draw: Any) -> str:
-    """A plot as SVG within the page."""
-    target = io.BytesIO()
-    with figure.svg_figure(target, width_in, height_in) as canvas:
-        draw(canvas)
-    text = target.getvalue().decode()
-    return text[text.index("<svg") :]
 
 
 if __name__ == "__main__":
