@@ -17,6 +17,7 @@ STAGES = {
     "sources": "#d7e8f4",
     "media": "#dff0d8",
     "faces": "#fbe5cd",
+    "cameras": "#cfe9e4",
     "labels": "#fdf3c7",
     "datasets": "#ece2f0",
     "models": "#f4d9d9",
@@ -25,7 +26,7 @@ STAGES = {
 
 
 # Rule files that are part of a stage of another name.
-PARTS = {"media": ("exports", "spectrogram"), "datasets": ("shards", "annotations")}
+PARTS = {"media": ("exports", "spectrogram"), "datasets": ("shards", "annotations", "frames"), "reports": ("publish",)}
 
 
 def draw_dag(target: Path) -> None:
