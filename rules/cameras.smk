@@ -65,7 +65,7 @@ rule align_cameras:
         recording="{recording}",
         cameras=rig_cameras,
         by=lambda wildcards: alignment(wildcards)["by"],
-        key=multicam_key(1, "align"),
+        key=multicam_key(2, "align"),
     script:
         "../scripts/cameras/align_cameras.py"
 

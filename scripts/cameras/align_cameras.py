@@ -20,6 +20,8 @@ STEP = "align_cameras"
 # A flash or a clap stands out from everything else by this factor.
 STANDS_OUT = 3.0
 CLAP_STEP_S = 0.001
+# What rises in more than this share of the frames flickers.
+MANY_FLASHES = 0.1
 
 
 def align_cameras(
@@ -95,17 +97,24 @@ def _lumas(video: Path) -> Iterator[float]:
 
 
 def flash_ns(luma: np.ndarray, frames: FrameTable, camera: str) -> int:
-    """Instant of the frame in which it suddenly becomes bright. Raises InputError if there is no such frame."""
+    """Instant of the first frame in which it suddenly becomes bright. Raises InputError if there is no such frame.
+
+    Others that rise half as much are flashes, too; a flash may rise over two frames.
+    """
     if len(luma) != len(frames):
         raise InputError("no_flash", f"{camera}: {len(luma)} of {len(frames)} frames decode; align it otherwise")
     rise = np.diff(luma, prepend=luma[:1])
-    order = np.sort(rise)
-    highest, next_one = (order[-1], order[-2]) if len(order) > 1 else (0.0, 0.0)
+    highest = float(rise.max(initial=0.0))
+    flashes = np.flatnonzero(rise >= highest / 2)
+    near = np.abs(np.arange(len(rise))[:, None] - flashes[None]).min(axis=1, initial=len(rise)) <= 1
+    next_one = float(rise[~near].max(initial=0.0))
+    if len(flashes) > max(2, MANY_FLASHES * len(rise)):
+        next_one = highest
     if highest < 5 or highest < STANDS_OUT * max(next_one, 1e-9):
         raise InputError(
             "no_flash", f"{camera}: no frame is suddenly bright (rises {highest:.1f} and {next_one:.1f} levels)"
         )
-    return int(frames.time_ns[int(np.argmax(rise))])
+    return int(frames.time_ns[flashes[0]])
 
 
 def clap_ns(sound: Path, clock: Clock, camera: str) -> int:

@@ -1,6 +1,7 @@
 """Frames that belong together are found by stamps, triggers, a flash, a clap, or a table made by hand."""
 
 import csv
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from tests.unit.arena_room import room
 from tests.unit.examples import every_ms
+from tests.unit.made_media import Pictures, write_media
 
 
 def table(count: int, step_ms: float = 33.3, start_ms: float = 0) -> FrameTable:
@@ -102,8 +104,34 @@ def test_a_flash_is_the_frame_in_which_it_becomes_bright():
     luma = np.full(20, 80.0)
     luma[7:9] = 160
     assert flash_ns(luma, table(20, 40), "top") == 280_000_000
+    # Light that comes on within an exposure, and a second flash.
+    luma[6], luma[15] = 110, 170
+    assert flash_ns(luma, table(20, 40), "top") == 280_000_000
     with pytest.raises(InputError, match="no frame is suddenly bright"):
         flash_ns(80 + 10 * np.sin(np.arange(20)), table(20, 40), "top")
+
+
+def test_cameras_that_started_apart_are_aligned_by_a_flash_in_their_pictures(tmp_path):
+    frames, videos = [], []
+    for name, flash in (("a", 9), ("b", 4)):
+        pictures = Pictures(
+            [Fraction(n, 25) for n in range(20)], draw=lambda n, flash=flash: _lit(200 if n == flash else 90)
+        )
+        videos.append(write_media(tmp_path / f"{name}.mp4", pictures))
+        frames.append(tmp_path / f"{name}.frames.parquet")
+        table(20, 40).write(frames[-1])
+    out = tmp_path / "aligned.parquet"
+    align_cameras(
+        frames, videos, [], [], [], out, tmp_path / "l.parquet", recording="r", cameras=["a", "b"], by="flash"
+    )
+    aligned = AlignedFrames.read(out)
+    both = (aligned.shown >= 0).all(axis=1)
+    assert both.sum() == 15
+    assert set((aligned.of("a") - aligned.of("b"))[both].tolist()) == {5}
+
+
+def _lit(level: int) -> np.ndarray:
+    return np.full((64, 64), level, np.uint8)
 
 
 def test_cameras_that_started_apart_are_aligned_by_their_clap(tmp_path):

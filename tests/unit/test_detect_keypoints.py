@@ -1,6 +1,7 @@
 """Every back end finds what is there, finer than a pixel where it can, and its names travel in the file."""
 
 import json
+import tracemalloc
 from fractions import Fraction
 
 import av
@@ -14,11 +15,12 @@ from onnx import TensorProto, helper
 from scripts.cameras.detect_keypoints import detect_keypoints, make_detector
 from scripts.cameras.detectors.given import BODY_25, read_given
 from scripts.cameras.detectors.heatmaps import peaks
+from scripts.cameras.detectors.stream import write_found
 from scripts.cameras.segment_frames import segment_frames
 from scripts.common import ledger
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
-from scripts.common.keypoints import Keypoints
+from scripts.common.keypoints import Keypoints, Skeleton
 from tests.unit.examples import every_ms
 
 SIZE = (160, 128)
@@ -286,3 +288,29 @@ def test_a_file_that_is_no_keypoints_is_one_line(tmp_path, name):
     (tmp_path / name).write_text("what,is,this\n")
     with pytest.raises(InputError, match=name):
         read_given(tmp_path / name, [])
+
+
+class OnePoint:
+    """A back end that finds one point, without a picture to look at."""
+
+    skeleton = Skeleton(("point",))
+
+    def detect(self, pictures, regions=None):
+        """See `Detector`."""
+        return [(np.zeros((1, 1, 2)), np.ones((1, 1)))] * len(pictures)
+
+
+def test_memory_does_not_grow_with_the_length_of_the_video(tmp_path):
+    def peak(frames: int) -> int:
+        numbers = range(0, frames, 8)
+        made = ((list(range(n, n + 8)), [np.zeros((4, 4, 3), np.uint8)] * 8) for n in numbers)
+        tracemalloc.start()
+        written, seen = write_found(OnePoint(), made, None, tmp_path / f"{frames}.parquet")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert written == seen == frames
+        return most
+
+    peak(4_000)
+    # What grows is the footer: some hundred bytes for each 2,048 frames.
+    assert peak(24_000) < peak(4_000) + 200_000
