@@ -95,9 +95,9 @@ def on_gpu(rig, section):
 
 
 def env_of(rig, section):
-    """The user's own env for a function of theirs, torch's for TorchScript, else that of the stage."""
+    """The user's own env if one is named, torch's for TorchScript, else that of the stage."""
     settings = cameras_room.settings[rig][section]
-    if settings["backend"] == "function" and settings["env"]:
+    if settings["env"]:
         # A file is named from the working directory, and not, as an env of our own, from the folder of the rules.
         return os.path.abspath(settings["env"]) if settings["env"].endswith((".yaml", ".yml")) else settings["env"]
     return f"../envs/faces.{accelerator}.yaml" if settings["backend"] == "torchscript" else "../envs/cameras.yaml"
