@@ -83,6 +83,34 @@ def test_faces_found_together_have_the_landmarks_that_face_alignment_finds_one_b
         assert score == pytest.approx(heights[0].mean(), rel=1e-4)
 
 
+def test_the_network_in_3d_has_the_package_s_x_and_y(
+    faces: tuple[list[np.ndarray], np.ndarray], random_weights: Path, data: Path, tmp_path: Path
+) -> None:
+    """Its depth comes from a further network, which is not run here: landmarks are x and y."""
+    from face_alignment import api
+    from face_alignment.models import ResNetDepth
+
+    depth = tmp_path / "depth.pth.tar"
+    torch.manual_seed(1)
+    torch.save({"state_dict": {f"module.{name}": value for name, value in ResNetDepth().state_dict().items()}}, depth)
+    yunet = data / "models" / "yunet" / "face_detection_yunet_2023mar.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "load_file_from_url", lambda url: str(depth if "depth" in url else random_weights))
+        package = api.FaceAlignment(
+            api.LandmarksType.THREE_D,
+            device="cpu",
+            flip_input=False,
+            compile=False,
+            face_detector="yunet",
+            face_detector_kwargs={"path_to_detector": str(yunet)},
+        )
+    network = open_network("fan3d", random_weights, accelerator="cpu", threads=THREADS, peaks="package")
+    picture, box = faces[0][0], faces[1][:1]
+    expected = package.get_landmarks_from_image(picture[..., ::-1].copy(), box.tolist())[0]
+    assert expected.shape == (68, 3)
+    assert np.abs(network([picture], box)[0][0] - expected[:, :2]).max() <= 0.01
+
+
 def test_the_detector_of_face_alignment_draws_the_same_boxes(
     faces: tuple[list[np.ndarray], np.ndarray], data: Path, package: Any
 ) -> None:
