@@ -26,7 +26,12 @@ STAGES = {
 
 
 # Rule files that are part of a stage of another name.
-PARTS = {"media": ("exports", "spectrogram"), "datasets": ("shards", "annotations", "frames"), "reports": ("publish",)}
+PARTS = {
+    "media": ("exports", "spectrogram"),
+    "cameras": ("keypoints",),
+    "datasets": ("shards", "annotations", "frames"),
+    "reports": ("publish",),
+}
 
 
 def draw_dag(target: Path) -> None:

@@ -1,6 +1,6 @@
 """A smaller copy of a camera's file, whose frames are counted and compared with the original's, one by one.
 
-The original stays where it is: `python -m scripts.cameras.remove_originals` is a command of its own.
+The original stays where it is: `python -m rushes.remove_originals` is a command of its own.
 """
 
 import json
@@ -8,7 +8,6 @@ import logging
 import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
-from hashlib import file_digest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import av
 import numpy as np
 
 from scripts.common import ledger
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError, RunError
 from scripts.common.ffmpeg_program import FULL, program
 from scripts.common.job import progress, run
@@ -130,12 +130,6 @@ def likeness_db(one: np.ndarray, other: np.ndarray) -> float:
     """PSNR of two pictures, uint8 of the same shape; 100 where they are the same."""
     apart = float(((one.astype(np.float64) - other) ** 2).mean())
     return 100.0 if apart == 0 else min(100.0, 10 * float(np.log10(255**2 / apart)))
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _samples(path: Path, stream: int) -> Iterator[tuple[Fraction, np.ndarray]]:

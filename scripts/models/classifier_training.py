@@ -18,6 +18,7 @@ from torchmetrics.functional.classification import (
 )
 
 from scripts.common import figure, ledger
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
 from scripts.models import fitting
 from scripts.models.checkpoint import read_checkpoint
@@ -121,7 +122,7 @@ def train_classifier(
         "settings": dict(settings),
         "class_weights": weights,
     }
-    facts = {"version": VERSION, "index": fitting.sha256_of(index), "run": run, "settings": of_weights}
+    facts = {"version": VERSION, "index": sha256_of(index), "run": run, "settings": of_weights}
     fitting.open_working(working, facts)
     fitting.seed_all(int(settings["seed"]))
     fitting.fit(

@@ -1,6 +1,5 @@
 """Training that can be killed at any moment: what is on the disk is whole, and the next start goes on from it."""
 
-import hashlib
 import json
 import logging
 import shutil
@@ -168,11 +167,6 @@ def open_working(working: Path, facts: Mapping[str, Any]) -> None:
         shutil.rmtree(working)
     working.mkdir(parents=True, exist_ok=True)
     atomic.write_text(mark, text)
-
-
-def sha256_of(path: Path) -> str:
-    """Of a small file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def hand_over(source: Path, target: Path) -> None:

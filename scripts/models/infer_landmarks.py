@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from scripts.common import ledger
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.models.each_sound import work_on_sounds
-from scripts.models.fitting import sha256_of
 from scripts.models.speech_inference import Speaker
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scripts.common import figure, ledger
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.sound_features import FEATURES
@@ -32,7 +33,7 @@ def identity_of(
     return Identity(
         model=model,
         kind="speech_landmarks",
-        card_sha256=fitting.sha256_of(card),
+        card_sha256=sha256_of(card),
         mean=mean.tolist(),
         std=std.tolist(),
         rate_hz=rate_hz,
@@ -79,8 +80,8 @@ def train_speech_landmarks(
         model, card, *statistics, splits["train"].files[0], rate_hz=rate_hz, fps=fps, settings=settings
     )
     own = Path(working)
-    facts = {"version": VERSION, "card": identity.card_sha256, "index": fitting.sha256_of(index)}
-    fitting.open_working(own, {**facts, "mean": fitting.sha256_of(mean), "settings": of_weights})
+    facts = {"version": VERSION, "card": identity.card_sha256, "index": sha256_of(index)}
+    fitting.open_working(own, {**facts, "mean": sha256_of(mean), "settings": of_weights})
     fitting.seed_all(int(settings["seed"]))
     sampler = Sampler(
         own / fitting.SAMPLES, splits["val"], every=int(settings["sample_every"]), count=int(settings["samples"])

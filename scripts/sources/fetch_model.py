@@ -4,13 +4,13 @@ A folder that the config names is asked first, so that a machine without a netwo
 the file that config/models.yaml describes is never kept.
 """
 
-import hashlib
 import logging
 import os
 import shutil
 from pathlib import Path
 
 from scripts.common import atomic
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.sources.download import DownloadError, download
@@ -31,12 +31,6 @@ def find_weights(folder: Path, name: str) -> Path | None:
     return min(below, default=None)
 
 
-def digest_of(path: Path) -> str:
-    """The sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fetch_model(out_weights: Path, *, name: str, url: str, sha256: str, models_dir: str) -> None:
     """Bring the weight file `name` from the folder `models_dir` ("": none), or from `url` if it is not there.
 
@@ -53,7 +47,7 @@ def fetch_model(out_weights: Path, *, name: str, url: str, sha256: str, models_d
         _download(url, out_weights, name, expected, models_dir)
         return
     shutil.copyfile(given, out_weights)
-    digest = digest_of(out_weights)
+    digest = sha256_of(out_weights)
     if not digest.startswith(expected):
         atomic.remove(out_weights)
         raise RunError(f"{given} is not {name}: its sha256 is {digest}, expected {expected}; remove or replace it")
@@ -83,16 +77,16 @@ def _download(url: str, out_weights: Path, name: str, expected: str, models_dir:
 
 def _fetch(url: str, unfinished: Path, expected: str) -> str:
     """Complete an unfinished download; returns its sha256, whatever that is."""
-    if unfinished.exists() and (digest := digest_of(unfinished)).startswith(expected):
+    if unfinished.exists() and (digest := sha256_of(unfinished)).startswith(expected):
         return digest
     in_one_piece = download(url, unfinished)
-    digest = digest_of(unfinished)
+    digest = sha256_of(unfinished)
     if not digest.startswith(expected) and not in_one_piece:
         # The pieces may come from two different files.
         log.info("the pieces do not fit together (sha256 %s): once more from the start", digest)
         atomic.remove(unfinished)
         download(url, unfinished)
-        digest = digest_of(unfinished)
+        digest = sha256_of(unfinished)
     return digest
 
 

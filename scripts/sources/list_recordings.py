@@ -1,10 +1,10 @@
 """Recordings of the project as a table for shards, like any other table."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+from scripts.common.checksum import sha256_of
 from scripts.common.job import run
 
 
@@ -13,16 +13,11 @@ def list_recordings(videos: list[Path], sounds: list[Path], out_table: Path, *, 
 
     The hash of the files is part of a row: a recording that was made anew is fetched anew.
     """
-    hashes = {str(path): _sha256(path) for path in [*videos, *sounds]}
+    hashes = {str(path): sha256_of(path) for path in [*videos, *sounds]}
     with out_table.open("w", encoding="utf-8") as file:
         for row in rows:
             known = {"sha256": hashes[row["url"]], "sound_sha256": hashes.get(row["_sound"], "")}
             file.write(json.dumps({**row, **known}, ensure_ascii=False, sort_keys=True) + "\n")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
+from rushes.remove_originals import main, repointed
 from scripts.cameras import compress_video as module
-from scripts.cameras.compress_video import compare, compress_video, sha256_of
-from scripts.cameras.remove_originals import main, repointed
+from scripts.cameras.compress_video import compare, compress_video
 from scripts.common import ledger
 from scripts.common.cameras_plan import COPIES
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
 from scripts.common.plan import load
 from tests.unit.examples import House
@@ -198,7 +199,7 @@ def test_a_kill_between_the_sheet_and_the_removal_loses_nothing_and_the_next_run
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("scripts.cameras.remove_originals.remove_originals", killed)
+        patch.setattr("rushes.remove_originals.remove_originals", killed)
         with pytest.raises(KeyboardInterrupt):
             main(["--yes", "walk"])
     assert (tmp_path / "raw" / "walk" / "walk.top.mp4").exists()

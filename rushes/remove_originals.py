@@ -1,4 +1,4 @@
-"""python -m scripts.cameras.remove_originals [--configfile FILE] [--yes] [RECORDING …]
+"""python -m rushes.remove_originals [--configfile FILE] [--yes] [RECORDING …]
 
 Put the verified copies of `compress_video` in the place of the originals: the copies move into a folder beside the
 originals, the sheet's column `source` points there, and only then the originals are removed. Without --yes it says what
@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from scripts.cameras.compress_video import sha256_of
 from scripts.common import atomic
 from scripts.common import plan as planning
 from scripts.common.cameras_plan import COPIES, CamerasRoom
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import ConfigError
 from scripts.common.plan import Plan
 from scripts.common.recordings import Recording, is_remote
@@ -68,7 +68,7 @@ class RefusedError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 1 if a recording was refused."""
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.cameras.remove_originals",
+        prog="python -m rushes.remove_originals",
         description="Put verified copies of compress_video in the place of the originals, and remove these.",
     )
     parser.add_argument("recordings", nargs="*", metavar="RECORDING", help="which ones; all, if none is named")
