@@ -2,14 +2,16 @@
 
 import mmap
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import chain
+from itertools import islice
+from operator import itemgetter
 from typing import BinaryIO
 
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
-from rosbags.rosbag1.reader import Compression, decompressors, read_bytes
+from rosbags.rosbag1.reader import Compression, IndexData, decompressors, read_bytes
 
 # Stands for a message that is damaged in the bag: too short for any definition.
 CORRUPT = b""
@@ -36,20 +38,39 @@ def read_messages(
         yield connections[number], time, _message_at(content, offset) if content else CORRUPT
 
 
-def _entries(reader: Reader, connections: list[Connection], start: int | None, stop: int | None) -> Iterator[list[int]]:
-    """Time, chunk, offset and number of the connection of each message, by time; a table, for they are many."""
-    parts = []
-    for number, connection in enumerate(connections):
-        index = reader.indexes[connection.id]
-        table = np.empty((len(index), 4), np.int64)
-        table[:, :3] = np.fromiter(chain.from_iterable(index), np.int64, 3 * len(index)).reshape(-1, 3)
-        table[:, 3] = number
-        first = np.int64(0) if start is None else np.searchsorted(table[:, 0], start)
-        parts.append(table[first : None if stop is None else np.searchsorted(table[:, 0], stop)])
-    table = np.concatenate(parts) if parts else np.empty((0, 4), np.int64)
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    for some in range(0, len(table), ENTRIES_AT_ONCE):
-        yield from table[some : some + ENTRIES_AT_ONCE].tolist()
+def _entries(
+    reader: Reader, connections: list[Connection], start: int | None, stop: int | None
+) -> Iterator[tuple[int, int, int, int]]:
+    """Time, chunk, offset and number of the connection of each message, by time.
+
+    Besides the index that the reader holds, only the order of its entries: 4 bytes a message.
+    """
+    indexes = [reader.indexes[connection.id] for connection in connections]
+    first = [0 if start is None else bisect_left(index, start, key=itemgetter(0)) for index in indexes]
+    after = [len(index) if stop is None else bisect_left(index, stop, key=itemgetter(0)) for index in indexes]
+    counts = [max(0, end - begin) for begin, end in zip(first, after, strict=True)]
+    begins = np.cumsum([0, *counts])
+    order = _by_time(indexes, first, counts)
+    for some in range(0, len(order), ENTRIES_AT_ONCE):
+        places = order[some : some + ENTRIES_AT_ONCE]
+        numbers = np.searchsorted(begins, places, "right") - 1
+        for number, place in zip(numbers.tolist(), (places - begins[numbers]).tolist(), strict=True):
+            time, chunk, offset = indexes[number][first[number] + place]
+            yield time, chunk, offset, number
+
+
+def _by_time(indexes: list[list[IndexData]], first: list[int], counts: list[int]) -> np.ndarray:
+    """Order by time of all entries that are wanted, as they stand one index behind the other; uint32 (N,)."""
+    times = np.fromiter(
+        (
+            entry[0]
+            for index, begin, count in zip(indexes, first, counts, strict=True)
+            for entry in islice(index, begin, begin + count)
+        ),
+        np.int64,
+        sum(counts),
+    )
+    return np.argsort(times, kind="stable").astype(np.uint32)
 
 
 def _read_chunk(reader: Reader, position: int) -> memoryview:
