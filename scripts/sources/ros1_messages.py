@@ -1,41 +1,40 @@
 """Messages of a ROS1 bag that rosbags has opened, without copies: the same as its own, in half the time."""
 
-import mmap
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
 from operator import itemgetter
-from typing import BinaryIO
 
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
-from rosbags.rosbag1.reader import Compression, IndexData, decompressors, read_bytes
+from rosbags.rosbag1.reader import IndexData
+
+from scripts.sources.chunk_content import DAMAGE, content_of
+from scripts.sources.ros1_records import MESSAGE_RECORD, chunk_of, fields_of, read_head
 
 # Stands for a message that is damaged in the bag: too short for any definition.
 CORRUPT = b""
 
 ENTRIES_AT_ONCE = 4096
-# A chunk that large, if it is not compressed, is mapped and not read: it may hold a message that nobody wants.
-LARGE_CHUNK = 32 * 2**20
 _LENGTH = struct.Struct("<I")
 _CONNECTION_RECORD = b"op=\x07"
-_MESSAGE_RECORD = b"op=\x02"
 
 
 def read_messages(
-    reader: Reader, connections: list[Connection], start: int | None, stop: int | None
-) -> Iterator[tuple[Connection, int, bytes | memoryview]]:
+    reader: Reader, connections: list[Connection], start: int | None, stop: int | None, max_bytes: int
+) -> Iterator[tuple[Connection, int, bytes | memoryview | None]]:
     """Connection, log time and bytes of the messages of `connections` by log time, from `start` up to `stop`, ns.
 
-    Messages that are damaged, and those of a damaged chunk, come as CORRUPT.
+    Messages that are damaged, and those of a damaged chunk, come as CORRUPT, those of more than `max_bytes` as None.
     """
     current, content = -1, memoryview(b"")
     for time, chunk, offset, number in _entries(reader, connections, start, stop):
         if chunk != current:
-            current, content = chunk, _read_chunk(reader, chunk)
-        yield connections[number], time, _message_at(content, offset) if content else CORRUPT
+            current, content = chunk, _read_chunk(reader, chunk, max_bytes)
+        raw = _message_at(content, offset) if content else CORRUPT
+        yield connections[number], time, raw if len(raw) <= max_bytes else None
 
 
 def _entries(
@@ -73,28 +72,16 @@ def _by_time(indexes: list[list[IndexData]], first: list[int], counts: list[int]
     return np.argsort(times, kind="stable").astype(np.uint32)
 
 
-def _read_chunk(reader: Reader, position: int) -> memoryview:
-    """Content of a chunk; nothing if it does not decompress."""
+def _read_chunk(reader: Reader, position: int, max_bytes: int) -> memoryview:
+    """Content of a chunk; nothing if it is damaged."""
     assert reader.bio is not None
-    chunk = reader.chunks[position]
-    if chunk.datasize > LARGE_CHUNK and chunk.decompressor is decompressors[Compression.NONE.value]:
-        return _map(reader.bio, chunk.datapos, chunk.datasize)
-    reader.bio.seek(chunk.datapos)
-    compressed = read_bytes(reader.bio, chunk.datasize)
+    known = reader.chunks[position]
+    reader.bio.seek(position)
+    fields = fields_of(reader.bio.read(known.datapos - position)[4:-4]) or {}
     try:
-        return memoryview(chunk.decompressor(compressed))
-    except (OSError, RuntimeError, ValueError, EOFError):
+        return content_of(reader.bio, chunk_of(fields, known.datapos, known.datasize), read_head, max_bytes)
+    except DAMAGE:
         return memoryview(b"")
-
-
-def _map(file: BinaryIO, start: int, size: int) -> memoryview:
-    """A part of a file; nothing if it ends before. It is let go of with the last view of it."""
-    before = start % mmap.ALLOCATIONGRANULARITY
-    try:
-        mapped = mmap.mmap(file.fileno(), before + size, offset=start - before, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):
-        return memoryview(b"")
-    return memoryview(mapped)[before:]
 
 
 def _message_at(content: memoryview, offset: int) -> bytes | memoryview:
@@ -106,7 +93,7 @@ def _message_at(content: memoryview, offset: int) -> bytes | memoryview:
             offset += 4 + length
             (size,) = _LENGTH.unpack_from(content, offset)
             offset += 4
-            if _MESSAGE_RECORD in header:
+            if MESSAGE_RECORD in header:
                 break
             if _CONNECTION_RECORD not in header:
                 return CORRUPT
