@@ -83,6 +83,24 @@ def content_of(file: BinaryIO, chunk: Chunk, head: Head, max_bytes: int, *, part
     return content
 
 
+class Taken:
+    """Counts what is taken from a chunk, and lets go of its memory now and then.
+
+    Of a mapped chunk only: what is looked at again comes back from the file.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def add(self, size: int, content: memoryview) -> None:
+        """So many bytes of `content` have been looked at."""
+        self._bytes += size
+        if self._bytes > LARGE_CHUNK:
+            self._bytes = 0
+            if isinstance(content.obj, mmap.mmap):
+                content.obj.madvise(mmap.MADV_DONTNEED)
+
+
 def _small(file: BinaryIO, chunk: Chunk, partly: bool) -> tuple[memoryview, int]:
     file.seek(chunk.start)
     packed = file.read(chunk.size)

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from scripts.sources.chunk_content import Chunk, DamagedChunkError, content_of
+from scripts.sources.chunk_content import Chunk, DamagedChunkError, Taken, content_of
 
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 2, 3, 4, 5, 6, 15
@@ -69,11 +69,12 @@ def walk(file: BinaryIO, position: int, stop: int) -> Iterator[Entry]:
 
 def entries_in(content: memoryview) -> Iterator[Entry]:
     """Records of a chunk, as far as they are whole."""
-    position = 0
+    position, taken = 0, Taken()
     while (entry := _entry(content, position, position)) is not None:
         if entry.start + entry.size > len(content):
             return
         yield entry
+        taken.add(entry.start + entry.size - position, content)
         position = entry.start + entry.size
 
 
@@ -177,9 +178,11 @@ def _read_chunk(
         if entry.op == MESSAGE and entry.channel in channels and begin <= entry.log_ns < end
     ]
     found.sort(key=lambda entry: entry.log_ns)
+    taken = Taken()
     for entry in found:
         data = content[entry.start : entry.start + entry.size] if entry.size <= max_bytes else None
         yield entry.log_ns, entry.channel, data
+        taken.add(entry.size, content)
 
 
 def _read_loose(file: BinaryIO, loose: np.ndarray, max_bytes: int) -> Iterator[Message]:

@@ -11,7 +11,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
 from rosbags.rosbag1.reader import IndexData
 
-from scripts.sources.chunk_content import DAMAGE, content_of
+from scripts.sources.chunk_content import DAMAGE, Taken, content_of
 from scripts.sources.ros1_records import MESSAGE_RECORD, chunk_of, fields_of, read_head
 
 # Stands for a message that is damaged in the bag: too short for any definition.
@@ -29,12 +29,13 @@ def read_messages(
 
     Messages that are damaged, and those of a damaged chunk, come as CORRUPT, those of more than `max_bytes` as None.
     """
-    current, content = -1, memoryview(b"")
+    current, content, taken = -1, memoryview(b""), Taken()
     for time, chunk, offset, number in _entries(reader, connections, start, stop):
         if chunk != current:
             current, content = chunk, _read_chunk(reader, chunk, max_bytes)
         raw = _message_at(content, offset) if content else CORRUPT
         yield connections[number], time, raw if len(raw) <= max_bytes else None
+        taken.add(len(raw), content)
 
 
 def _entries(

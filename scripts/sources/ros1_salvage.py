@@ -11,7 +11,7 @@ from rosbags.typesys.msg import normalize_msgtype
 
 from scripts.common.errors import InputError
 from scripts.sources.channels import Channel
-from scripts.sources.chunk_content import DAMAGE, Chunk, DamagedChunkError, content_of
+from scripts.sources.chunk_content import DAMAGE, Chunk, DamagedChunkError, Taken, content_of
 from scripts.sources.message_layout import compile_reader, list_leaves
 from scripts.sources.ros1_records import LENGTH, chunk_of, fields_of, read_head
 
@@ -96,7 +96,7 @@ class Ros1Salvage:
         return None if fields is None else (fields, position + len(head), size)
 
     def _in_chunk(self, content: memoryview, max_bytes: int) -> Iterator[tuple[int, int, memoryview | None]]:
-        position = 0
+        position, taken = 0, Taken()
         while position + 4 <= len(content):
             (length,) = LENGTH.unpack_from(content, position)
             fields = fields_of(bytes(content[position + 4 : position + 4 + length]))
@@ -110,6 +110,7 @@ class Ros1Salvage:
                 return
             kept = size <= max_bytes or fields.get("op") != bytes([_MESSAGE])
             yield from self._of_record(fields, data if kept else None)
+            taken.add(size, content)
 
     def _of_record(
         self, fields: dict[str, bytes], data: memoryview | None
