@@ -5,13 +5,11 @@ Whatever is wrong with the bag leaves this module as an InputError of one line, 
 
 import errno
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from heapq import merge
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,20 +22,16 @@ from rosbags.rosbag2 import ReaderError as ReaderError2
 from rosbags.typesys import TypesysError
 
 from scripts.common.errors import InputError
+from scripts.sources import ros1_messages, ros2_messages
 from scripts.sources.channels import Channel
 from scripts.sources.connection_fields import list_fields
-from scripts.sources.mcap_file import McapFile, profile_of
+from scripts.sources.mcap_file import McapFile, is_without_summary, profile_of
 from scripts.sources.message_layout import Leaf, Read, compile_reader
-from scripts.sources.ros1_messages import CORRUPT, read_messages
 from scripts.sources.ros1_salvage import Ros1Salvage
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 METADATA = "metadata.yaml"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# `max_message_mb`, where nobody says another.
+MAX_BYTES = 256 * 2**20
 
 READER_ERRORS = (ReaderError1, ReaderError2, TypesysError)
 # Errors of the machine, which another try may not meet; all others are the bag's.
@@ -62,8 +56,8 @@ HINTS = {
 # rosbags reads what is whole and ROS's; the others are this project's own.
 Reader = Reader1 | Reader2 | McapFile | Ros1Salvage
 
-# Key of the connection, log time, bytes.
-Message = tuple[int, int, bytes | memoryview]
+# Key of the connection, log time, bytes; None for a message that is too large.
+Message = tuple[int, int, bytes | memoryview | None]
 
 
 @dataclass(frozen=True)
@@ -79,16 +73,16 @@ class Topic:
 class Bag:
     """An open bag. topics: by name.  notes: what a person should know of it.
 
-    salvage: read what is good of a bag that is cut off or has no index.
+    salvage: read what is good of a bag that is cut off or has no index. max_bytes: larger messages are not read.
     """
 
-    def __init__(self, paths: list[Path], *, salvage: bool = False) -> None:
+    def __init__(self, paths: list[Path], *, salvage: bool = False, max_bytes: int = MAX_BYTES) -> None:
         if not paths:
             raise InputError("unreadable", "the recording names no bag file")
         self._stack = ExitStack()
         self.topics: dict[str, Topic] = {}
         self.notes: list[str] = []
-        self._salvage = salvage
+        self._salvage, self._max_bytes = salvage, max_bytes
         self._paths = paths
         self._name = paths[0].name if len(paths) == 1 else f"{paths[0].parent.name} ({len(paths)} files)"
         self._readers: list[Reader] = []
@@ -129,7 +123,7 @@ class Bag:
     def _joined(self, parts: list[Iterator[Message]]) -> Iterator[Message]:
         """Messages of several files by log time. Slices may overlap: what two of them hold comes once."""
         instant, twice = -1, 0
-        now: list[tuple[int, str, bytes | memoryview]] = []
+        now: list[tuple[int, str, bytes | memoryview | None]] = []
         numbered = [_numbered(number, part) for number, part in enumerate(parts)]
         for number, (key, log_ns, raw) in merge(*numbered, key=lambda pair: pair[1][1]):
             topic = self._connections[key].topic
@@ -176,10 +170,12 @@ class Bag:
     def _makers(self, path: Path) -> tuple[Callable[[], Reader], Callable[[], Reader] | None]:
         kind = path.suffix.lower()
         if kind == ".bag":
-            return partial(Reader1, path), partial(Ros1Salvage, path)
+            return partial(Reader1, path), partial(Ros1Salvage, path, max_bytes=self._max_bytes)
         if kind == ".mcap":
-            plain = path.suffix == kind and profile_of(path) in ("ros2", None)
-            return partial(Reader2 if plain else McapFile, path), partial(McapFile, path, salvage=True)
+            own = partial(McapFile, path, max_bytes=self._max_bytes)
+            # Of an mcap without summary, rosbags reads every chunk to open it.
+            plain = path.suffix == kind and profile_of(path) in ("ros2", None) and not is_without_summary(path)
+            return partial(Reader2, path) if plain else own, partial(own, salvage=True)
         if path.suffix != kind:
             raise InputError(
                 "unreadable", f"{path.name}: a database of ROS2 is only read by the ending .db3; rename it"
@@ -221,13 +217,13 @@ class Bag:
         """Messages of one reader; errors of this generator are the bag's, those of its consumer do not come here."""
         count = 0
         try:
-            messages: Iterator[tuple[Connection | Channel, int, bytes | memoryview]]
+            messages: Iterator[tuple[Connection | Channel, int, bytes | memoryview | None]]
             if isinstance(reader, Reader1):
-                messages = read_messages(reader, connections, start, stop)
+                messages = ros1_messages.read_messages(reader, connections, start, stop, self._max_bytes)
             elif isinstance(reader, McapFile | Ros1Salvage):
                 messages = reader.messages(connections, start, stop)
             else:
-                messages = _unpacked(reader.messages(connections, start, stop))
+                messages = ros2_messages.read_messages(reader, connections, start, stop, self._max_bytes)
             for connection, log_ns, raw in messages:
                 count += 1
                 yield id(connection), log_ns, raw
@@ -256,20 +252,3 @@ class Bag:
 def _numbered(number: int, part: Iterator[Message]) -> Iterator[tuple[int, Message]]:
     for message in part:
         yield number, message
-
-
-def _unpacked(messages: Iterator[tuple[Connection, int, bytes]]) -> Iterator[tuple[Connection, int, bytes]]:
-    """Messages as they were sent: a bare mcap or db3 of a compressed recording holds each as zstd."""
-    first = next(messages, None)
-    if first is None:
-        return
-    if first[2][:4] != ZSTD_MAGIC:
-        yield first
-        yield from messages
-        return
-    for connection, log_ns, raw in chain([first], messages):
-        try:
-            content = zstd.decompress(raw)
-        except zstd.ZstdError:
-            content = CORRUPT
-        yield connection, log_ns, content

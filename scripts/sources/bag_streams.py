@@ -171,13 +171,13 @@ class Taker:
     read: Read
     max_bytes: int
 
-    def take(self, log_ns: int, raw: bytes | memoryview) -> None:
-        """Take a message; what cannot be read is counted by the stream."""
+    def take(self, log_ns: int, raw: bytes | memoryview | None) -> None:
+        """Take a message, None: one that is too large; what cannot be read is counted by the stream."""
         writer = self.stream.writer
         if writer is None:
             return
         try:
-            if len(raw) > self.max_bytes:
+            if raw is None or len(raw) > self.max_bytes:
                 writer.skip(f"larger than {round(self.max_bytes / 2**20, 3):g} MB (max_message_mb)")
             elif self.carrier.kind != SOUND_INFO:
                 writer.take(self.carrier, log_ns, self.read(raw))

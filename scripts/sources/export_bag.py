@@ -58,10 +58,11 @@ def export_bag(
         for (name, setting), media, table in zip(settings.items(), all_media, tables, strict=True)
     ]
     try:
-        with Bag(bag, salvage=salvage) as source:
+        max_bytes = round(max_message_mb * 2**20)
+        with Bag(bag, salvage=salvage, max_bytes=max_bytes) as source:
             start_ns = source.start_ns + round(start_s * 1e9) if start_s else 0
             stop_ns = source.start_ns + round(stop_s * 1e9) if stop_s else None
-            takers = _find_takers(streams, source, crf, start_ns, round(max_message_mb * 2**20))
+            takers = _find_takers(streams, source, crf, start_ns, max_bytes)
             _read(source, takers, start_ns, stop_ns)
             topics = _list_topics(source, takers)
             bag_notes = source.notes
@@ -157,7 +158,7 @@ def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...], start_ns: int)
     # Damage is said where the bag is read for good.
     with suppress(InputError):
         for key, log_ns, raw in islice(bag.messages([topic.name], start_ns or None), SURVEYED):
-            if key in readers:
+            if key in readers and raw is not None:
                 with suppress(CorruptMessageError):
                     sec, nanosec = readers[key](raw)
                     yield sec * 10**9 + nanosec, log_ns

@@ -1,23 +1,46 @@
-"""An mcap of any profile, or one that was cut off: read by the mcap library."""
+"""An mcap of any profile, one without an index, or one that was cut off."""
 
+import struct
+import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+import numpy as np
+from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.records import Channel as ChannelRecord
-from mcap.records import Message as MessageRecord
 from mcap.records import Schema as SchemaRecord
-from mcap.stream_reader import StreamReader
 
 from scripts.common.errors import InputError
+from scripts.sources import mcap_records
 from scripts.sources.channels import Channel
+from scripts.sources.mcap_records import FOOTER, MAGIC, Message, Places
 from scripts.sources.mcap_schemas import fields_of
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 # What reading a file behind its damage raises.
-DAMAGE = (McapError, EOFError, ValueError, RuntimeError, OSError, IndexError, OverflowError, MemoryError)
+DAMAGE = (
+    McapError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    OSError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zstd.ZstdError,
+)
+# Footer of an mcap: opcode, length, where the summary begins (0: there is none), and what else comes before the magic.
+_FOOTER = struct.Struct("<BQQ12x8s")
 
 
 def profile_of(path: Path) -> str | None:
@@ -29,15 +52,27 @@ def profile_of(path: Path) -> str | None:
         return None
 
 
+def is_without_summary(path: Path) -> bool:
+    """Whether an mcap ends well, but says nowhere what it holds."""
+    size = path.stat().st_size
+    if size < len(MAGIC) + _FOOTER.size:
+        return False
+    with path.open("rb") as file:
+        file.seek(size - _FOOTER.size)
+        op, length, summary, magic = _FOOTER.unpack(file.read(_FOOTER.size))
+    return bool(op == FOOTER and length == 20 and summary == 0 and magic == MAGIC)
+
+
 class McapFile:
     """Messages of an mcap by log time; of a salvaged one in the order in which they were written.
 
-    salvage: read from the front up to the damage, instead of by the index.
+    salvage: read from the front up to the damage, instead of by the index. max_bytes: larger messages come as None.
     """
 
-    def __init__(self, path: Path, *, salvage: bool = False) -> None:
-        self._path, self._salvage = path, salvage
+    def __init__(self, path: Path, *, max_bytes: int, salvage: bool = False) -> None:
+        self._path, self._salvage, self._max_bytes = path, salvage, max_bytes
         self._by_id: dict[int, Channel] = {}
+        self._places = Places([], np.empty((0, 4), np.int64))
         self.connections: list[Channel] = []
         self.start_time = 0
         self.salvaged = 0
@@ -45,7 +80,13 @@ class McapFile:
     def __enter__(self) -> Self:
         self._file = self._path.open("rb")
         try:
-            self._survey() if self._salvage else self._read_summary()
+            if self._salvage:
+                self._survey()
+            elif is_without_summary(self._path):
+                self._survey()
+                self._places = mcap_records.find_places(self._file, self._path.stat().st_size)
+            else:
+                self._read_summary()
         except BaseException:
             self._file.close()
             raise
@@ -57,18 +98,16 @@ class McapFile:
 
     def messages(
         self, connections: list[Channel], start: int | None = None, stop: int | None = None
-    ) -> Iterator[tuple[Channel, int, bytes]]:
+    ) -> Iterator[tuple[Channel, int, bytes | memoryview | None]]:
         """Channel, log time and bytes of the messages of `connections`."""
         wanted = {key for key, channel in self._by_id.items() if channel in connections}
-        for key, log_ns, data in self._prefix() if self._salvage else self._indexed(wanted, start, stop):
+        if self._salvage:
+            found = self._prefix(self._max_bytes)
+        else:
+            found = mcap_records.messages_by_time(self._file, self._places, wanted, start, stop, self._max_bytes)
+        for log_ns, key, data in found:
             if key in wanted and (start is None or log_ns >= start) and (stop is None or log_ns < stop):
                 yield self._by_id[key], log_ns, data
-
-    def _indexed(self, wanted: set[int], start: int | None, stop: int | None) -> Iterator[tuple[int, int, bytes]]:
-        self._file.seek(0)
-        topics = {self._by_id[key].topic for key in wanted}
-        for _, channel, message in make_reader(self._file).iter_messages(topics, start, stop):
-            yield channel.id, message.log_time, message.data
 
     def _read_summary(self) -> None:
         summary = make_reader(self._file).get_summary()
@@ -78,34 +117,38 @@ class McapFile:
         for key, channel in summary.channels.items():
             count = summary.statistics.channel_message_counts.get(key, 0)
             self._by_id[key] = _channel(channel, summary.schemas.get(channel.schema_id), count)
+        chunks = [(c.message_start_time, c.message_end_time + 1, c.chunk_start_offset) for c in summary.chunk_indexes]
+        if chunks:
+            self._places = Places(chunks, self._places.loose)
+        else:
+            self._places = mcap_records.find_places(self._file, self._path.stat().st_size)
 
     def _survey(self) -> None:
         """Find the channels and count the messages of the good part."""
-        schemas: dict[int, SchemaRecord] = {}
         first = None
-        for record in self._records():
-            if isinstance(record, SchemaRecord):
-                schemas[record.id] = record
-            elif isinstance(record, ChannelRecord) and record.id not in self._by_id:
-                self._by_id[record.id] = _channel(record, schemas.get(record.schema_id), 0)
-            elif isinstance(record, MessageRecord) and record.channel_id in self._by_id:
-                self._by_id[record.channel_id].msgcount += 1
-                self.salvaged += 1
-                first = record.log_time if first is None else min(first, record.log_time)
+        for log_ns, key, _ in self._prefix(0):
+            self._by_id[key].msgcount += 1
+            self.salvaged += 1
+            first = log_ns if first is None else min(first, log_ns)
         if first is None:
             raise InputError("unreadable", f"{self._path.name}: nothing of it could be salvaged")
         self.start_time = first
 
-    def _prefix(self) -> Iterator[tuple[int, int, bytes]]:
-        for record in self._records():
-            if isinstance(record, MessageRecord):
-                yield record.channel_id, record.log_time, record.data
-
-    def _records(self) -> Iterator[Any]:
-        """Records from the front up to the end or the damage."""
-        self._file.seek(0)
+    def _prefix(self, max_bytes: int) -> Iterator[Message]:
+        """Messages from the front up to the end or the damage; channels become known on the way."""
+        schemas: dict[int, SchemaRecord] = {}
         try:
-            yield from StreamReader(self._file, record_size_limit=2**31).records
+            for content, entry in mcap_records.records(self._file, self._path.stat().st_size, max_bytes):
+                if entry.op == mcap_records.MESSAGE:
+                    if entry.channel in self._by_id:
+                        yield entry.log_ns, entry.channel, content
+                elif entry.op == mcap_records.SCHEMA and content is not None:
+                    schema = SchemaRecord.read(ReadDataStream(BytesIO(content)))
+                    schemas[schema.id] = schema
+                elif entry.op == mcap_records.CHANNEL and content is not None:
+                    channel = ChannelRecord.read(ReadDataStream(BytesIO(content)))
+                    if channel.id not in self._by_id:
+                        self._by_id[channel.id] = _channel(channel, schemas.get(channel.schema_id), 0)
         except (*DAMAGE, AssertionError):
             return
 

@@ -1,79 +1,88 @@
 """Messages of a ROS1 bag that rosbags has opened, without copies: the same as its own, in half the time."""
 
-import mmap
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import chain
-from typing import BinaryIO
+from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
-from rosbags.rosbag1.reader import Compression, decompressors, read_bytes
+from rosbags.rosbag1.reader import IndexData
+
+from scripts.sources.chunk_content import DAMAGE, Taken, content_of
+from scripts.sources.ros1_records import MESSAGE_RECORD, chunk_of, fields_of, read_head
 
 # Stands for a message that is damaged in the bag: too short for any definition.
 CORRUPT = b""
 
 ENTRIES_AT_ONCE = 4096
-# A chunk that large, if it is not compressed, is mapped and not read: it may hold a message that nobody wants.
-LARGE_CHUNK = 32 * 2**20
 _LENGTH = struct.Struct("<I")
 _CONNECTION_RECORD = b"op=\x07"
-_MESSAGE_RECORD = b"op=\x02"
 
 
 def read_messages(
-    reader: Reader, connections: list[Connection], start: int | None, stop: int | None
-) -> Iterator[tuple[Connection, int, bytes | memoryview]]:
+    reader: Reader, connections: list[Connection], start: int | None, stop: int | None, max_bytes: int
+) -> Iterator[tuple[Connection, int, bytes | memoryview | None]]:
     """Connection, log time and bytes of the messages of `connections` by log time, from `start` up to `stop`, ns.
 
-    Messages that are damaged, and those of a damaged chunk, come as CORRUPT.
+    Messages that are damaged, and those of a damaged chunk, come as CORRUPT, those of more than `max_bytes` as None.
     """
-    current, content = -1, memoryview(b"")
+    current, content, taken = -1, memoryview(b""), Taken()
     for time, chunk, offset, number in _entries(reader, connections, start, stop):
         if chunk != current:
-            current, content = chunk, _read_chunk(reader, chunk)
-        yield connections[number], time, _message_at(content, offset) if content else CORRUPT
+            current, content = chunk, _read_chunk(reader, chunk, max_bytes)
+        raw = _message_at(content, offset) if content else CORRUPT
+        yield connections[number], time, raw if len(raw) <= max_bytes else None
+        taken.add(len(raw), content)
 
 
-def _entries(reader: Reader, connections: list[Connection], start: int | None, stop: int | None) -> Iterator[list[int]]:
-    """Time, chunk, offset and number of the connection of each message, by time; a table, for they are many."""
-    parts = []
-    for number, connection in enumerate(connections):
-        index = reader.indexes[connection.id]
-        table = np.empty((len(index), 4), np.int64)
-        table[:, :3] = np.fromiter(chain.from_iterable(index), np.int64, 3 * len(index)).reshape(-1, 3)
-        table[:, 3] = number
-        first = np.int64(0) if start is None else np.searchsorted(table[:, 0], start)
-        parts.append(table[first : None if stop is None else np.searchsorted(table[:, 0], stop)])
-    table = np.concatenate(parts) if parts else np.empty((0, 4), np.int64)
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    for some in range(0, len(table), ENTRIES_AT_ONCE):
-        yield from table[some : some + ENTRIES_AT_ONCE].tolist()
+def _entries(
+    reader: Reader, connections: list[Connection], start: int | None, stop: int | None
+) -> Iterator[tuple[int, int, int, int]]:
+    """Time, chunk, offset and number of the connection of each message, by time.
+
+    Besides the index that the reader holds, only the order of its entries: 4 bytes a message.
+    """
+    indexes = [reader.indexes[connection.id] for connection in connections]
+    first = [0 if start is None else bisect_left(index, start, key=itemgetter(0)) for index in indexes]
+    after = [len(index) if stop is None else bisect_left(index, stop, key=itemgetter(0)) for index in indexes]
+    counts = [max(0, end - begin) for begin, end in zip(first, after, strict=True)]
+    begins = np.cumsum([0, *counts])
+    order = _by_time(indexes, first, counts)
+    for some in range(0, len(order), ENTRIES_AT_ONCE):
+        places = order[some : some + ENTRIES_AT_ONCE]
+        numbers = np.searchsorted(begins, places, "right") - 1
+        for number, place in zip(numbers.tolist(), (places - begins[numbers]).tolist(), strict=True):
+            time, chunk, offset = indexes[number][first[number] + place]
+            yield time, chunk, offset, number
 
 
-def _read_chunk(reader: Reader, position: int) -> memoryview:
-    """Content of a chunk; nothing if it does not decompress."""
+def _by_time(indexes: list[list[IndexData]], first: list[int], counts: list[int]) -> np.ndarray:
+    """Order by time of all entries that are wanted, as they stand one index behind the other; uint32 (N,)."""
+    times = np.fromiter(
+        (
+            entry[0]
+            for index, begin, count in zip(indexes, first, counts, strict=True)
+            for entry in islice(index, begin, begin + count)
+        ),
+        np.int64,
+        sum(counts),
+    )
+    return np.argsort(times, kind="stable").astype(np.uint32)
+
+
+def _read_chunk(reader: Reader, position: int, max_bytes: int) -> memoryview:
+    """Content of a chunk; nothing if it is damaged."""
     assert reader.bio is not None
-    chunk = reader.chunks[position]
-    if chunk.datasize > LARGE_CHUNK and chunk.decompressor is decompressors[Compression.NONE.value]:
-        return _map(reader.bio, chunk.datapos, chunk.datasize)
-    reader.bio.seek(chunk.datapos)
-    compressed = read_bytes(reader.bio, chunk.datasize)
+    known = reader.chunks[position]
+    reader.bio.seek(position)
+    fields = fields_of(reader.bio.read(known.datapos - position)[4:-4]) or {}
     try:
-        return memoryview(chunk.decompressor(compressed))
-    except (OSError, RuntimeError, ValueError, EOFError):
+        return content_of(reader.bio, chunk_of(fields, known.datapos, known.datasize), read_head, max_bytes)
+    except DAMAGE:
         return memoryview(b"")
-
-
-def _map(file: BinaryIO, start: int, size: int) -> memoryview:
-    """A part of a file; nothing if it ends before. It is let go of with the last view of it."""
-    before = start % mmap.ALLOCATIONGRANULARITY
-    try:
-        mapped = mmap.mmap(file.fileno(), before + size, offset=start - before, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):
-        return memoryview(b"")
-    return memoryview(mapped)[before:]
 
 
 def _message_at(content: memoryview, offset: int) -> bytes | memoryview:
@@ -85,7 +94,7 @@ def _message_at(content: memoryview, offset: int) -> bytes | memoryview:
             offset += 4 + length
             (size,) = _LENGTH.unpack_from(content, offset)
             offset += 4
-            if _MESSAGE_RECORD in header:
+            if MESSAGE_RECORD in header:
                 break
             if _CONNECTION_RECORD not in header:
                 return CORRUPT

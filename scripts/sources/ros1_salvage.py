@@ -1,31 +1,29 @@
 """The good part of a ROS1 bag without index, or cut off: read chunk by chunk from the front (ROS bag format 2.0)."""
 
-import bz2
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import lz4.frame
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.msg import normalize_msgtype
 
 from scripts.common.errors import InputError
 from scripts.sources.channels import Channel
+from scripts.sources.chunk_content import DAMAGE, Chunk, DamagedChunkError, Taken, content_of
 from scripts.sources.message_layout import compile_reader, list_leaves
+from scripts.sources.ros1_records import LENGTH, chunk_of, fields_of, read_head
 
 MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7
-_LENGTH = struct.Struct("<I")
-_NOT_A_BAG = 2**31
 
 
 class Ros1Salvage:
-    """Messages in the order in which they were recorded, up to the damage."""
+    """Messages in the order in which they were recorded, up to the damage. max_bytes: larger ones come as None."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        self._path, self._max_bytes = path, max_bytes
         self._by_id: dict[int, Channel] = {}
         self.connections: list[Channel] = []
         self.start_time = 0
@@ -37,7 +35,7 @@ class Ros1Salvage:
             self._file.close()
             raise InputError("unreadable", f"{self._path.name} is no ROS1 bag: nothing could be salvaged")
         first = None
-        for key, log_ns, _ in self._messages():
+        for key, log_ns, _ in self._messages(0):
             self._by_id[key].msgcount += 1
             self.salvaged += 1
             first = log_ns if first is None else min(first, log_ns)
@@ -53,91 +51,79 @@ class Ros1Salvage:
 
     def messages(
         self, connections: list[Channel], start: int | None = None, stop: int | None = None
-    ) -> Iterator[tuple[Channel, int, memoryview]]:
+    ) -> Iterator[tuple[Channel, int, memoryview | None]]:
         """Channel, log time and bytes of the messages of `connections`."""
-        for key, log_ns, data in self._messages():
+        for key, log_ns, data in self._messages(self._max_bytes):
             channel = self._by_id[key]
             if channel in connections and (start is None or log_ns >= start) and (stop is None or log_ns < stop):
                 yield channel, log_ns, data
 
-    def _messages(self) -> Iterator[tuple[int, int, memoryview]]:
-        self._file.seek(len(MAGIC))
-        while (record := self._next_record()) is not None:
-            header, data, whole = record
-            if not whole and header.get("op") != bytes([_CHUNK]):
+    def _messages(self, max_bytes: int) -> Iterator[tuple[int, int, memoryview | None]]:
+        position, end = len(MAGIC), self._path.stat().st_size
+        while (record := self._record_at(position)) is not None:
+            fields, start, size = record
+            position = start + size
+            is_chunk = fields.get("op") == bytes([_CHUNK])
+            if position > end and not is_chunk:
                 return
-            if header.get("op") == bytes([_CHUNK]):
-                yield from self._in_chunk(_decompressed(header.get("compression", b""), data))
+            if is_chunk:
+                chunk = chunk_of(fields, start, min(size, end - start))
+                content = self._content_of(chunk, max_bytes)
+                yield from self._in_chunk(content, max_bytes)
+            elif size > max_bytes and fields.get("op") == bytes([_MESSAGE]):
+                yield from self._of_record(fields, None)
             else:
-                yield from self._of_record(header, memoryview(data))
+                self._file.seek(start)
+                yield from self._of_record(fields, memoryview(self._file.read(size)))
 
-    def _next_record(self) -> tuple[dict[str, bytes], bytes, bool] | None:
-        """The next record of the file, and whether its data is all there; None at the end or the damage."""
-        header, whole = self._next_part()
-        fields = _fields(header) if whole else None
-        if fields is None:
+    def _content_of(self, chunk: Chunk, max_bytes: int) -> memoryview:
+        """Content of a chunk, as far as it decompresses."""
+        try:
+            return content_of(self._file, chunk, read_head, max_bytes, partly=True)
+        except DAMAGE:
+            return memoryview(b"")
+
+    def _record_at(self, position: int) -> tuple[dict[str, bytes], int, int] | None:
+        """A record of the file: its fields, where its data begin and how long they are; None at the damage."""
+        self._file.seek(position)
+        try:
+            head, size, _ = read_head(self._file.read)
+        except DamagedChunkError:
             return None
-        data, whole = self._next_part()
-        return fields, data, whole
+        # The lengths before and behind the fields.
+        whole = len(head) >= 2 * LENGTH.size and len(head) == 2 * LENGTH.size + LENGTH.unpack_from(head)[0]
+        fields = fields_of(head[LENGTH.size : -LENGTH.size]) if whole else None
+        return None if fields is None else (fields, position + len(head), size)
 
-    def _next_part(self) -> tuple[bytes, bool]:
-        raw = self._file.read(4)
-        (length,) = _LENGTH.unpack(raw) if len(raw) == 4 else (_NOT_A_BAG,)
-        if length >= _NOT_A_BAG:
-            return b"", False
-        part = self._file.read(length)
-        return part, len(part) == length
-
-    def _in_chunk(self, content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-        position = 0
+    def _in_chunk(self, content: memoryview, max_bytes: int) -> Iterator[tuple[int, int, memoryview | None]]:
+        position, taken = 0, Taken()
         while position + 4 <= len(content):
-            (length,) = _LENGTH.unpack_from(content, position)
-            fields = _fields(bytes(content[position + 4 : position + 4 + length]))
+            (length,) = LENGTH.unpack_from(content, position)
+            fields = fields_of(bytes(content[position + 4 : position + 4 + length]))
             position += 4 + length
             if fields is None or position + 4 > len(content):
                 return
-            (size,) = _LENGTH.unpack_from(content, position)
+            (size,) = LENGTH.unpack_from(content, position)
             data = content[position + 4 : position + 4 + size]
             position += 4 + size
             if len(data) < size:
                 return
-            yield from self._of_record(fields, data)
+            kept = size <= max_bytes or fields.get("op") != bytes([_MESSAGE])
+            yield from self._of_record(fields, data if kept else None)
+            taken.add(size, content)
 
-    def _of_record(self, fields: dict[str, bytes], data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    def _of_record(
+        self, fields: dict[str, bytes], data: memoryview | None
+    ) -> Iterator[tuple[int, int, memoryview | None]]:
         kind = fields.get("op", b"\0")[0]
         if kind not in (_MESSAGE, _CONNECTION) or len(fields.get("conn", b"")) != 4:
             return
-        (key,) = _LENGTH.unpack(fields["conn"])
-        if kind == _CONNECTION and key not in self._by_id:
-            self._by_id[key] = _channel(fields, _fields(bytes(data)) or {})
+        (key,) = LENGTH.unpack(fields["conn"])
+        if kind == _CONNECTION and data is not None and key not in self._by_id:
+            self._by_id[key] = _channel(fields, fields_of(bytes(data)) or {})
         elif kind == _MESSAGE and key in self._by_id and len(fields.get("time", b"")) == 8:
             seconds, nanoseconds = struct.unpack("<II", fields["time"])
             yield key, seconds * 10**9 + nanoseconds, data
-
-
-def _fields(header: bytes) -> dict[str, bytes] | None:
-    """name=value fields of a header; None for what is none."""
-    found, position = {}, 0
-    while position < len(header):
-        if position + 4 > len(header):
-            return None
-        (length,) = _LENGTH.unpack_from(header, position)
-        name, equals, value = header[position + 4 : position + 4 + length].partition(b"=")
-        if not equals:
-            return None
-        found[name.decode("utf-8", "replace")] = value
-        position += 4 + length
-    return found
-
-
-def _decompressed(compression: bytes, data: bytes) -> memoryview:
-    """Content of a chunk, as far as it decompresses."""
-    try:
-        if compression == b"lz4":
-            return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(data))
-        return memoryview(bz2.BZ2Decompressor().decompress(data) if compression == b"bz2" else data)
-    except (RuntimeError, OSError, ValueError, EOFError):
-        return memoryview(b"")
 
 
 def _channel(fields: dict[str, bytes], data: dict[str, bytes]) -> Channel:
