@@ -65,10 +65,10 @@ def _side_by_side(
                 groups = [listed[first : first + batch] for first in range(0, len(listed), batch)]
                 futures = [pool.submit(_guarded_group, function, group) for group in groups]
             for future in as_completed(futures):
-                for status in future.result():
-                    working.end(status)
-                    ended[status["key"]] = status
-                    done += 1
+                statuses = future.result()
+                working.end(*statuses)
+                ended |= {status["key"]: status for status in statuses}
+                done += len(statuses)
                 progress(done, len(waiting), what)
         except BrokenProcessPool:
             log.warning("a process died; the items are done one by one")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from scripts.common import clips as clip_tables
 from scripts.common import ledger, lots
@@ -137,7 +136,7 @@ def _scenes_of(clip: Clip, scenes_s: dict[str, list[tuple[float, float]]]) -> di
 def _duplicates(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
-    table = pq.read_table(path, partitioning=None)
+    table = ledger.read_table(path)
     return dict(zip(table["key"].to_pylist(), table["same_as"].to_pylist(), strict=True)) if table.num_rows else {}
 
 

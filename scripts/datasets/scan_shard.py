@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scripts.common import ledger, lots
 from scripts.common.errors import InputError
 from scripts.common.job import run
@@ -43,7 +41,7 @@ def scan_shard(
     """
     listed = lots.read_items(contents)
     settings = ahead.get("settings", {})
-    asked = json.dumps([look, thumbnails, fps, settings, 2], sort_keys=True)
+    asked = json.dumps([look, thumbnails, fps, settings, 3], sort_keys=True)
     mark = hashlib.sha256(contents.read_bytes() + asked.encode()).hexdigest()
     place = Working(Path(working), mark)
     folder = place.file("clips")
@@ -54,7 +52,7 @@ def scan_shard(
             "look": look,
             "thumbnails": thumbnails,
             "fps": fps,
-            "arrays": str(place.file(f"{item.key}.npy")),
+            "arrays": str(place.file(f"{item.key}.frames")),
             "thumbnail": str(place.file(f"{item.key}.jpg")),
             "item": item,
             "dataset": dataset,
@@ -70,7 +68,7 @@ def scan_shard(
     rows, tables, clocks = [], {}, {}
     for key, status in whole.items():
         thumbnail = place.file(f"{key}.jpg")
-        tables[key] = unpacked(np.load(place.file(f"{key}.npy"), allow_pickle=False))
+        tables[key] = unpacked(status["arrays"], place.file(f"{key}.frames"))
         if status["clock"]:
             clocks[key] = lots.clock_of(status["clock"])
         rows.append(

@@ -1,5 +1,6 @@
 """Scanning one item of a lot, in a process of its own, and cutting its clips by the way."""
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from scripts.datasets.scan_item import ItemScan, list_packets, scan_item
 
 ROWS = np.dtype([("pts_us", "<i8"), ("time_ns", "<i8"), ("keyframe", "?"), *((name, "<f4") for name in lots.SCORES)])
 
+# What is shorter goes with the item's status: a file takes longer to make, to read and to remove.
+SHORT_BYTES = 8192
+
 
 def packed(table: FrameTable, scores: Mapping[str, np.ndarray]) -> np.ndarray:
     """Frame table and scores as one array of ROWS, (N,)."""
@@ -28,8 +32,9 @@ def packed(table: FrameTable, scores: Mapping[str, np.ndarray]) -> np.ndarray:
     return rows
 
 
-def unpacked(rows: np.ndarray) -> tuple[FrameTable, dict[str, np.ndarray]]:
-    """What `packed` was given."""
+def unpacked(short: str | None, file: Path) -> tuple[FrameTable, dict[str, np.ndarray]]:
+    """Frame table and scores of an item that was scanned. short: `arrays` of its status, None if they are in `file`."""
+    rows = np.frombuffer(base64.b64decode(short) if short is not None else file.read_bytes(), ROWS)
     columns = {name: np.ascontiguousarray(rows[name]) for name in ROWS.names or ()}
     table = FrameTable.make(columns["pts_us"], columns["time_ns"], keyframe=columns["keyframe"])
     return table, {name: columns[name] for name in lots.SCORES}
@@ -45,13 +50,17 @@ def scan_task(task: dict[str, Any]) -> Status:
         scan = scan_item(task["url"], thumbnails=task["thumbnails"], fps=task["fps"], kept=kept)
     else:
         scan = list_packets(task["url"])
-    # A kill in the middle of a file leaves no status behind, so the item is scanned again.
-    np.save(task["arrays"], packed(scan.frames, scan.scores), allow_pickle=False)
+    arrays = packed(scan.frames, scan.scores).tobytes()
+    if len(arrays) > SHORT_BYTES:
+        # A kill in the middle of a file leaves no status behind, so the item is scanned again.
+        Path(task["arrays"]).write_bytes(arrays)
     if scan.thumbnail:
         Path(task["thumbnail"]).write_bytes(scan.thumbnail)
     clock = lots.clock_text(scan.clock) if scan.clock else ""
     cut = _cut(task, scan, kept) if kept is not None else None
-    return {"facts": scan.facts, "hashes": [str(value) for value in scan.hashes], "clock": clock, "cut": cut}
+    hashes = [str(value) for value in scan.hashes]
+    short = base64.b64encode(arrays).decode() if len(arrays) <= SHORT_BYTES else None
+    return {"facts": scan.facts, "hashes": hashes, "clock": clock, "cut": cut, "arrays": short}
 
 
 def _cut(task: dict[str, Any], scan: ItemScan, kept: KeptPictures) -> dict[str, Any] | None:
