@@ -38,13 +38,23 @@ def machine() -> dict[str, object]:
     }
 
 
-def publish(area: str, rows: list[Row]) -> None:
-    """Write benchmarks/results/{area}.json and print the rows."""
+def write(area: str, rows: list[Row]) -> None:
+    """Write benchmarks/results/{area}.json."""
     RESULTS.mkdir(exist_ok=True)
     content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
     (RESULTS / f"{area}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def line_of(row: Row) -> str:
+    """A row as a line of the table."""
+    other = f"{row.against} {row.against_value:.4g}" if row.against_value is not None else row.against
+    ratio = f"x{row.ratio:.2f}" if row.ratio is not None else ""
+    verdict = {True: "ok", False: "NOT MET", None: "unknown"}[row.ok]
+    return f"{row.measure:<42} {row.value:>9.4g} {row.unit:<7} {other:<28} {ratio:<7} {row.goal:<14} {verdict}"
+
+
+def publish(area: str, rows: list[Row]) -> None:
+    """Write benchmarks/results/{area}.json and print the rows."""
+    write(area, rows)
     for row in rows:
-        other = f"{row.against} {row.against_value:.4g}" if row.against_value is not None else row.against
-        ratio = f"x{row.ratio:.2f}" if row.ratio is not None else ""
-        verdict = {True: "ok", False: "NOT MET", None: "unknown"}[row.ok]
-        print(f"{row.measure:<42} {row.value:>9.4g} {row.unit:<7} {other:<28} {ratio:<7} {row.goal:<14} {verdict}")
+        print(line_of(row))

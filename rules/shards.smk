@@ -97,7 +97,7 @@ rule fetch_shard:
 
 
 rule scan_shard:
-    """Decode every item of a lot once, small: frame tables, cuts, scores, hashes, codec data."""
+    """Decode every item of a lot once: frame tables, cuts, scores, hashes, codec data; and its clips by the way."""
     input:
         media=shards.lot("tar"),
         contents=shards.lot("items.parquet"),
@@ -114,20 +114,21 @@ rule scan_shard:
         dataset=shards.names,
         lot=r"lot\d+",
     conda:
-        "../envs/media.yaml"
+        "../envs/shards.yaml"
     threads: 4
     resources:
-        mem_mb=lot_memory(base_mb=2000, per_row_mb=0.1),
-        runtime=lot_minutes(seconds_per_row=1.0, seconds_per_second=0.05),
+        mem_mb=lot_memory(base_mb=5000, per_row_mb=0.1),
+        runtime=lot_minutes(seconds_per_row=3.0, seconds_per_second=0.25),
     params:
         dataset="{dataset}",
         look=looks,
         thumbnails=lambda wildcards: shards.datasets[wildcards.dataset].entry["scan"]["thumbnails"],
         fps=lambda wildcards: shards.datasets[wildcards.dataset].entry["scan"]["fps"],
         working=shards.working("scan"),
+        ahead=cut_ahead,
         key=scan_key,
     script:
-        "../scripts/media/scan_shard.py"
+        "../scripts/datasets/scan_shard.py"
 
 
 rule find_duplicates:

@@ -82,6 +82,18 @@ CUT_SETTINGS = (
 
 
 @quick
+def cut_ahead(wildcards, input):
+    """What `cut_shard` will be told, where a scan can cut the clips by the way.
+
+    For that it asks for `input`: what depends on it is no reason for Snakemake to scan again.
+    """
+    if not shards.datasets[wildcards.dataset].cuts_ahead:
+        return {}
+    working = shards.working("cut").format(dataset=wildcards.dataset, lot=wildcards.lot)
+    return {"settings": shards_setting(*CUT_SETTINGS)(wildcards), "working": working}
+
+
+@quick
 def duplicates_of(wildcards):
     """The table of duplicates, where it is wanted: it waits for the scans of all lots."""
     wanted = shards.datasets[wildcards.dataset].entry["filters"]["duplicates"]

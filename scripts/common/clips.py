@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common.ledger import write_table
+from scripts.common.ledger import read_table, write_table
 from scripts.common.lots import Item
 
 SCHEMA = pa.schema(
@@ -47,7 +46,7 @@ class ClipRow:
 def write(path: Path, rows: Iterable[ClipRow]) -> None:
     """Write the clips of a lot, in their order."""
     packed = [
-        asdict(row) | {"meta": json.dumps(row.meta, ensure_ascii=False, sort_keys=True), "parts": json.dumps(row.parts)}
+        vars(row) | {"meta": json.dumps(row.meta, ensure_ascii=False, sort_keys=True), "parts": json.dumps(row.parts)}
         for row in rows
     ]
     write_table(path, pa.Table.from_pylist(packed, schema=SCHEMA))
@@ -55,7 +54,7 @@ def write(path: Path, rows: Iterable[ClipRow]) -> None:
 
 def read(path: Path) -> list[ClipRow]:
     """Read what `write` wrote."""
-    rows = pq.read_table(path, schema=SCHEMA, partitioning=None).to_pylist()
+    rows = read_table(path, SCHEMA).to_pylist()
     return [ClipRow(**(row | {"meta": json.loads(row["meta"]), "parts": json.loads(row["parts"])})) for row in rows]
 
 

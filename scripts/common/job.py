@@ -20,6 +20,7 @@ from typing import Any
 
 from scripts.common import atomic
 from scripts.common.errors import UPSTREAM, InputError, RunError
+from scripts.common.without_pandas import spare_pandas
 
 # Params that only Snakemake reads.
 UNPASSED_PARAMS = {"key"}
@@ -37,6 +38,7 @@ def run(function: Callable[..., None]) -> None:
     job = getattr(sys.modules["__main__"], "snakemake", None)
     if job is None:
         sys.exit(f"{function.__name__} is run by its Snakemake rule; call the function itself from Python.")
+    spare_pandas()
     _open_log(job.log[0] if job.log else None)
     name = " ".join([function.__name__, *map(str, job.wildcards)])
     if GPUS in os.environ:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from typing import Any
 
 from scripts.common.errors import InputError
@@ -15,6 +16,8 @@ from scripts.common.job import progress
 from scripts.common.working import Status, Working
 
 log = logging.getLogger("rushes")
+# What OpenMP, OpenBLAS and OpenCV ask for the number of their threads.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 def work_on(
@@ -62,10 +65,10 @@ def _side_by_side(
                 groups = [listed[first : first + batch] for first in range(0, len(listed), batch)]
                 futures = [pool.submit(_guarded_group, function, group) for group in groups]
             for future in as_completed(futures):
-                for status in future.result():
-                    working.end(status)
-                    ended[status["key"]] = status
-                    done += 1
+                statuses = future.result()
+                working.end(*statuses)
+                ended |= {status["key"]: status for status in statuses}
+                done += len(statuses)
                 progress(done, len(waiting), what)
         except BrokenProcessPool:
             log.warning("a process died; the items are done one by one")
@@ -80,7 +83,26 @@ def _pool(processes: int, function: Callable[[Any], Status]) -> ProcessPoolExecu
     # has imported what they need, and has no threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
-    return ProcessPoolExecutor(processes, context, initializer=_calm)
+    with _calm_children():
+        forkserver.ensure_running()
+    return ProcessPoolExecutor(processes, context)
+
+
+@contextmanager
+def _calm_children() -> Iterator[None]:
+    """Processes that start here find our modules, which the server would not look for where Snakemake did.
+
+    And each has one thread, for they share the cores already.
+    """
+    known = {name: os.environ.get(name) for name in ("PYTHONPATH", *ONE_THREAD)}
+    os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **dict.fromkeys(ONE_THREAD, "1")}
+    try:
+        yield
+    finally:
+        for name, value in known.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager
@@ -93,14 +115,6 @@ def _hidden_main() -> Iterator[None]:
         yield
     finally:
         vars(main).update(kept)
-
-
-def _calm() -> None:
-    """One thread a process: the processes share the cores already."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _guarded_group(function: Callable[[Any], Status], group: Sequence[tuple[str, Any]]) -> list[Status]:

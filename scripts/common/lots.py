@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.frame_table import SCHEMA as FRAMES
 from scripts.common.frame_table import FrameTable
-from scripts.common.ledger import write_table
+from scripts.common.ledger import read_table, write_table
 
 ITEMS = pa.schema(
     [
@@ -90,13 +88,13 @@ class Item:
 
 def write_items(path: Path, items: Iterable[Item]) -> None:
     """Write the items of a lot, in their order."""
-    rows = [asdict(item) | {name: _packed(getattr(item, name)) for name in _PACKED} for item in items]
+    rows = [vars(item) | {name: _packed(getattr(item, name)) for name in _PACKED} for item in items]
     write_table(path, pa.Table.from_pylist(rows, schema=ITEMS))
 
 
 def read_items(path: Path) -> list[Item]:
     """Read what `write_items` wrote."""
-    rows = pq.read_table(path, schema=ITEMS, partitioning=None).to_pylist()
+    rows = read_table(path, ITEMS).to_pylist()
     return [Item(**(row | {name: json.loads(row[name]) for name in _PACKED})) for row in rows]
 
 
@@ -121,25 +119,26 @@ def part_url(file: str, offset: int, size: int) -> str:
 
 def write_frames(path: Path, tables: Mapping[str, tuple[FrameTable, Mapping[str, np.ndarray]]]) -> None:
     """Write the frame tables of a lot's items by key, each with its SCORES, float32 (N,)."""
-    parts = [
-        pa.Table.from_arrays(
-            [
-                pa.array([key] * len(table), pa.string()),
-                *(pa.array(getattr(table, name), FRAMES.field(name).type) for name in FRAMES.names),
-                *(pa.array(scores[name], pa.float32()) for name in SCORES),
-            ],
-            schema=KEYED_FRAMES,
-        )
-        for key, (table, scores) in tables.items()
-    ]
-    write_table(path, pa.concat_tables(parts).combine_chunks() if parts else KEYED_FRAMES.empty_table())
+    columns = [pa.array([key for key, (table, _) in tables.items() for _ in range(len(table))], pa.string())]
+    for name in FRAMES.names:
+        columns.append(_joined([getattr(table, name) for table, _ in tables.values()], FRAMES.field(name).type))
+    for name in SCORES:
+        columns.append(_joined([scores[name] for _, scores in tables.values()], pa.float32()))
+    write_table(path, pa.Table.from_arrays(columns, schema=KEYED_FRAMES))
+
+
+def _joined(parts: list[np.ndarray], kind: pa.DataType) -> pa.Array:
+    return pa.array(np.concatenate(parts) if parts else [], kind)
 
 
 def read_frames(path: Path) -> dict[str, tuple[FrameTable, dict[str, np.ndarray]]]:
     """Frame table and scores by key."""
-    table = pq.read_table(path, schema=KEYED_FRAMES, partitioning=None).combine_chunks()
+    table = read_table(path, KEYED_FRAMES).combine_chunks()
     if not table.num_rows:
         return {}
+    # Only here: whoever reads no frames does not wait for its import.
+    import pyarrow.compute as pc
+
     # Runs of equal keys, without a Python object a row.
     runs = pc.run_end_encode(table["key"].combine_chunks())
     keys, stops = runs.values.to_pylist(), runs.run_ends.to_pylist()
@@ -173,7 +172,7 @@ def write_clocks(path: Path, clocks: Mapping[str, Clock]) -> None:
 
 def read_clocks(path: Path) -> dict[str, Clock]:
     """Clocks by key."""
-    rows = pq.read_table(path, schema=KEYED_CLOCKS, partitioning=None).to_pylist()
+    rows = read_table(path, KEYED_CLOCKS).to_pylist()
     return {row["key"]: clock_of(row["clock"]) for row in rows}
 
 
@@ -197,7 +196,7 @@ def write_speech(path: Path, speech: Mapping[str, Speech]) -> None:
 
 def read_speech(path: Path) -> dict[str, Speech]:
     """Speech by key."""
-    rows = pq.read_table(path, schema=KEYED_SPEECH, partitioning=None).to_pylist()
+    rows = read_table(path, KEYED_SPEECH).to_pylist()
     return {row["key"]: Speech(json.loads(row["speech"]), row["reason"], row["message"]) for row in rows}
 
 
@@ -209,5 +208,5 @@ def write_scans(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def read_scans(path: Path) -> dict[str, dict[str, Any]]:
     """Scans by key, with `facts` as a dict."""
-    rows = pq.read_table(path, schema=SCANS, partitioning=None).to_pylist()
+    rows = read_table(path, SCANS).to_pylist()
     return {row["key"]: row | {"facts": json.loads(row["facts"])} for row in rows}

@@ -26,27 +26,50 @@ class ContentChange:
         return sum(cv2.mean(cv2.absdiff(hsv, before))[:3]) / 3
 
 
+class CutRule:
+    """Where scenes begin, told as soon as the change of content up to a frame says so."""
+
+    def __init__(self, min_scene_frames: int) -> None:
+        self._shortest = min_scene_frames
+        self._frame = self._last = self._merge_from = 0
+        self._merging = self._found_one = False
+
+    def see(self, above: bool) -> int | None:
+        """The frame that begins a new scene, if the next frame's change settles one. above: it reaches the threshold.
+
+        It is the frame itself, or an earlier one after cuts that were merged.
+        """
+        frame = self._frame
+        self._frame += 1
+        if self._shortest <= 0:
+            return frame if above else None
+        long_enough = frame - self._last >= self._shortest
+        if above:
+            self._last = frame
+        if self._merging:
+            if long_enough and not above and self.doubtful is not None:
+                self._merging = False
+                return self._last
+        elif above and long_enough:
+            self._found_one = True
+            return frame
+        elif above and self._found_one:
+            self._merging, self._merge_from = True, frame
+        return None
+
+    @property
+    def doubtful(self) -> int | None:
+        """The frame that will begin a scene unless another cut follows within the shortest scene; None without."""
+        return self._last if self._merging and self._last - self._merge_from >= self._shortest else None
+
+
 def find_cuts(change: np.ndarray, threshold: float = 27.0, min_scene_frames: int = 15) -> list[int]:
     """Numbers of the frames that begin a new scene. change: float (N,), the score of each frame."""
     above = np.asarray(change) >= threshold
     if min_scene_frames <= 0:
         return np.flatnonzero(above).tolist()
-    cuts: list[int] = []
-    last, merge_from, merging, found_one = 0, 0, False, False
-    for frame in range(len(above)):
-        long_enough = frame - last >= min_scene_frames
-        if above[frame]:
-            last = frame
-        if merging:
-            if long_enough and not above[frame] and last - merge_from >= min_scene_frames:
-                merging = False
-                cuts.append(last)
-        elif above[frame] and long_enough:
-            found_one = True
-            cuts.append(frame)
-        elif above[frame] and found_one:
-            merging, merge_from = True, frame
-    return cuts
+    rule = CutRule(min_scene_frames)
+    return [cut for cut in map(rule.see, above.tolist()) if cut is not None]
 
 
 def scenes(frames: int, cuts: list[int]) -> list[tuple[int, int]]:

@@ -72,6 +72,16 @@ class ShardsDataset:
         of_scan = bool(self.entry["scan"]["thumbnails"] or self.entry["scan"]["fps"])
         return of_cuts or of_scores or filters["duplicates"] == "near" or of_scan
 
+    @property
+    def cuts_ahead(self) -> bool:
+        """Whether clips can be cut of the pictures that a scan decodes: all that says which is known by then."""
+        entry, video, audio = self.entry, self.entry["video"], self.entry["audio"]
+        known = entry["clips"] in ("auto", "whole", "table", "cuts", "longest_cut")
+        changes = any(video[name] for name in ("width", "height", "fps")) or audio["rate_hz"] or audio["channels"]
+        stays = entry["clips"] in ("auto", "whole") and not changes
+        encodes = entry["precision"] == "exact" and bool({"video", "frames"} & set(entry["encode_formats"]))
+        return self.looks and known and encodes and not stays and not entry["filters"]["duplicates"]
+
 
 class ShardsRoom(Room):
     """Plans of all datasets of kind `shards`."""

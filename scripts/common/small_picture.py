@@ -21,6 +21,7 @@ class SmallPictures:
 
     def __init__(self) -> None:
         self._frame: av.VideoFrame | None = None
+        self._planes: list[np.ndarray] = []
 
     def bgr(self, picture: av.VideoFrame) -> np.ndarray:
         """uint8 (height, width, 3), blue first, of a picture that a VideoReader has read.
@@ -32,8 +33,13 @@ class SmallPictures:
         size = small_size(picture.width, picture.height)
         if self._frame is None or (self._frame.width, self._frame.height) != size:
             self._frame = av.VideoFrame(size[0], size[1], "yuv444p")
-        for target, source in zip(plane_arrays(self._frame), plane_arrays(picture), strict=True):
-            target[:] = source if source.shape == target.shape else cv2.resize(source, size)
+            self._planes = plane_arrays(self._frame)
+        for target, source in zip(self._planes, plane_arrays(picture), strict=True):
+            if source.shape == target.shape:
+                target[:] = source
+            else:
+                cv2.resize(source, size, dst=target)
         self._frame.colorspace, self._frame.color_range = picture.colorspace, picture.color_range
-        small: np.ndarray = self._frame.reformat(format="bgr24", interpolation=EXACT, threads=1).to_ndarray()
-        return small
+        # Planes of colours are the same values as pixels of colours, at a third of ffmpeg's time.
+        green, blue, red = plane_arrays(self._frame.reformat(format="gbrp", interpolation=EXACT, threads=1))
+        return cv2.merge([blue, green, red])

@@ -38,12 +38,12 @@ class Working:
                     found[status["key"]] = status
         return found
 
-    def end(self, status: Status) -> None:
-        """Remember how the item `status["key"]` ended."""
-        line = json.dumps(status, ensure_ascii=False, default=str)
+    def end(self, *statuses: Status) -> None:
+        """Remember how each item `status["key"]` ended."""
+        # After a kill in the middle of a line, the next one begins a line of its own.
+        lines = "".join(f"\n{json.dumps(status, ensure_ascii=False, default=str)}\n" for status in statuses)
         with self._lock, self._status.open("a", encoding="utf-8") as file:
-            # After a kill in the middle of a line, this one begins a line of its own.
-            file.write(f"\n{line}\n")
+            file.write(lines)
 
     def remove(self) -> None:
         """Nothing is left to be gone on with."""

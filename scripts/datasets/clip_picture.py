@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import blank_like, plane_arrays
+from scripts.common.video import blank_like, plane_arrays, upright
 
 # What lies this close to the middle of an output frame counts as not yet shown: times are rounded.
 TIE_NS = 1000
@@ -119,3 +119,23 @@ def shaped(picture: av.VideoFrame, shape: Shape, scaler: Scaler) -> av.VideoFram
         if shape.canvas[1] - inner[1] == 1 and plane == 0:
             target[inner[1]] = target[inner[1] - 1]
     return canvas
+
+
+class Shaper:
+    """Brings pictures of an item, as a reader has read them, into the shape of its clips."""
+
+    def __init__(self, video: dict[str, Any]) -> None:
+        """video: width, height and resize of the settings."""
+        self._video = video
+        self._source = (0, 0)
+        self._shape: Shape | None = None
+        self._scaler = Scaler()
+
+    def shaped(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """The picture upright, yuv420p, scaled, cropped and padded."""
+        picture = upright(picture)
+        if self._shape is None or (picture.width, picture.height) != self._source:
+            self._source = (picture.width, picture.height)
+            width, height, resize = (self._video[name] for name in ("width", "height", "resize"))
+            self._shape = shape_of(*self._source, out_width=width, out_height=height, resize=resize)
+        return shaped(picture, self._shape, self._scaler)

@@ -14,11 +14,11 @@ import numpy as np
 from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import upright
 from scripts.common.video_item import ItemReader, origin_of, read_sound
 from scripts.datasets.clip_packets import copy_packets
-from scripts.datasets.clip_picture import Scaler, Shape, grid, shape_of, shaped
+from scripts.datasets.clip_picture import Shaper, grid
 from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
+from scripts.datasets.kept_pictures import KeptPictures
 from scripts.datasets.smart_copy import SmartCutter
 
 US = Fraction(1, 1_000_000)
@@ -42,6 +42,15 @@ class CutTask:
     formats: dict[str, str]
     precision: str
     folder: str
+
+    @property
+    def fps(self) -> Fraction | None:
+        """Frames a second of the clips; None for the item's own."""
+        return Fraction(self.video["fps"]) if self.video["fps"] else None
+
+    def shown(self) -> set[int]:
+        """Numbers of the frames that any of the clips shows."""
+        return {int(n) for _, start, stop in self.clips for n in grid(self.frames, start, stop, self.fps)[0]}
 
 
 @dataclass
@@ -69,6 +78,13 @@ def cut_item(task: CutTask) -> dict[str, Any]:
         return {"parts": made, "failed": {}}
     done = _encode_all(left, sound)
     return {"parts": made | done["parts"], "failed": done["failed"]}
+
+
+def cut_kept(task: CutTask, kept: KeptPictures) -> dict[str, Any]:
+    """As `cut_item`, of pictures that are in their shape already; `kept` holds all that the clips show."""
+    cut = _Cut(task, _sound_of(task))
+    cut.pictures(kept)
+    return {"parts": cut.parts, "failed": cut.failed}
 
 
 def _encode_all(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, Any]:
@@ -118,11 +134,9 @@ def _smart(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, dic
 class _Cut:
     def __init__(self, task: CutTask, sound: tuple[np.ndarray, int] | None) -> None:
         self._task, self._sound = task, sound
-        self._fps = Fraction(task.video["fps"]) if task.video["fps"] else None
+        self._fps = task.fps
         self._coding = Coding(*(task.video[key] for key in ("codec", "crf", "preset")))
-        self._shape: Shape | None = None
-        self._source = (0, 0)
-        self._scaler = Scaler()
+        self._shaper, self._in_shape = Shaper(task.video), False
         self.parts: dict[str, dict[str, str]] = {name: {} for name, _, _ in task.clips}
         self.failed: dict[str, str] = {}
 
@@ -133,8 +147,9 @@ class _Cut:
         for name, start_s, stop_s in self._task.clips:
             self._write_sound(name, start_s, stop_s)
 
-    def pictures(self, reader: ItemReader) -> None:
+    def pictures(self, reader: ItemReader | KeptPictures) -> None:
         """Decode once; every picture goes to the clips that show it."""
+        self._in_shape = isinstance(reader, KeptPictures)
         frames = self._task.frames
         plans = [(name, start, stop, *grid(frames, start, stop, self._fps)) for name, start, stop in self._task.clips]
         for name, _, _, shown, _ in plans:
@@ -157,7 +172,7 @@ class _Cut:
             if not active and waiting:
                 first = int(waiting[0][3][0])
                 key = int(keys[np.searchsorted(keys, first, side="right") - 1]) if len(keys) and keys[0] <= first else 0
-                if key - at > SEEK_FRAMES:
+                if key - at > SEEK_FRAMES and not isinstance(reader, KeptPictures):
                     reader.seek(int(frames.pts_us[key]) * US)
                     pictures = reader.pictures(wanted)
             found = next(pictures, None)
@@ -191,7 +206,7 @@ class _Cut:
         for clip in active:
             while clip.next < len(clip.shown) and clip.shown[clip.next] <= numbers[-1]:
                 if ready is None:
-                    ready = self._shaped(picture)
+                    ready = picture if self._in_shape else self._shaper.shaped(picture)
                 if self._task.formats.get("frames") == "npy" or ("frames" in self._task.formats and not clip.pictures):
                     clip.pictures.append(ready.to_ndarray(format="rgb24"))
                 if "video" in self._task.formats:
@@ -202,16 +217,6 @@ class _Cut:
             else:
                 self._finish(clip, whole=True)
         return left
-
-    def _shaped(self, picture: av.VideoFrame) -> av.VideoFrame:
-        picture = upright(picture)
-        if self._shape is None or (picture.width, picture.height) != self._source:
-            video = self._task.video
-            self._source = (picture.width, picture.height)
-            self._shape = shape_of(
-                *self._source, out_width=video["width"], out_height=video["height"], resize=video["resize"]
-            )
-        return shaped(picture, self._shape, self._scaler)
 
     def _open(self, name: str, start_s: float, stop_s: float, shown: np.ndarray, times: np.ndarray) -> _Open:
         rate = self._fps or Fraction(self._task.facts["fps"] or 25).limit_denominator(100_000)

@@ -53,7 +53,7 @@ def concatenate(paths: Iterable[Path], out: Path, schema: pa.Schema) -> int:
     rows = 0
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for path in paths:
-            table = _as(pq.read_table(path, partitioning=None), schema)
+            table = _as(ledger.read_table(path), schema)
             rows += table.num_rows
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-import fsspec
 import urllib3
 
 from scripts.common.containers import HEAD_BYTES, container_of, looks_like
 from scripts.common.errors import InputError
-from scripts.sources.page_medium import medium_behind
 from scripts.sources.safe_http import PrivateHostError, make_pool
 
 CHUNK_BYTES = 2**18
@@ -107,6 +105,9 @@ class Fetcher:
         return Fetched(path, offset, size, digest.hexdigest())
 
     def _from_store(self, url: str, target: Path) -> Fetched:
+        # Only here: who asks the web alone does not wait for its import.
+        import fsspec
+
         try:
             with fsspec.open(url, "rb") as file:
                 return self._write(iter(lambda: file.read(CHUNK_BYTES), b""), target, 0, None)
@@ -120,6 +121,8 @@ class Fetcher:
         except InputError as error:
             if not self.settings["sites"]["extract"] or error.reason not in ("content_type", "no_medium"):
                 raise
+        from scripts.sources.page_medium import medium_behind
+
         found = medium_behind(url, target, self.settings)
         return replace(self._checked(target, 0, target.stat().st_size), page=found)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 BATCH_ROWS = 100_000
 SCHEMA = pa.schema(
@@ -37,6 +36,8 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
             return pa.nulls(rows, kind)
         found = table[columns[name]].combine_chunks()
         if pa.types.is_string(found.type) and kind == pa.float64():
+            import pyarrow.compute as pc
+
             found = pc.if_else(pc.match_substring_regex(found, r"^\s*-?[0-9.]+(e-?[0-9]+)?\s*$"), found, None)
         return found.cast(kind)
 

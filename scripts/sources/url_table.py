@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -70,6 +69,10 @@ def count_rows(tables: Iterable[str], columns: Mapping[str, str]) -> int:
 
 
 def _files(name: str) -> list[str]:
+    if _is_local(name):
+        return [name]
+    import fsspec
+
     system, path = fsspec.core.url_to_fs(name)
     if not system.exists(path):
         raise RunError(f"the table {name!r} does not exist")
@@ -79,6 +82,11 @@ def _files(name: str) -> list[str]:
     if not inside:
         raise RunError(f"the folder {name!r} holds no table: {', '.join(READERS)}")
     return [system.unstrip_protocol(entry) if "://" in name else entry for entry in inside]
+
+
+def _is_local(name: str) -> bool:
+    """Whether a name is a file of this machine. The import of fsspec takes longer than a small table."""
+    return "://" not in name and "::" not in name and Path(name).is_file()
 
 
 def _kind(file: str) -> str:
@@ -94,12 +102,18 @@ def _reader(file: str) -> "Callable[[str, Mapping[str, str]], Batches]":
 
 @contextlib.contextmanager
 def _open(file: str) -> Iterator[BinaryIO]:
-    with fsspec.open(file, "rb") as raw:
+    with Path(file).open("rb") if _is_local(file) else _open_of_store(file) as raw:
         if file.lower().endswith(".gz"):
             with gzip.open(raw) as unpacked:
                 yield unpacked  # type: ignore[misc]
         else:
             yield raw
+
+
+def _open_of_store(file: str) -> Any:
+    import fsspec
+
+    return fsspec.open(file, "rb")
 
 
 def _lines(raw: BinaryIO) -> Iterator[bytes]:

@@ -57,6 +57,23 @@ def test_appended_rows_are_all_that_is_computed(tmp_path, videos):
     assert len(samples(workspace)) == 4 * 4 * 2
 
 
+def test_a_new_threshold_cuts_anew_and_scans_nothing(tmp_path, videos):
+    """Though the scan cuts the clips by the way: what is cut is no part of what it depends on."""
+    workspace = workspace_of(tmp_path, fetch={"allowed_roots": [str(videos)]}, shard_rows=4)
+    write_table(tmp_path / "t.txt", *(str(videos / f"{k}.mp4") for k in range(2)))
+    first = workspace.snakemake()
+    assert first.returncode == 0, first.stdout
+    assert len(samples(workspace)) == 2 * 4 * 2
+    file = tmp_path / "config" / "config.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["datasets"]["web"] |= {"scan": {"threshold": 250}}
+    file.write_text(yaml.safe_dump(content))
+    second = workspace.snakemake()
+    assert second.returncode == 0, second.stdout
+    assert [second.stdout.count(f"rule {step}") for step in ("fetch_shard", "scan_shard", "cut_shard")] == [0, 0, 1]
+    assert len(samples(workspace)) == 2 * 2
+
+
 def test_what_failed_is_fetched_again_on_request_alone(tmp_path, videos):
     with serve() as site:
         good = [site.media(f"/{k}.mp4", (videos / f"{k}.mp4").read_bytes()) for k in range(2)]

@@ -20,9 +20,9 @@ from scripts.common.config import checked, schema
 from scripts.common.shards_plan import make_shards
 from scripts.datasets.cut_shard import cut_shard
 from scripts.datasets.index_shards import index_shards
+from scripts.datasets.scan_shard import scan_shard
 from scripts.datasets.write_shard import write_shard
 from scripts.faces.detect_lot_speech import detect_lot_speech
-from scripts.media.scan_shard import scan_shard
 from scripts.sources.fetch_shard import fetch_shard
 from scripts.sources.plan_shards import plan_shards
 
@@ -232,8 +232,8 @@ def fetch(made: Made, lot: dict[str, Any], number: int = 0) -> None:
     )
 
 
-def scan(made: Made, number: int = 0, *, look: bool = True) -> None:
-    """Scan a lot."""
+def scan(made: Made, number: int = 0, *, look: bool = True, ahead: bool = False) -> None:
+    """Scan a lot. ahead: cut its clips by the way."""
     names = ("scans.parquet", "frames.parquet", "clocks.parquet", "scan.ledger.parquet")
     scan_shard(
         *(made.lot(what, number) for what in ("tar", "items.parquet", *names)),
@@ -242,6 +242,7 @@ def scan(made: Made, number: int = 0, *, look: bool = True) -> None:
         thumbnails=True,
         fps=made.settings["scan"]["fps"],
         working=str(made.root / "working" / f"scan{number}"),
+        ahead={"settings": made.settings, "working": str(made.root / "working" / f"cut{number}")} if ahead else {},
         threads=2,
     )
 

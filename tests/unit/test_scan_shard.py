@@ -15,7 +15,7 @@ from scripts.common.lot_work import work_on
 from scripts.common.scene_cuts import find_cuts, scenes
 from scripts.common.working import Working
 from scripts.datasets.find_duplicates import near, same_bytes
-from scripts.media.scan_item import list_packets, scan_item
+from scripts.datasets.scan_item import list_packets, scan_item
 from tests.unit.shard_maker import FOUR, RED, Made, fetch, plan, scan, scene_video, settings_of, write_table
 
 scenedetect = pytest.importorskip("scenedetect")

@@ -17,6 +17,7 @@ from scripts.common.perceptual_hash import perceptual_hash
 from scripts.common.scene_cuts import ContentChange
 from scripts.common.small_picture import SmallPictures
 from scripts.common.video_item import ItemReader
+from scripts.datasets.kept_pictures import KeptPictures
 
 NS = 1_000_000_000
 # A bigger picture than any camera takes is a lie of its header.
@@ -39,10 +40,13 @@ class ItemScan:
     thumbnail: bytes = b""
 
 
-def scan_item(url: str, *, thumbnails: bool = True, fps: Sequence[float] = ()) -> ItemScan:
+def scan_item(
+    url: str, *, thumbnails: bool = True, fps: Sequence[float] = (), kept: KeptPictures | None = None
+) -> ItemScan:
     """Decode the pictures of an item once. Raises InputError if there is nothing in it.
 
-    url: what ffmpeg opens.  fps: further frame rates at which the change of content is wanted.
+    url: what ffmpeg opens.  fps: further frame rates at which the change of content is wanted.  kept: keeps pictures
+    for clips.
     """
     with ItemReader(url) as reader:
         facts = reader.facts()
@@ -53,7 +57,7 @@ def scan_item(url: str, *, thumbnails: bool = True, fps: Sequence[float] = ()) -
         if max(facts["width"], facts["height"]) > MAX_SIDE_PX:
             message = f"its header says {facts['width']}x{facts['height']} pixels"
             raise InputError("too_large", message, value=max(facts["width"], facts["height"]), limit=MAX_SIDE_PX)
-        scan = _look(reader, facts, thumbnails, [SlowChange(Fraction(rate)) for rate in fps])
+        scan = _look(reader, facts, thumbnails, [SlowChange(Fraction(rate)) for rate in fps], kept)
         scan.clock = reader.clock()
         return scan
 
@@ -85,15 +89,22 @@ class SlowChange:
         }
 
 
-def _look(reader: ItemReader, facts: dict[str, Any], thumbnails: bool, slow: Sequence[SlowChange]) -> ItemScan:
+def _look(
+    reader: ItemReader,
+    facts: dict[str, Any],
+    thumbnails: bool,
+    slow: Sequence[SlowChange],
+    kept: KeptPictures | None,
+) -> ItemScan:
     small, content = SmallPictures(), ContentChange()
     times: list[Fraction] = []
+    times_ns: list[int] = []
     keyframes: list[bool] = []
     rows: list[tuple[float, float, float, float]] = []
     greys: list[np.ndarray] = []
     before: np.ndarray | None = None
     middle: np.ndarray | None = None
-    keep_every, sharp = 1, 0.0
+    keep_every, sharp, start = 1, 0.0, Fraction(0)
     for picture, instant in reader.pictures():
         bgr = small.bgr(picture)
         grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
@@ -106,19 +117,24 @@ def _look(reader: ItemReader, facts: dict[str, Any], thumbnails: bool, slow: Seq
                 greys, keep_every = greys[::2], keep_every * 2
         if middle is None or (len(times) & (len(times) - 1)) == 0:
             middle = bgr
+        start = start if times else reader.start(instant)
         times.append(instant)
+        times_ns.append(round((instant - start) * NS))
         keyframes.append(bool(picture.key_frame))
         rows.append((content.score(bgr), moved, cv2.mean(grey)[0], sharp))
+        if kept is not None:
+            kept.see(picture, instant, times_ns[-1], rows[-1][0])
         for lower in slow:
             lower.see(bgr, instant)
         before = grey
     if not times:
         raise InputError("no_pictures", "none of its pictures can be decoded")
     scores = {name: np.array(column, np.float32) for name, column in zip(SCORES, zip(*rows, strict=True), strict=True)}
-    start = reader.start(times[0])
     pts = np.array([round(time * 1_000_000) for time in times], np.int64)
-    time_ns = np.array([round((time - start) * NS) for time in times], np.int64)
+    time_ns = np.array(times_ns, np.int64)
     frames = FrameTable.make(pts, time_ns, keyframe=np.array(keyframes))
+    if kept is not None:
+        kept.end()
     if slow:
         facts["slow_changes"] = {f"{float(lower.rate):g}": lower.fact(start) for lower in slow}
     chosen = np.linspace(0, len(greys) - 1, min(HASHES, len(greys))).round().astype(int)

@@ -1,17 +1,18 @@
-"""The scans of a lot's items: a frame table, a clock and scores of each, from one small decode."""
+"""The scans of a lot's items: frame table, clock and scores of each, and by the way its clips, from one decode."""
 
 import hashlib
 import json
+import os
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from scripts.common import ledger, lots
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.lot_work import work_on
-from scripts.common.working import Working
-from scripts.media.scan_task import scan_task, unpacked
+from scripts.common.working import Status, Working
+from scripts.datasets.clip_choice import cut_mark
+from scripts.datasets.scan_task import scan_task, unpacked
 
 STEP = "scan_shard"
 LISTED = 32
@@ -30,23 +31,33 @@ def scan_shard(
     thumbnails: bool,
     fps: list[float],
     working: str,
+    ahead: dict[str, Any],
     threads: int,
 ) -> None:
     """Scan every item that was fetched. look: decode the pictures; else their packets are listed alone.
 
-    fps: further frame rates at which cuts are looked for.
+    fps: further frame rates at which cuts are looked for.  ahead: `settings` and `working` of `cut_shard` where its
+    clips are to be cut of the pictures that are decoded here; it finds them as those of a job that was killed.
     """
     listed = lots.read_items(contents)
-    mark = hashlib.sha256(contents.read_bytes() + json.dumps([look, thumbnails, fps, 1]).encode()).hexdigest()
+    settings = ahead.get("settings", {})
+    asked = json.dumps([look, thumbnails, fps, settings, 3], sort_keys=True)
+    mark = hashlib.sha256(contents.read_bytes() + asked.encode()).hexdigest()
     place = Working(Path(working), mark)
+    folder = place.file("clips")
+    folder.mkdir(exist_ok=True)
     tasks = {
         item.key: {
             "url": lots.media_url(item, media),
             "look": look,
             "thumbnails": thumbnails,
             "fps": fps,
-            "arrays": str(place.file(f"{item.key}.npy")),
+            "arrays": str(place.file(f"{item.key}.frames")),
             "thumbnail": str(place.file(f"{item.key}.jpg")),
+            "item": item,
+            "dataset": dataset,
+            "settings": settings,
+            "folder": folder,
         }
         for item in listed
         if item.is_there
@@ -57,7 +68,7 @@ def scan_shard(
     rows, tables, clocks = [], {}, {}
     for key, status in whole.items():
         thumbnail = place.file(f"{key}.jpg")
-        tables[key] = unpacked(np.load(place.file(f"{key}.npy"), allow_pickle=False))
+        tables[key] = unpacked(status["arrays"], place.file(f"{key}.frames"))
         if status["clock"]:
             clocks[key] = lots.clock_of(status["clock"])
         rows.append(
@@ -81,7 +92,20 @@ def scan_shard(
         message = f"{item.url[:200]}: {status['message']}" if status["message"] else ""
         entries.append(ledger.Row(STEP, dataset, item.key, status["outcome"], status["reason"], message=message))
     ledger.write(out_ledger, entries)
+    if settings:
+        hand_over(folder, whole, Working(Path(ahead["working"]), cut_mark([contents, out_frames], settings)))
     place.remove()
+
+
+def hand_over(folder: Path, ended: dict[str, Status], cutting: Working) -> None:
+    """Give the clips in `folder` to the job that cuts, with what it would have remembered of each item."""
+    for key, status in ended.items():
+        if status["cut"] is None:
+            continue
+        for name in status["cut"]["parts"].values():
+            for file in name.values():
+                os.replace(folder / file, cutting.file(file))
+        cutting.end({"key": key, "outcome": "written", "reason": "", "message": "", **status["cut"]})
 
 
 if __name__ == "__main__":
