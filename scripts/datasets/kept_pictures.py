@@ -82,7 +82,7 @@ class KeptPictures:
             source = "table" if table else "whole"
         self._rule = CutRule(settings["scan"]["min_scene_frames"]) if source in ("cuts", "longest_cut") else None
         clips = table if source == "table" else [(0.0, math.inf)]
-        self._grids = [self._grid(start * NS, stop * NS) for start, stop, *_ in clips]
+        self._grids = [self._grid(start * NS, stop * NS) for start, stop, *_ in clips if math.isfinite(start)]
         self._before: _Seen | None = None
         self._doubtful: list[_Seen] = []
         self._scene_has_one = False

@@ -54,10 +54,8 @@ def scan_shard(
             "fps": fps,
             "arrays": str(place.file(f"{item.key}.frames")),
             "thumbnail": str(place.file(f"{item.key}.jpg")),
-            "item": item,
-            "dataset": dataset,
             "settings": settings,
-            "folder": folder,
+            **({"item": item, "dataset": dataset, "folder": folder} if settings else {}),
         }
         for item in listed
         if item.is_there
