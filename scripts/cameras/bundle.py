@@ -54,12 +54,10 @@ class Scene:
 
 @dataclass(frozen=True)
 class Freedom:
-    """What is adjusted. square: one focal length a camera.  lenses, boards: whether these move."""
+    """What is adjusted. square: one focal length a camera.  lenses: whether these move."""
 
     lenses: bool = True
     square: bool = False
-    tangential: bool = True
-    cubic: bool = True
 
 
 def turned(rotation: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,9 +124,6 @@ class _Layout:
         self.lenses = np.full((len(scene.lenses), lens.PINHOLE), -1)
         for index, vector in enumerate(scene.lenses):
             wanted = np.full(len(vector), freedom.lenses)
-            if len(vector) == lens.PINHOLE:
-                wanted[6:8] &= freedom.tangential
-                wanted[8] &= freedom.cubic
             if freedom.square:
                 wanted[1] = False
             self.lenses[index, : len(vector)][wanted] = count + np.arange(wanted.sum())
