@@ -21,7 +21,6 @@ from unittest import mock
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 import cv2
-import imageio_ffmpeg
 import numpy as np
 import torch
 
@@ -45,6 +44,8 @@ MEAN_FACE_SHARE = np.stack([np.tile(np.linspace(0.05, 0.95, 17), 4), np.repeat(n
 
 def make_video(folder: Path, width: int, height: int, frames: int) -> Path:
     """A speaker of the GRID corpus at another size."""
+    import imageio_ffmpeg
+
     path = folder / f"{width}x{height}.{frames}.mp4"
     source = DATA / "faces" / "grid" / "id2_vcd_swwp2s.mpg"
     scale = f"scale=-2:{height},pad={width}:{height}:(ow-iw)/2:0"

@@ -5,11 +5,11 @@ import os
 import platform
 import resource
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("snakemake", "av", "numpy", "pyarrow", "rosbags")
+PACKAGES = ("snakemake", "av", "numpy", "pyarrow", "rosbags", "torch")
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,17 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
     }
+
+
+def _version(name: str) -> str:
+    """The version of a package, empty where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def write(area: str, rows: list[Row]) -> None:

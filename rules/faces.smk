@@ -26,10 +26,10 @@ rule extract_landmarks:
         path.benchmark("extract_landmarks", "{rig}/{recording}.{camera}.{landmarks}")
     conda:
         f"../envs/faces.{accelerator}.yaml"
-    threads: 2
+    threads: 2 if accelerator == "cpu" else 8
     resources:
         **gpu_kind(memory_gb=6),
-        mem_mb=work.memory(base_mb=3000),
+        mem_mb=work.memory(base_mb=3000 if accelerator == "cpu" else 6000),
         runtime=work.runtime(seconds_per_mb=60 if accelerator == "cpu" else 5),
         gpu=gpus,
     params:

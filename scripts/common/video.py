@@ -51,15 +51,18 @@ class VideoReader:
     predicted from them.
     """
 
-    def __init__(self, path: Path, stream: int | None = None) -> None:
-        """stream: index in the file; without it the first video stream. Raises FFmpegError if it is no video."""
+    def __init__(self, path: Path, stream: int | None = None, *, threads: int = DECODER_THREADS) -> None:
+        """stream: index in the file; without it the first video stream.  threads: pictures decoded at once.
+
+        Raises FFmpegError if it is no video.
+        """
         self._container = av.open(f"file:{path}", **OPEN_OPTIONS)
         videos = [found for found in self._container.streams.video if stream in (None, found.index)]
         if not videos:
             raise av.error.InvalidDataError(0, "no such video stream", str(path))
         self.stream = videos[0]
         context = self.stream.codec_context
-        context.thread_count, context.thread_type = DECODER_THREADS, "FRAME"
+        context.thread_count, context.thread_type = threads, "FRAME"
         self.undecoded = 0
         self.wanted: Callable[[Fraction], bool] | None = None
         self._rotation: int | None = None

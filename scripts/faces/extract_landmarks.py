@@ -7,10 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
 from scripts.common import ledger
-from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
@@ -72,7 +72,7 @@ def extract_landmarks(
         smooth or {},
     )
     adopted = _adopt(given, table, media_frames, recording, whole=whole) if backend == "given" else None
-    with VideoReader(video) as reader:
+    with VideoReader(video, threads=max(1, threads)) as reader:
         if adopted is not None:
             context = reader.stream.codec_context
             landmarks = finished(
@@ -84,7 +84,7 @@ def extract_landmarks(
             )
         else:
             find = LandmarkFinder(weights, search, accelerator=accelerator, threads=threads)
-            pictures = _counted((to_bgr(picture) for picture in reader), len(table), f"{recording}, {camera}")
+            pictures = _counted(reader, len(table), f"{recording}, {camera}")
             landmarks = find(pictures, starts, float(Fraction(fps)))
     landmarks.write(out_landmarks)
     with_face = landmarks.frames_with_face
@@ -114,7 +114,7 @@ def _adopt(
         raise InputError(error.reason, f"{given}: {error.message}", value=error.value, limit=error.limit) from error
 
 
-def _counted(pictures: Iterable[np.ndarray], total: int, what: str) -> Iterator[np.ndarray]:
+def _counted(pictures: Iterable[av.VideoFrame], total: int, what: str) -> Iterator[av.VideoFrame]:
     """The pictures; raises InputError if there are more or fewer than the frame table has rows."""
     count = 0
     for count, picture in enumerate(pictures, 1):

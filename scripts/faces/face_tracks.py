@@ -5,9 +5,12 @@ Boxes are float64 (N, 4), x0 y0 x1 y1 in pixels.
 
 from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from scripts.common.ahead import ahead
 
 # Two boxes show the same face if they share this part of their union.
 SAME_FACE = 0.5
@@ -119,11 +122,17 @@ class Sighting:
 
 
 def follow_faces(
-    pictures: Iterable[np.ndarray], detect: Detector, every: int, cuts: Container[int] = ()
+    pictures: Iterable[np.ndarray],
+    detect: Detector,
+    every: int,
+    cuts: Container[int] = (),
+    workers: Executor | None = None,
+    looks: int = 1,
 ) -> Iterator[Sighting]:
-    """Each picture with its faces, in order, streaming: no more than 2 `every` pictures are held.
+    """Each picture with its faces, in order, streaming: no more than 2 + `looks` times `every` pictures are held.
 
     cuts: frames that begin a new scene; no track goes on there, and the detector looks at once.
+    workers: threads that look at up to `looks` pictures ahead; `detect` must allow it.
 
     The detector looks at every `every`-th frame and at the last one of a scene. Where two looks in a row do not show
     the same faces, it looks at each frame between, so that a face begins and ends where it does. No box depends on
@@ -131,10 +140,15 @@ def follow_faces(
     tremble as little as if each box followed from the landmarks before (3.4 thousandths of the face's width), less
     than with a detection in each frame (4.0).
     """
-    paths = _Paths(detect, every)
+    paths = _Paths(detect, every, workers)
     waiting: list[_Numbered] = []
-    for interval in _intervals(pictures, every, cuts):
-        paths.look(interval, new_scene=interval[0][0] in cuts)
+
+    def look(interval: list[_Numbered]) -> tuple[list[_Numbered], np.ndarray]:
+        return interval, detect(interval[-1][1])
+
+    intervals = _intervals(pictures, every, cuts)
+    for interval, boxes in ahead(look, intervals, workers, looks) if workers else map(look, intervals):
+        paths.see(interval, boxes, new_scene=interval[0][0] in cuts)
         # The boxes of an interval are steadied by the detection that ends the next one.
         yield from paths.sightings(waiting)
         waiting = interval
@@ -161,23 +175,24 @@ def _intervals(pictures: Iterable[np.ndarray], every: int, cuts: Container[int])
 class _Paths:
     """The paths of the faces that are in the picture now."""
 
-    def __init__(self, detect: Detector, every: int) -> None:
+    def __init__(self, detect: Detector, every: int, workers: Executor | None) -> None:
         self._detect, self._every = detect, every
+        self._map: Callable[..., Iterable[np.ndarray]] = workers.map if workers else map
         self._tracker = Tracker()
         self._paths: dict[int, FacePath] = {}
         self._detected: set[int] = set()
         self._previous = np.empty((0, 4))
 
-    def look(self, interval: list[_Numbered], *, new_scene: bool) -> None:
-        """Detect the faces of the last frame, and of those before it if they are others than in the look before."""
+    def see(self, interval: list[_Numbered], boxes: np.ndarray, *, new_scene: bool) -> None:
+        """Take the boxes of the last frame; look at those before it if other faces were seen in the look before."""
         if new_scene:
             self._tracker.forget()
             self._previous = np.empty((0, 4))
-        *between, (frame, picture) = interval
-        boxes = self._detect(picture)
+        *between, (frame, _) = interval
         if not len(boxes) == len(self._previous) == len(match_faces(self._previous, boxes)):
-            for number, picture_between in between:
-                self._add(number, self._detect(picture_between))
+            found = self._map(self._detect, [picture for _, picture in between])
+            for (number, _), boxes_between in zip(between, found, strict=True):
+                self._add(number, boxes_between)
         self._add(frame, boxes)
         self._previous = boxes
 

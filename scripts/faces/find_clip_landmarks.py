@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from scripts.common.annotation import ClipTask, Lot, annotate_batches
-from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.landmarks import Landmarks
@@ -33,7 +32,7 @@ def landmarks_of(task: ClipTask, find: LandmarkFinder, cuts: dict[str, Any]) -> 
     """Landmarks of a clip's frames, and what is said of them in its json."""
     starts, frames = cuts_of(task.url, cuts)
     with ItemReader(task.url) as reader:
-        pictures = (to_bgr(picture) for picture, _ in reader.pictures())
+        pictures = (picture for picture, _ in reader.pictures())
         found = find(pictures, starts, frames / max(task.seconds, 1e-3))
     tracks = len(np.unique(found.track))
     return found, {f"{task.name}_frames": found.frames_with_face, f"{task.name}_tracks": tracks}

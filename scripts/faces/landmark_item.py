@@ -5,18 +5,27 @@ does not help, the frame does not show it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 
+from scripts.common.ahead import ahead
+from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import RunError
 from scripts.common.landmarks import Landmarks, face_boxes
 from scripts.faces.backends import LandmarkNetwork, open_detector, open_network
 from scripts.faces.face_tracks import SAME_FACE, Detector, Sighting, follow_faces, overlap
 from scripts.faces.smoothing import finished
+
+# Pictures of faces that wait for their batch, at most: one of 64 in 4K would take 1.6 GB.
+WAITING_BYTES = 256_000_000
 
 
 @dataclass(frozen=True)
@@ -67,17 +76,21 @@ class LandmarkFinder:
             raise RunError(
                 f"{search.backend} wants the weights of the detector and of its network, not {len(weights)} files"
             )
-        cv2.setNumThreads(threads)
-        self._search = search
+        # Pictures are shared out among threads; more threads on each would wait for each other.
+        cv2.setNumThreads(1)
+        self._search, self._threads = search, max(1, threads)
         self._detect = open_detector(search.detector, weights[0], min_score=search.min_score, accelerator=accelerator)
         of_fan = {"detector": search.detector, **search.network} if search.backend.startswith("fan") else {}
         self._network = open_network(search.backend, weights[1], accelerator=accelerator, threads=threads, **of_fan)
 
-    def __call__(self, pictures: Iterable[np.ndarray], scene_starts: Sequence[int], fps: float) -> Landmarks:
-        """Landmarks of a video. pictures: uint8 (height, width, 3), blue first.  scene_starts: frames after a cut."""
-        seen = _Seen(pictures)
-        sightings = follow_faces(seen, self._detect, self._search.detect_every, frozenset(scene_starts))
-        found = list(find_landmarks(sightings, self._network, self._detect, self._search.batch))
+    def __call__(self, pictures: Iterable[av.VideoFrame], scene_starts: Sequence[int], fps: float) -> Landmarks:
+        """Landmarks of a video. scene_starts: frames after a cut."""
+        looking, measuring = ThreadPoolExecutor(self._threads), ThreadPoolExecutor(self._network.at_once)
+        with looking, measuring:
+            seen = _Seen(ahead(to_bgr, pictures, looking, self._threads))
+            many = (looking, self._threads) if self._detect.parallel else ()
+            sightings = follow_faces(seen, self._detect, self._search.detect_every, frozenset(scene_starts), *many)
+            found = list(find_landmarks(sightings, self._network, self._detect, self._search.batch, measuring))
         raw = _gather(found, seen, self._search.backend, self._network.imputed)
         return finished(
             raw,
@@ -109,42 +122,58 @@ def scene_numbers(starts: Sequence[int], frames: int) -> np.ndarray:
 
 
 def find_landmarks(
-    sightings: Iterable[Sighting], network: LandmarkNetwork, detect: Detector, batch: int
+    sightings: Iterable[Sighting],
+    network: LandmarkNetwork,
+    detect: Detector,
+    batch: int,
+    workers: Executor | None = None,
 ) -> Iterator[Found]:
-    """The credible landmarks of all faces, `batch` of them at a time."""
+    """The credible landmarks of all faces, `batch` of them at a time, or fewer if their pictures are large.
+
+    workers: threads, each of which runs the network on a batch of its own, `network.at_once` of them.
+    """
+    measure = partial(_measure, network=network, detect=detect)
+    batches = _batches(sightings, batch)
+    measured = ahead(measure, batches, workers, network.at_once) if workers else map(measure, batches)
+    return chain.from_iterable(measured)
+
+
+def _batches(sightings: Iterable[Sighting], batch: int) -> Iterator[list[Face]]:
     waiting: list[Face] = []
+    held = 0
     for sighting in sightings:
         for track, box in sighting.faces.items():
             waiting.append(Face(sighting.frame, track, sighting.picture, box, sighting.detected))
-            if len(waiting) == batch:
-                yield from _measure(waiting, network, detect)
-                waiting = []
+            held += sighting.picture.nbytes
+            if len(waiting) == batch or held >= WAITING_BYTES:
+                yield waiting
+                waiting, held = [], 0
     if waiting:
-        yield from _measure(waiting, network, detect)
+        yield waiting
 
 
-def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> Iterator[Found]:
+def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> list[Found]:
     """Landmarks of faces; where they are not credible, of the face that the detector sees in that frame."""
+    found = []
     boxes = np.array([face.box for face in faces])
     points, scores = network([face.picture for face in faces], boxes)
     credible = (scores >= network.least_score) & in_place(points, boxes)
     doubtful = []
     for face, its_points, score, holds in zip(faces, points, scores, credible, strict=True):
         if holds:
-            yield Found(face.frame, face.track, its_points, float(score))
+            found.append(Found(face.frame, face.track, its_points, float(score)))
         elif not face.detected:
             seen = detect(face.picture)
             same = overlap(face.box[None], seen)[0]
             if same.max(initial=0.0) > 0:
                 doubtful.append(replace(face, box=seen[same.argmax()], detected=True))
-    if doubtful:
-        yield from _measure(doubtful, network, detect)
+    return found + (_measure(doubtful, network, detect) if doubtful else [])
 
 
 def in_place(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Whether landmarks float (N, 68, 2) lie where their boxes (N, 4) are. bool (N,)."""
-    own = face_boxes(points).astype(np.float64)
-    return np.array([overlap(a[None], b[None])[0, 0] >= SAME_FACE for a, b in zip(own, boxes, strict=True)], bool)
+    same: np.ndarray = np.diagonal(overlap(face_boxes(points).astype(np.float64), boxes)) >= SAME_FACE
+    return same
 
 
 def _gather(found: list[Found], seen: _Seen, backend: str, imputed: tuple[int, ...]) -> Landmarks:

@@ -25,7 +25,9 @@ def settings_of(**changes: Any) -> dict[str, Any]:
     return checked({**given, **changes}, schema("models.speech_landmarks"), "models.lips")
 
 
-def train(inputs: dict[str, Any], target: Path, working: Path, **changes: Any) -> dict[str, Any]:
+def train(
+    inputs: dict[str, Any], target: Path, working: Path, *, accelerator: str = "cpu", **changes: Any
+) -> dict[str, Any]:
     """Train into `target`; returns the figures."""
     target.mkdir(parents=True)
     settings = settings_of(**changes)
@@ -38,6 +40,7 @@ def train(inputs: dict[str, Any], target: Path, working: Path, **changes: Any) -
         settings=settings,
         of_weights={name: value for name, value in settings.items() if name not in NOT_OF_THE_WEIGHTS},
         working=str(working),
+        accelerator=accelerator,
         threads=1,
     )
     return json.loads((target / "metrics.json").read_text())

@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scripts.common import annotation_table, ledger
 from scripts.common.annotation import ClipTask, Lot, annotate_batches, sampled
-from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import ConfigError, InputError, RunError
 from scripts.common.landmarks import Landmarks
 from scripts.common.video import VideoReader
@@ -196,7 +195,7 @@ def test_landmarks_of_clips_are_those_that_recordings_have(tmp_path, data):
         (tmp_path / "face.npz").write_bytes(tar.extractfile("000000000.face.npz").read())
     found = Landmarks.read(tmp_path / "face.npz")
     with VideoReader(made.unpack("000000000")) as reader:
-        alone = LandmarkFinder(weights, Search(**search), accelerator="cpu", threads=2)(map(to_bgr, reader), [], 25.0)
+        alone = LandmarkFinder(weights, Search(**search), accelerator="cpu", threads=2)(reader, [], 25.0)
     assert (found.frames, found.frames_with_face, len(np.unique(found.track))) == (75, 75, 1)
     assert np.array_equal(found.points, alone.points)
     assert annotation_table.read(files[1])["000000000"][0] == {"face_frames": 75, "face_tracks": 1}

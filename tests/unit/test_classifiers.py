@@ -68,7 +68,7 @@ def still(tmp_path_factory):
     return write_frames(tmp_path_factory.mktemp("still") / "d", moving=False, bouts=1)
 
 
-def train(kind, index, target, working, run="whole", **changes):
+def train(kind, index, target, working, run="whole", accelerator="cpu", **changes):
     given = {"kind": f"{kind}_classifier", "dataset": "d", "size": SIDE, "batch": 16, **changes}
     settings = checked(given, schema(f"models.{kind}_classifier"), "models.m")
     target.mkdir(parents=True)
@@ -81,6 +81,7 @@ def train(kind, index, target, working, run="whole", **changes):
         settings=settings,
         of_weights={name: value for name, value in settings.items() if name != "epochs"},
         working=str(working),
+        accelerator=accelerator,
     )
     return json.loads((target / "metrics.json").read_text())
 

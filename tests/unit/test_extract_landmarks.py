@@ -1,4 +1,6 @@
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -293,6 +295,7 @@ class Told:
 
     imputed = ()
     least_score = 0.5
+    at_once = 3
 
     def __init__(self, right: Callable[[int], float], unsure: Sequence[int] = ()) -> None:
         self.right, self.unsure, self.calls = right, unsure, list[tuple[int, float]]()
@@ -320,6 +323,29 @@ def test_a_face_that_jumps_between_two_looks_is_detected_in_its_frame() -> None:
     assert sorted((face.frame, float(face.points[0, 0])) for face in found) == [
         (frame, where(frame)) for frame in range(11)
     ]
+
+
+def test_threads_that_look_and_measure_ahead_change_nothing() -> None:
+    """Faces that come, go and jump, with one of the threads slower than the others."""
+
+    def faces_of(frame: int) -> list[tuple[float, ...]]:
+        return [face(40.0 if frame == 7 else 10.0)] * (frame != 17) + [face(300)] * (12 <= frame < 33)
+
+    class Slow(Script):
+        def __call__(self, picture: np.ndarray) -> np.ndarray:
+            time.sleep(0.002 * (int(picture) % 3))
+            return super().__call__(picture)
+
+    def tracked(*threads: ThreadPoolExecutor) -> list[tuple[int, int, float]]:
+        script, network = Slow(faces_of), Told(lambda frame: 40.0 if frame == 7 else 10.0, unsure=[3, 21])
+        looking, measuring = threads or (None, None)
+        pictures = (np.array(n) for n in range(41))
+        sightings = follow_faces(pictures, script, 5, {20}, looking, 4)
+        found = find_landmarks(sightings, network, script, 3, measuring)
+        return [(face.frame, face.track, float(face.points[0, 0])) for face in found]
+
+    with ThreadPoolExecutor(4) as looking, ThreadPoolExecutor(3) as measuring:
+        assert tracked(looking, measuring) == tracked()
 
 
 def test_unsure_landmarks_are_tried_once_more_on_a_new_detection() -> None:

@@ -15,7 +15,15 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make test`
 face_alignment = pytest.importorskip("face_alignment", reason="face-alignment is not installed: `make test` brings it")
 
 from scripts.faces.backends import open_detector, open_network  # noqa: E402
-from scripts.faces.backends.fan import Fan, centres_and_scales, decode_maps, decode_softly, soft_peaks  # noqa: E402
+from scripts.faces.backends.fan import (  # noqa: E402
+    Fan,
+    centres_and_scales,
+    crop,
+    crop_corners,
+    in_picture,
+    package_peaks,
+    soft_peaks,
+)
 from scripts.faces.backends.yunet import YuNet  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -129,11 +137,12 @@ def test_heat_maps_are_read_as_face_alignment_reads_them() -> None:
     for point, (row, column) in enumerate([(0, 0), (0, 63), (63, 0), (63, 63), (0, 30), (31, 0), (62, 63), (1, 1)]):
         maps[:, point, row, column] = 20
     centres, scales = centres_and_scales(np.array([[10.3, 20.7, 110.9, 150.1], [0, 0, 90, 121], [-5.5, 3, 700, 811.2]]))
-    ours, heights = decode_maps(maps, centres, scales)
+    places, heights = (found.numpy() for found in package_peaks(torch.from_numpy(maps)))
+    ours = np.trunc(in_picture(places, centres, scales))
     for face in range(3):
         _, expected, scores = get_preds_fromhm(maps[face : face + 1].copy(), centres[face], scales[face])
         np.testing.assert_allclose(ours[face], expected[0], atol=0.01)
-        assert heights[face] == pytest.approx(scores.mean(), rel=1e-6)
+        assert heights[face] == pytest.approx(scores[0], rel=1e-6)
 
 
 def gaussians(place: np.ndarray, sigma: float) -> np.ndarray:
@@ -151,23 +160,23 @@ def test_the_soft_argmax_finds_known_peaks_far_better_than_the_steps_of_a_quarte
     rng = np.random.default_rng(4)
     place = rng.uniform(5, 59, (68, 2))
     maps = gaussians(place, sigma) + rng.normal(0, noise, (1, 68, 64, 64)).astype(np.float32)
-    found, height = soft_peaks(maps)
-    error = np.abs(found[0] - place)
+    found, height = soft_peaks(torch.from_numpy(maps))
+    error = np.abs(found[0].numpy() - place)
     assert error.max() <= limit_cells
     # A crop of 256 px, in which 4 px are a cell; the package's own reading, without its cut to whole pixels.
     centres, scales = np.array([[128.0, 128.0]]), np.array([256 / 200])
-    soft, _ = decode_softly(maps, centres, scales)
-    package, _ = decode_maps(maps, centres, scales)
+    read = [peaks(torch.from_numpy(maps))[0].numpy() for peaks in (soft_peaks, package_peaks)]
+    soft, package = in_picture(read[0], centres, scales), np.trunc(in_picture(read[1], centres, scales))
     errors_px = [float(np.abs(points[0] - 4 * place).mean()) for points in (soft, package)]
     assert errors_px[0] < errors_px[1] / 3
-    assert height[0] == pytest.approx(maps[0].max(axis=(1, 2)))
+    assert height[0].numpy() == pytest.approx(maps[0].max(axis=(1, 2)))
 
 
 def test_a_peak_in_a_corner_and_a_map_without_any_stay_inside(random_weights: Path) -> None:
     maps = np.full((1, 3, 64, 64), -1.0, np.float32)
     maps[0, 0, 0, 0] = maps[0, 1, 63, 63] = 1
     maps[0, 2, 10, 20] = -0.5
-    found, _ = soft_peaks(maps)
+    found, _ = soft_peaks(torch.from_numpy(maps))
     np.testing.assert_allclose(found[0], [[0.5, 0.5], [63.5, 63.5], [20.5, 10.5]])
 
 
@@ -193,6 +202,20 @@ def test_boxes_of_the_other_detector_are_cropped_as_the_package_crops_them() -> 
     boxes = np.array([[10.0, 20.0, 110.0, 150.0]])
     assert centres_and_scales(boxes, 195.0)[1] == pytest.approx(230 / 195)
     assert centres_and_scales(boxes)[1] == pytest.approx(230 / 165)
+
+
+def test_crops_are_the_package_s_byte_by_byte_and_black_outside_the_picture() -> None:
+    from face_alignment.utils import crop as package_crop
+
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 255, (120, 200, 3), np.uint8)
+    low = rng.uniform(-40, 100, (60, 2))
+    boxes = np.hstack([low, low + rng.uniform(60, 150, (60, 2))])
+    centres, scales = centres_and_scales(boxes)
+    for centre, scale, first, stop in zip(centres, scales, *crop_corners(centres, scales), strict=True):
+        assert np.array_equal(crop(picture, first, stop), package_crop(picture, centre, scale))
+    for away in ((-500, 0), (900, 0), (0, -400), (0, 700)):
+        assert not crop(picture, np.array(away), np.array(away) + 100).any()
 
 
 def test_s3fd_with_equal_random_weights_finds_what_the_package_finds(data: Path, tmp_path: Path) -> None:

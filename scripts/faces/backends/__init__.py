@@ -14,10 +14,12 @@ class LandmarkNetwork(Protocol):
 
     imputed: points that it does not measure but computes from others.
     least_score: below it, what the box shows is no face for this network.
+    at_once: how many calls, each by a thread of its own, make it busy.
     """
 
     imputed: tuple[int, ...]
     least_score: float
+    at_once: int
 
     def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks of one face in each picture, all in one go.
@@ -29,7 +31,9 @@ class LandmarkNetwork(Protocol):
 
 
 class FaceDetector(Protocol):
-    """Finds the faces in a picture."""
+    """Finds the faces in a picture. parallel: whether several threads may ask, and gain by it."""
+
+    parallel: bool
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """Boxes float64 (N, 4), surest first, of a picture uint8 (height, width, 3), blue first."""

@@ -4,14 +4,16 @@ The package itself runs one picture after the other; read its way, the points ar
 """
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from face_alignment.models import FAN
-from face_alignment.utils import crop, flip
+from face_alignment.utils import flip
 
 from scripts.common.errors import RunError
 from scripts.faces.backends import unreadable
@@ -58,10 +60,14 @@ class Fan:
         if precision not in PRECISIONS:
             raise RunError(f"precision `{precision}` is none of {', '.join(PRECISIONS)}")
         self._device = _device(accelerator)
+        # A GPU works on one batch while the crops of the next are cut; a processor's threads all work on one.
+        self.at_once = 1 if self._device.type == "cpu" else 2
         torch.set_num_threads(threads)
-        network = FAN(MODULES)
+        # Without numbers of its own, which would be drawn at random only to be replaced.
+        with torch.device("meta"):
+            network = FAN(MODULES)
         try:
-            network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+            network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True), assign=True)
         # A broken file raises whatever its first wrong byte leads to.
         except Exception as error:
             raise unreadable(weights, "FAN", error) from error
@@ -73,19 +79,63 @@ class Fan:
         self._form = torch.channels_last
         self._network: Any = network.eval().to(self._device, self._precision).to(memory_format=self._form)
 
+        self._run = self._find if self._device.type == "cpu" else Recorded(self._find)
+
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `LandmarkNetwork`."""
         centres, scales = centres_and_scales(boxes, self._reference)
-        crops = [crop(*face) for face in zip(pictures, centres, scales, strict=True)]
+        crops = [crop(*face) for face in zip(pictures, *crop_corners(centres, scales), strict=True)]
+        places, heights = self._run(torch.from_numpy(np.stack(crops)).to(self._device))
+        points = in_picture(places.cpu().numpy(), centres, scales)
+        # The package's points are whole pixels, cut off towards zero.
+        return (points if self._soft else np.trunc(points)).astype(np.float32), heights.cpu().numpy()
+
+    def _find(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Places float64 (N, 68, 2) in cells and mean heights float32 (N,) of crops uint8 (N, 256, 256, 3)."""
         # The package wants red first.
-        pixels = torch.from_numpy(np.stack(crops)[..., ::-1].transpose(0, 3, 1, 2).copy()).to(self._device)
-        shares = (pixels.float() / 255.0).to(self._precision).contiguous(memory_format=self._form)
-        found = self._network(shares)[-1]
+        shares = (pixels.flip(-1).permute(0, 3, 1, 2).float() / 255.0).to(self._precision)
+        shares = shares.contiguous(memory_format=self._form)
+        maps = self._network(shares)[-1]
         if self._flipped:
-            found = found + flip(self._network(flip(shares))[-1], is_label=True)
-        maps = found.float().cpu().numpy()
-        return decode_softly(maps, centres, scales) if self._soft else decode_maps(maps, centres, scales)
+            maps = maps + flip(self._network(flip(shares))[-1], is_label=True)
+        places, heights = (soft_peaks if self._soft else package_peaks)(maps.float())
+        return places, heights.mean(dim=-1)
+
+
+class Recorded:
+    """A function of a batch on a GPU, whose kernels are recorded once (a CUDA graph) and then replayed.
+
+    Its thousand launches from Python take nearly as long as the GPU does, and keep other threads from running.
+    """
+
+    def __init__(self, work: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._size = 0
+
+    def __call__(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """work(batch); a batch of fewer than were recorded is filled up, one of more is recorded anew."""
+        with self._lock:
+            if len(batch) > self._size:
+                self._record(batch)
+            self._given[: len(batch)].copy_(batch)
+            self._graph.replay()
+            return tuple(found[: len(batch)].clone() for found in self._found)
+
+    def _record(self, batch: torch.Tensor) -> None:
+        self._size, self._given = len(batch), batch.clone()
+        # Libraries choose their kernels and take their memory at the first calls, which must not be recorded.
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(2):
+                self._work(self._given)
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        # Other threads may go on with their uploads meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._found = self._work(self._given)
 
 
 def _has_bfloat16(device: Any) -> bool:
@@ -105,31 +155,45 @@ def centres_and_scales(
     return centres, (boxes[:, 2] - boxes[:, 0] + boxes[:, 3] - boxes[:, 1]) / reference
 
 
-def decode_maps(maps: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points from heat maps as face-alignment reads them: the peak, a quarter cell to its higher neighbour.
+def crop_corners(centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What face-alignment cuts out: first pixels (N, 2), and those after the last, each x and y; int64."""
+    sides = (CROP_SCALE * scales)[:, None]
+    # The package counts the crop's own pixels from 1.
+    first, last = ((place / SIDE_PX - 0.5) * sides + centres for place in (1, SIDE_PX))
+    return np.trunc(first).astype(np.int64), np.trunc(last).astype(np.int64)
 
-    maps: float32 (N, 68, 64, 64).  Returns float32 (N, 68, 2), whole pixels towards zero as the package's,
-    and the mean height of the peaks, float32 (N,).
+
+def crop(picture: np.ndarray, first: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """A part of a picture, uint8 (SIDE_PX, SIDE_PX, 3), black where there is no picture: face-alignment's own crop.
+
+    The package's inverts two matrices by torch for each, which takes three times as long as all else.
     """
-    faces, points = maps.shape[:2]
-    flat = maps.reshape(faces, points, CELLS * CELLS)
-    peak = flat.argmax(axis=-1)
-    height = np.take_along_axis(flat, peak[..., None], axis=-1)[..., 0]
-    cell = np.stack([peak % CELLS, peak // CELLS], axis=-1)
-    lean = np.stack([_slope(flat, peak, 1), _slope(flat, peak, CELLS)], axis=-1)
-    inside = ((cell > 0) & (cell < CELLS - 1)).all(axis=-1, keepdims=True)
-    place = cell + 0.5 + np.where(inside, 0.25 * np.sign(lean), 0.0)
-    in_picture = _in_picture(place, centres, scales)
-    return np.trunc(in_picture).astype(np.float32), height.mean(axis=-1).astype(np.float32)
+    size = picture.shape[1::-1]
+    low, high = np.clip(first, 0, size), np.clip(stop, 0, size)
+    part = picture[low[1] : high[1], low[0] : high[0]]
+    (left, top), (right, bottom) = (int(n) for n in low - first), (int(n) for n in stop - high)
+    if not part.size:
+        return np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
+    if max(left, top, right, bottom) > 0:
+        part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT)
+    resized: np.ndarray = cv2.resize(part, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
+    return resized
 
 
-def decode_softly(maps: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points from heat maps by `soft_peaks`, to a part of a pixel; arguments and result as of `decode_maps`."""
-    place, height = soft_peaks(maps)
-    return _in_picture(place, centres, scales).astype(np.float32), height.mean(axis=-1).astype(np.float32)
+def package_peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the peaks of heat maps lie as face-alignment reads them: a quarter cell to the higher neighbour.
+
+    Arguments and result as of `soft_peaks`.
+    """
+    flat = maps.flatten(2)
+    height, peak = flat.max(dim=-1)
+    cell = torch.stack([peak % CELLS, peak // CELLS], dim=-1)
+    lean = torch.stack([_slope(flat, peak, 1), _slope(flat, peak, CELLS)], dim=-1)
+    inside = ((cell > 0) & (cell < CELLS - 1)).all(dim=-1, keepdim=True)
+    return cell + 0.5 + torch.where(inside, 0.25 * lean.sign(), 0.0).double(), height
 
 
-def soft_peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def soft_peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the peaks of heat maps lie, finer than their cells: a soft argmax around the highest cell.
 
     The mean place of the cells within PEAK_CELLS of the highest one, each weighed by its squared height: the square
@@ -138,35 +202,33 @@ def soft_peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     maps: float32 (N, P, 64, 64).  Returns float64 (N, P, 2), x and y in cells, the middle of the first one at 0.5,
     and float32 (N, P), the heights of the highest cells.
     """
-    faces, points = maps.shape[:2]
-    flat = maps.reshape(faces, points, CELLS * CELLS)
-    peak = flat.argmax(axis=-1)
-    height = np.take_along_axis(flat, peak[..., None], axis=-1)[..., 0]
-    offsets = np.arange(-PEAK_CELLS, PEAK_CELLS + 1)
-    down, right = (grid.ravel() for grid in np.meshgrid(offsets, offsets, indexing="ij"))
+    flat = maps.flatten(2)
+    height, peak = flat.max(dim=-1)
+    offsets = torch.arange(-PEAK_CELLS, PEAK_CELLS + 1, device=maps.device)
+    down, right = (grid.flatten() for grid in torch.meshgrid(offsets, offsets, indexing="ij"))
     rows, columns = peak[..., None] // CELLS + down, peak[..., None] % CELLS + right
     inside = (rows >= 0) & (rows < CELLS) & (columns >= 0) & (columns < CELLS)
-    cells = np.where(inside, rows * CELLS + columns, 0)
-    near = np.take_along_axis(flat, cells, axis=-1).astype(np.float64)
-    weight = np.where(inside, np.clip(near, 0, None) ** 2, 0.0)
-    whole = weight.sum(axis=-1, keepdims=True)
+    cells = torch.where(inside, rows * CELLS + columns, 0)
+    near = flat.gather(-1, cells).double()
+    weight = torch.where(inside, near.clamp(min=0) ** 2, 0.0)
+    whole = weight.sum(dim=-1, keepdim=True)
     # Without anything above zero the highest cell itself is all there is.
-    weight = np.where(whole > 0, weight / np.maximum(whole, 1e-300), (down == 0) & (right == 0))
-    place = np.stack([(weight * columns).sum(axis=-1), (weight * rows).sum(axis=-1)], axis=-1)
+    weight = torch.where(whole > 0, weight / whole.clamp(min=1e-300), ((down == 0) & (right == 0)).double())
+    place = torch.stack([(weight * columns).sum(dim=-1), (weight * rows).sum(dim=-1)], dim=-1)
     return place + 0.5, height
 
 
-def _in_picture(place: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> np.ndarray:
+def in_picture(places: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Pixels float64 (N, P, 2) of the picture for places (N, P, 2) in cells of the crops' heat maps."""
     sides = (CROP_SCALE * scales)[:, None, None]
-    placed: np.ndarray = (place / CELLS - 0.5) * sides + centres[:, None]
+    placed: np.ndarray = (places / CELLS - 0.5) * sides + centres[:, None]
     return placed
 
 
-def _slope(flat: np.ndarray, peak: np.ndarray, step: int) -> np.ndarray:
+def _slope(flat: torch.Tensor, peak: torch.Tensor, step: int) -> torch.Tensor:
     """Difference of the two cells beside each peak; (N, 68). At the border of the map it means nothing."""
-    after, before = (np.clip(peak + way, 0, flat.shape[-1] - 1)[..., None] for way in (step, -step))
-    slope: np.ndarray = np.take_along_axis(flat, after, axis=-1) - np.take_along_axis(flat, before, axis=-1)
-    return slope[..., 0]
+    after, before = ((peak + way).clamp(0, flat.shape[-1] - 1)[..., None] for way in (step, -step))
+    return (flat.gather(-1, after) - flat.gather(-1, before))[..., 0]
 
 
 def _device(accelerator: str) -> torch.device:

@@ -17,6 +17,8 @@ from scripts.faces.backends.yunet import LEAST_SIDE_PX, LONGEST_SIDE, SAME_FACE
 class Sfd:
     """Detects faces in one picture after the other."""
 
+    parallel = False
+
     def __init__(self, weights: Path, *, min_score: float, accelerator: str = "cpu") -> None:
         """min_score: detections below are no faces, 0 … 1. Raises RunError if the weights cannot be read."""
         self._device = "cuda" if accelerator.startswith("cuda") else "cpu"
