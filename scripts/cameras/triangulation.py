@@ -182,8 +182,9 @@ def _chunk(
 def _weighted(terms: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """The sum of every camera's terms (C, 9, N) by its factor (C, N): (9, N)."""
     out = terms[0] * factors[0]
+    product = np.empty_like(out)
     for term, factor in zip(terms[1:], factors[1:], strict=True):
-        out += term * factor
+        out += np.multiply(term, factor, out=product)
     return out
 
 
@@ -224,10 +225,11 @@ def _consensus(terms: np.ndarray, values: np.ndarray, seen: np.ndarray, rig: Rig
     best = np.minimum(square, limit).sum(axis=0)
     count = seen.sum(axis=0)
     open_ = np.flatnonzero((inliers != seen).any(axis=0) & (count > 2))
-    for out in range(len(seen)):
-        tried = open_[(seen[out, open_]) & (count[open_] >= 4)]
-        found = _solve(total[:, tried] - terms[out][:, tried])
-        _propose(found, tried, values, seen, rig, limit, best, inliers)
+    # The camera that is furthest off is nearly always the one that is wrong, where one is.
+    tried = open_[count[open_] >= 4]
+    worst = np.where(seen[:, tried], square[:, tried], -1).argmax(axis=0)
+    found = _solve(total[:, tried] - terms[worst, :, tried].T)
+    _propose(found, tried, values, seen, rig, limit, best, inliers)
     open_ = open_[inliers[:, open_].sum(axis=0) < np.maximum(count[open_] - 1, 3)]
     values, some, terms = values[:, :, open_], seen[:, open_], terms[:, :, open_]
     chosen, score = inliers[:, open_], best[open_]
