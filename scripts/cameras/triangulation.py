@@ -154,19 +154,20 @@ def _chunk(
 ) -> None:
     values, weight, seen = _clean(rays, weights, np.float64)
     terms = _terms(values, weight, rig.poses)
-    inliers = seen
     if robust:
         kind = np.float32 if single else np.float64
-        inliers = _consensus(terms.astype(kind), values.astype(kind), seen, rig, kind(limit_px**2))
-    xyz, square, scale = _refit(terms, values, seen, inliers, rig)
+        inliers, near = _consensus(terms.astype(kind), values.astype(kind), seen, rig, kind(limit_px**2))
+    else:
+        inliers, near = seen, _solve(terms.sum(axis=0))
+    xyz, square, scale = _refit(terms, values, seen, inliers, near, rig)
     if robust:
         # Once more with what the better point bears out, so that no camera is lost to a poor pair.
         again = seen & (square <= limit_px**2)
         again = np.where(again.sum(axis=0) >= np.maximum(inliers.sum(axis=0), 2), again, inliers)
         changed = np.flatnonzero((again != inliers).any(axis=0))
         if len(changed):
-            part = (terms[:, :, changed], values[:, :, changed], seen[:, changed], again[:, changed], rig)
-            xyz[:, changed], square[:, changed], scale[:, changed] = _refit(*part)
+            part = (terms[:, :, changed], values[:, :, changed], seen[:, changed], again[:, changed], xyz[:, changed])
+            xyz[:, changed], square[:, changed], scale[:, changed] = _refit(*part, rig)
             inliers = again
     inliers = inliers & (inliers.sum(axis=0) >= 2) & np.isfinite(xyz).all(axis=0)
     stop = start + rays.shape[2]
@@ -199,28 +200,33 @@ def _nan_median(values: np.ndarray) -> np.ndarray:
 
 
 def _refit(
-    terms: np.ndarray, values: np.ndarray, seen: np.ndarray, inliers: np.ndarray, rig: Rig
+    terms: np.ndarray, values: np.ndarray, seen: np.ndarray, inliers: np.ndarray, near: np.ndarray, rig: Rig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (3, N) that minimise the weighted error in px over the inliers, the squared errors of all cameras, and the
-    factors (C, N) by which errors in the world become pixels: (focal / depth)², 0 for outliers."""
-    xyz = _solve(_weighted(terms, inliers.astype(terms.dtype)))
+    factors (C, N) by which errors in the world become pixels: (focal / depth)², 0 for outliers.
+
+    near: points (3, N) from which the depths are taken.
+    """
     scale = np.zeros(seen.shape)
     for index, pose in enumerate(rig.poses):
         with np.errstate(divide="ignore", invalid="ignore"):
-            depth = pose[2, :3] @ xyz + pose[2, 3]
+            depth = pose[2, :3] @ near + pose[2, 3]
             scale[index] = np.where(inliers[index] & (depth > 0), (rig.focal_px[index] / depth) ** 2, 0)
     better = _solve(_weighted(terms, scale))
-    xyz = np.where(np.isfinite(better), better, xyz)
+    xyz = np.where(np.isfinite(better), better, near)
     return xyz, _errors(xyz, values, seen, rig), scale
 
 
-def _consensus(terms: np.ndarray, values: np.ndarray, seen: np.ndarray, rig: Rig, limit: np.floating) -> np.ndarray:
-    """Which cameras bear out the best point of all, bool (C, N).
+def _consensus(
+    terms: np.ndarray, values: np.ndarray, seen: np.ndarray, rig: Rig, limit: np.floating
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which cameras bear out the best point of all, bool (C, N), and that point, (3, N).
 
     If all cameras agree, that is they; if all but one of four or more do, it is the others; else every pair proposes.
     """
     total = terms.sum(axis=0)
-    square = _errors(_solve(total), values, seen, rig)
+    point = _solve(total)
+    square = _errors(point, values, seen, rig)
     inliers: np.ndarray = seen & (square <= limit)
     best = np.minimum(square, limit).sum(axis=0)
     count = seen.sum(axis=0)
@@ -229,16 +235,16 @@ def _consensus(terms: np.ndarray, values: np.ndarray, seen: np.ndarray, rig: Rig
     tried = open_[count[open_] >= 4]
     worst = np.where(seen[:, tried], square[:, tried], -1).argmax(axis=0)
     found = _solve(total[:, tried] - terms[worst, :, tried].T)
-    _propose(found, tried, values, seen, rig, limit, best, inliers)
+    _propose(found, tried, values, seen, rig, limit, best, inliers, point)
     open_ = open_[inliers[:, open_].sum(axis=0) < np.maximum(count[open_] - 1, 3)]
     values, some, terms = values[:, :, open_], seen[:, open_], terms[:, :, open_]
-    chosen, score = inliers[:, open_], best[open_]
+    chosen, score, places = inliers[:, open_], best[open_], point[:, open_]
     for one, other in combinations(range(len(seen)), 2):
         both = np.flatnonzero(some[one] & some[other])
         found = _solve(terms[one][:, both] + terms[other][:, both])
-        _propose(found, both, values, some, rig, limit, score, chosen)
-    inliers[:, open_] = chosen
-    return inliers
+        _propose(found, both, values, some, rig, limit, score, chosen, places)
+    inliers[:, open_], point[:, open_] = chosen, places
+    return inliers, point
 
 
 def _propose(
@@ -250,8 +256,9 @@ def _propose(
     limit: np.floating,
     best: np.ndarray,
     inliers: np.ndarray,
+    point: np.ndarray,
 ) -> None:
-    """Points (3, n) for the columns `place`: where truncated squares are less than `best`, their inliers count."""
+    """Points (3, n) for the columns `place`: where truncated squares are less than `best`, they and their inliers count."""
     if not len(place):
         return
     miss = _errors(found, values[:, :, place], seen[:, place], rig)
@@ -259,6 +266,7 @@ def _propose(
     better = score < best[place]
     best[place[better]] = score[better]
     inliers[:, place[better]] = miss[:, better] <= limit
+    point[:, place[better]] = found[:, better]
 
 
 def _covariance(terms: np.ndarray, inliers: np.ndarray, square: np.ndarray) -> np.ndarray:
