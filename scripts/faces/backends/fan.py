@@ -78,7 +78,6 @@ class Fan:
             self._precision = torch.float32
         self._form = torch.channels_last
         self._network: Any = network.eval().to(self._device, self._precision).to(memory_format=self._form)
-
         self._run = self._find if self._device.type == "cpu" else Recorded(self._find)
 
     @torch.inference_mode()

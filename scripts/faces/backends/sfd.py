@@ -11,7 +11,10 @@ from face_alignment.detection.sfd.detect import detect
 from face_alignment.detection.sfd.net_s3fd import s3fd
 
 from scripts.faces.backends import unreadable
-from scripts.faces.backends.yunet import LEAST_SIDE_PX, LONGEST_SIDE, SAME_FACE
+from scripts.faces.backends.yunet import LEAST_SIDE_PX, SAME_FACE
+
+# Longer side of the picture that the detector sees.
+LONGEST_SIDE = 640
 
 
 class Sfd:
