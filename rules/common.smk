@@ -164,6 +164,21 @@ def dataset_fps(wildcards):
 
 
 @quick
+def posed_frames(wildcards):
+    """The frame table of every camera of a recording with poses."""
+    recording = plan.recordings[wildcards.recording]
+    pattern = path.frames("media")
+    return [pattern.format(rig=recording.rig, recording=recording.name, camera=name) for name in recording.cameras]
+
+
+@quick
+def pose_key(wildcards):
+    dataset = plan.datasets[wildcards.dataset]
+    said = {name: getattr(dataset, name) for name in ("window_frames", "hop", "limits")}
+    return versioned(1, **said, start_s=start_s(wildcards), excluded=ruled_out(wildcards))
+
+
+@quick
 def window_key(wildcards):
     dataset = plan.datasets[wildcards.dataset]
     return versioned(

@@ -1,7 +1,8 @@
 """
-datasets: windows of landmarks and sound, with splits, statistics and a sample index.
+datasets: windows of landmarks and sound, and of poses, with splits, statistics and a sample index.
 
 Needs   conformed/… frame table, {microphone}.wav + clock   (media), faces/….landmarks.npz   (faces)
+        cameras/{rig}/{recording}/smoothed.parquet, aligned.parquet   (cameras)
 Makes   datasets/{dataset}/npz/{recording}/*.npz, windows/{recording}.index.parquet, …
         datasets/{dataset}/{splits.tsv,index.parquet,card.json,lm_mean.npy,lm_std.npy}, {train,val,test}/<speaker>/*.npz,
         shards/{train,val,test}/*.tar
@@ -52,6 +53,41 @@ rule extract_windows:
         key=window_key,
     script:
         "../scripts/datasets/extract_windows.py"
+
+
+rule extract_poses:
+    """Cut a recording into windows of keypoints in space; every candidate is written, or filtered with a reason."""
+    input:
+        poses=of_recording(plan.rooms["cameras"].poses()),
+        aligned=of_recording(plan.rooms["cameras"].path("aligned.parquet")),
+        frames=posed_frames,
+    output:
+        windows=directory(path.npz()),
+        index=path.windows("index.parquet"),
+        stats=path.windows("stats.npz"),
+        ledger=path.windows("ledger.parquet"),
+    log:
+        path.log("extract_poses", "{dataset}/{recording}"),
+    benchmark:
+        path.benchmark("extract_poses", "{dataset}/{recording}")
+    wildcard_constraints:
+        dataset=plan.windows_of("posed"),
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    resources:
+        mem_mb=work.memory(base_mb=1000, per_mb=0.1),
+        runtime=work.runtime(seconds_per_mb=0.2),
+    params:
+        recording="{recording}",
+        window_frames=dataset_setting("window_frames"),
+        hop=dataset_setting("hop"),
+        limits=dataset_setting("limits"),
+        start_s=start_s,
+        excluded=ruled_out,
+        key=pose_key,
+    script:
+        "../scripts/datasets/extract_poses.py"
 
 
 rule adopt_windows:

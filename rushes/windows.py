@@ -1,4 +1,4 @@
-"""Windows of landmarks and sound for training, from a dataset's folder, its shards, or a folder of the seed's form.
+"""Windows for training, of landmarks and sound or of poses, from a dataset's folder, its shards, or the seed's form.
 
     windows = Windows("results/datasets/visemes", "train")
     windows[0]["pose"]     # float32 (64, 136), normalised
@@ -17,8 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from scripts.common.pose_shape import middle_of
+
 # Of a folder without a card: how the seed takes its landmarks.
 SEEDS_WAY: dict[str, Any] = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6, "origin": 33}
+
+# The origin of poses: the mean of the keypoints of a frame that have a place.
+MIDDLE = "middle"
 
 Window = dict[str, Any]
 
@@ -27,7 +32,8 @@ class Windows(Sequence[Window]):
     """The windows of a split, in a fixed order.
 
     normalise: `pose` becomes float32 (T, 136), relative to the point `origin` of each frame, minus the mean and divided
-    by the deviation of the train windows, x row then y row; else it is float32 (T, 2, 68) in pixels.
+    by the deviation of the train windows, x row then y row; else it is float32 (T, 2, 68) in pixels. Of poses of K
+    keypoints it is (T, 3 K), relative to their middle, or (T, 3, K) in the world's unit; NaN where there is none.
     shards: read `shards/{split}/*.tar` instead of the files, which suits a store that dislikes small ones.
     Raises FileNotFoundError where there is no such split, or no statistics.
     """
@@ -68,8 +74,9 @@ class Windows(Sequence[Window]):
 
     def _normalised(self, pose: np.ndarray) -> np.ndarray:
         assert self.statistics is not None
-        origin = self.way["origin"]
-        flat = (pose.astype(np.float64) - pose[:, :, origin : origin + 1]).reshape(len(pose), -1)
+        pose, origin = pose.astype(np.float64), self.way["origin"]
+        home = middle_of(pose) if origin == MIDDLE else pose[:, :, origin : origin + 1]
+        flat = (pose - home).reshape(len(pose), -1)
         mean, std = self.statistics
         return np.asarray((flat - mean) / (std + self.way["epsilon"]), np.float32)
 

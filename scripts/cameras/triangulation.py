@@ -258,7 +258,7 @@ def _propose(
     inliers: np.ndarray,
     point: np.ndarray,
 ) -> None:
-    """Points (3, n) for the columns `place`: where truncated squares are less than `best`, they and their inliers count."""
+    """Points (3, n) for the columns `place`: where truncated squares are below `best`, they and their inliers count."""
     if not len(place):
         return
     miss = _errors(found, values[:, :, place], seen[:, place], rig)

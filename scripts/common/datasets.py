@@ -18,6 +18,8 @@ from scripts.common.splits import SPLITS, shares_of, split_recordings
 class Dataset:
     """A dataset of windows: cut from the recordings of a rig, adopted from a folder, or those of other datasets.
 
+    kind: windows, of landmarks and sound, or poses, of keypoints in space, which have no camera, microphone and fps.
+
     hop: frames from one window to the next.  splits, subjects: by recording.  makers: which dataset makes a recording's
     windows.  adopted: the folder of a speaker, who counts as one recording.  rig: "" where nothing is cut.
     """
@@ -41,6 +43,7 @@ class Dataset:
     speaker: str = "only"
     shard_samples: int = 1000
     adopted: dict[str, str] = field(default_factory=dict)
+    kind: str = "windows"
 
     def members(self, split: str | None) -> list[str]:
         """The recordings of a split, or all of them, in the order of the sheet."""
@@ -58,8 +61,13 @@ class Dataset:
 
     @property
     def cut(self) -> list[str]:
-        """The recordings that it cuts into windows."""
-        return self.own if self.rig else []
+        """The recordings that it cuts into windows of landmarks and sound."""
+        return self.own if self.rig and self.kind == "windows" else []
+
+    @property
+    def posed(self) -> list[str]:
+        """The recordings that it cuts into windows of poses."""
+        return self.own if self.kind == "poses" else []
 
     @property
     def places(self) -> dict[str, str]:
@@ -210,7 +218,7 @@ def join_datasets(name: str, entry: dict[str, Any], made: Mapping[str, Dataset])
 def _common(entry: dict[str, Any], place: str) -> dict[str, Any]:
     return {
         "window_frames": entry["frames"],
-        "hop": _hop(entry, place),
+        "hop": hop_of(entry, place),
         "limits": dict(entry["limits"]),
         "formats": tuple(entry["formats"]),
         "features": tuple(entry["features"]),
@@ -219,7 +227,8 @@ def _common(entry: dict[str, Any], place: str) -> dict[str, Any]:
     }
 
 
-def _hop(entry: dict[str, Any], place: str) -> int:
+def hop_of(entry: dict[str, Any], place: str) -> int:
+    """Frames from one window to the next. Raises ConfigError."""
     if "hop" in entry:
         return int(entry["hop"])
     frames, factor = int(entry["frames"]), int(entry["augment_factor"])

@@ -31,7 +31,7 @@ class FacesRoom(Room):
         if model and not os.path.isfile(model):
             raise ConfigError(f"faces.sync.model: {model} is no file")
         for dataset in plan.datasets.values():
-            for name in self.weight_files(dataset.landmarks) if dataset.rig else []:
+            for name in self.weight_files(dataset.landmarks) if dataset.cut else []:
                 if name not in plan.weights:
                     place = plan.config["weights"]
                     raise ConfigError(f"{place}: `{name}`, for the landmarks of {dataset.name}, is missing")

@@ -23,6 +23,7 @@ from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
 from scripts.common.names import nearest
 from scripts.common.paths import Paths
+from scripts.common.pose_datasets import make_pose_datasets
 from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
 from scripts.common.rigs import Rig, make_rig
 from scripts.common.room import Room
@@ -147,7 +148,7 @@ class Plan:
         return [(dataset, name) for _, _, dataset, name in sorted(ranked)[:count]]
 
     def windows_of(self, kind: str) -> str:
-        """The datasets whose windows are `cut` or `adopted`, as a wildcard's pattern."""
+        """The datasets whose windows are `cut`, `posed` or `adopted`, as a wildcard's pattern."""
         found = [name for name, dataset in self.datasets.items() if getattr(dataset, kind)]
         return "|".join(map(re.escape, found)) or "(?!)"
 
@@ -221,8 +222,11 @@ def load(given: Mapping[str, Any]) -> Plan:
         if exclusion.recording in only:
             raise ConfigError(f"only: {exclusion.recording} is excluded by {config['exclude']} ({exclusion.reason})")
     weights = _weights(Path(config["weights"]))
-    windows = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == "windows"}
-    datasets = make_datasets(windows, rigs, recordings.values())
+    kinds = {"windows": make_datasets, "poses": make_pose_datasets}
+    datasets: dict[str, Dataset] = {}
+    for kind, make in kinds.items():
+        entries = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == kind}
+        datasets |= make(entries, rigs, recordings.values())
     only = tuple(name for name in only if name)
     plan = Plan(
         config=config,

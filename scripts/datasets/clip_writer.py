@@ -15,8 +15,8 @@ from scripts.common.packet_writer import TAGS
 # What is encoded must not depend on the machine; small clips gain nothing by more.
 ENCODER_THREADS = 1
 SOUND_BLOCK = 1024
-# Bits a second of a channel.
-FAST_CODER_BITRATE = 64_000
+# Bits a second of a channel: what ffmpeg's guide for AAC advises, and from where its quick coder is the better one.
+CHANNEL_BITRATE = 64_000
 US = Fraction(1, 1_000_000)
 # What AAC can be asked for.
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -34,9 +34,10 @@ class ClipWriter:
         coding: Coding,
         sound: np.ndarray | None = None,
         rate_hz: int = 0,
-        bitrate: int = 128_000,
+        bitrate: int = 0,
     ) -> None:
         """rate: frames a second, None for no picture.  sound: float32 (channels, N), the clip's own.
+        bitrate: of the sound, bits a second; 0: CHANNEL_BITRATE a channel.
 
         With a rate whose pictures come at equal steps, their times are exact in the file.
         """
@@ -56,8 +57,7 @@ class ClipWriter:
             self._step = 1 / rate
         if sound is not None:
             self._audio = self._container.add_stream("aac", rate=rate_hz, layout=LAYOUTS[len(sound)])
-            self._audio.codec_context.bit_rate = bitrate
-            self._audio.codec_context.options = coder_of(bitrate, len(sound))
+            set_bitrate(self._audio, bitrate, len(sound))
             self._audio.codec_context.flags |= av.codec.context.Flags.bitexact.value
             self._blocks = sound_blocks(sound, rate_hz)
             self._waiting = next(self._blocks, None)
@@ -104,9 +104,15 @@ class ClipWriter:
             self._container.mux(packet)
 
 
-def coder_of(bitrate: int, channels: int) -> dict[str, str]:
-    """ffmpeg's quick search for quantizers, which its manual calls better, too, where bits are not scarce."""
-    return {"aac_coder": "fast"} if bitrate >= FAST_CODER_BITRATE * channels else {}
+def set_bitrate(stream: Any, bitrate: int, channels: int) -> None:
+    """Bits a second of an AAC stream that is not open yet; 0: CHANNEL_BITRATE a channel.
+
+    ffmpeg's quick search for quantizers is better, too, says its manual, where bits are not scarce.
+    """
+    usual = CHANNEL_BITRATE * channels
+    stream.codec_context.bit_rate = bitrate or usual
+    if stream.codec_context.bit_rate >= usual:
+        stream.codec_context.options = {"aac_coder": "fast"}
 
 
 def sound_blocks(sound: np.ndarray, rate_hz: int) -> Iterator[av.AudioFrame]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.common import split_table
+from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS
 from scripts.common.statistics import Moments, merge_all
@@ -16,19 +17,24 @@ log = logging.getLogger("rushes")
 def compute_stats(stats: list[Path], splits: Path, out_mean: Path, out_std: Path) -> None:
     """Merge the moments of each train recording, in the order of `stats`.
 
-    stats: one `{recording}.stats.npz` each.  Writes float64 (136,) each: x row then y row, relative to the nose tip.
-    Coordinates that no network measured keep mean 0 and deviation 1, so that they pass unchanged. Without any train
-    window everything is NaN.
+    stats: one `{recording}.stats.npz` each.  Writes float64 (136,) each: x row then y row, relative to the nose tip;
+    of poses of K keypoints (3 K,): x row, y row, z row, relative to their middle. Coordinates that nobody measured keep
+    mean 0 and deviation 1, so that they pass unchanged. Without any train window everything is NaN.
+    Raises RunError if recordings have different keypoints.
     """
     members = split_table.read(splits)
     train = [path for path in stats if members[path.name.removesuffix(".stats.npz")].split == "train"]
-    whole = merge_all((Moments.read(path) for path in train), 2 * POINTS)
-    measured = whole.count > 0
-    if not measured.any():
+    found = [moments for moments in map(Moments.read, train) if moments.count.any()]
+    sizes = {len(moments.count) for moments in found}
+    if len(sizes) > 1:
+        raise RunError(f"recordings of one dataset have {sorted(sizes)} coordinates a frame; they need the same points")
+    if not sizes:
         log.warning("There is no train window to take statistics of: reports/ledger.tsv counts why.")
         _save(out_mean, np.full(2 * POINTS, np.nan))
         _save(out_std, np.full(2 * POINTS, np.nan))
         return
+    whole = merge_all(found, sizes.pop())
+    measured = whole.count > 0
     _save(out_mean, whole.mean)
     _save(out_std, np.where(measured, whole.std, 1.0))
 

@@ -14,7 +14,10 @@ from scripts.common.job import run
 from scripts.common.split_table import Membership
 
 # How models take the landmarks of a window: (relative to the point `origin` - mean) / (std + epsilon), flattened.
-NORMALISATION = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6, "origin": NOSE_TIP, "order": "x_then_y"}
+STATISTICS = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6}
+NORMALISATION = {**STATISTICS, "origin": NOSE_TIP, "order": "x_then_y"}
+# And keypoints in space: relative to the mean of those of the frame that have a place.
+OF_POSES = {**STATISTICS, "origin": "middle", "order": "x_then_y_then_z"}
 
 
 def leaking_groups(members: dict[str, Membership]) -> list[str]:
@@ -66,7 +69,7 @@ def describe(
         # A split inside a subject shows a model whom it has learned from: its scores claim too much.
         "leaky": bool(leaking),
         "subjects_in_several_splits": leaking,
-        "normalisation": NORMALISATION,
+        "normalisation": OF_POSES if settings.get("kind") == "poses" else NORMALISATION,
     }
 
 

@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from scripts.common.video_item import ItemReader, open_item
-from scripts.datasets.clip_writer import ENCODER_THREADS, LAYOUTS, coder_of, sound_blocks
+from scripts.datasets.clip_writer import ENCODER_THREADS, LAYOUTS, set_bitrate, sound_blocks
 
 START = b"\0\0\1"
 # Types of NAL units: a slice of an IDR picture, an access unit delimiter.
@@ -211,7 +211,6 @@ def _add_sound(target: Any, sound: tuple[np.ndarray, int] | None, bitrate: int) 
     if sound is None:
         return None
     stream = target.add_stream("aac", rate=sound[1], layout=LAYOUTS[len(sound[0])])
-    stream.codec_context.bit_rate = bitrate
-    stream.codec_context.options = coder_of(bitrate, len(sound[0]))
+    set_bitrate(stream, bitrate, len(sound[0]))
     stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
     return stream

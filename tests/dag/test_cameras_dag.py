@@ -77,3 +77,23 @@ def test_a_gpu_is_checked_on_demand(arena):
 
 def test_formats_of_other_programs_are_asked_for_or_not(arena):
     assert "export_poses" not in planned(arena, "cameras", export=[]).rules
+
+
+def test_a_dataset_of_poses_is_cut_from_the_recordings_that_are_none_of_the_board(arena):
+    arena.rigs["arena"]["multicam"] = MULTICAM
+    shown = arena.dry_run("datasets", datasets={"postures": {"kind": "poses", "rig": "arena", "formats": ["shards"]}})
+    assert shown.status == 0, shown.text
+    assert shown.jobs["extract_poses"] == shown.jobs["smooth_poses"] == 3
+    assert {"split_dataset", "compute_stats", "index_dataset", "pack_train"} <= shown.rules
+    assert not {"extract_windows", "extract_landmarks", "conform_video", "arrange_train"} & shown.rules
+
+
+def test_a_dataset_of_poses_wants_a_rig_with_keypoints(arena):
+    arena.rigs["arena"]["multicam"] = {"detect": {"backend": "none"}}
+    for rig, words in {
+        "arena": "has no poses; set rigs.arena.multicam.detect.backend",
+        "arana": "no rig `arana`",
+    }.items():
+        shown = arena.dry_run(datasets={"postures": {"kind": "poses", "rig": rig}})
+        assert shown.status != 0
+        assert words in shown.text

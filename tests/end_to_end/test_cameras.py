@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import imageio_ffmpeg
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from rushes.windows import Windows
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.atomic import PART
@@ -30,6 +32,10 @@ rigs:
     multicam:
       detect: {backend: aruco, markers: [30, 31, 32, 33, 34, 35]}
       export: [npz, csv, h5, trc, c3d]
+datasets:
+  postures:
+    {kind: poses, rig: arena, frames: 8, limits: {missing: 0.9}, split: {by: recording, train: 1},
+     formats: [folders, shards]}
 reports: {overlay_s: 0.5}
 """
 SESSIONS = ("whole", "cut", "lost")
@@ -91,6 +97,23 @@ def test_what_fails_is_named_and_ends_the_run_with_1_while_the_rest_goes_on(run)
         assert len(Poses.read(results(workspace, session) / "smoothed.parquet"))
         folder = results(workspace, session) / "exported"
         assert {path.suffix for path in folder.glob("poses.*")} == {".npz", ".csv", ".h5", ".trc", ".c3d"}
+
+
+def test_poses_become_a_dataset_whose_windows_are_those_of_the_recordings(run):
+    workspace, _ = run
+    windows = Windows(workspace.root / "results" / "datasets" / "postures", "train", normalise=False)
+    linked = workspace.root / "results" / "datasets" / "postures" / "train"
+    assert {path.name for path in linked.iterdir() if path.is_dir()} == {"whole", "cut"}
+    poses = Poses.read(results(workspace, "whole") / "smoothed.parquet")
+    index = pq.read_table(workspace.root / "results" / "datasets" / "postures" / "index.parquet").to_pylist()
+    (first,) = [row for row in index if row["recording"] == "whole" and row["first_frame"] == 4]
+    with np.load(workspace.root / "results" / "datasets" / "postures" / first["file"], allow_pickle=False) as arrays:
+        np.testing.assert_allclose(arrays["pose"], poses.xyz[4:12].transpose(0, 2, 1), rtol=1e-6)
+        assert tuple(arrays["names"]) == poses.skeleton.names
+        assert arrays["time_ns"].tolist() == poses.time_ns[4:12].tolist()
+    packed = Windows(windows.folder, "train", shards=True)
+    assert len(packed) == len(windows) == len(index)
+    assert abs(np.nanmean(np.concatenate([window["pose"] for window in packed]))) < 0.2
 
 
 def test_every_camera_is_one_item_of_every_step(run):

@@ -96,7 +96,7 @@ def test_every_script_ran_in_an_env(runs, workspace):
         *("detect_speech", "detect_lot_speech", "embed_clips", "caption_clips", "transcribe_clips"),
         *("train_speech_landmarks", "train_frame_classifier", "train_clip_classifier", "evaluate_classifier"),
         *("infer_landmarks", "infer_from_engine", "check_inference", "find_clip_landmarks", "compare_landmarks"),
-        *("adopt_windows", "cut_bouts"),
+        *("adopt_windows", "cut_bouts", "extract_poses"),
         *("import_calibration", "compress_video", "segment_frames", "check_gpu"),
         *("publish_mark", "publish_file", "publish_folder", "list_published"),
         *("export_labels", "pool_procedures"),
