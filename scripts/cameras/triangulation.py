@@ -4,7 +4,7 @@ Every camera adds nine terms to a point's normal equations. They are made once; 
 all, the inliers) is then a sum of terms, solved in closed form by the adjugate of a symmetric 3x3 matrix.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -84,7 +84,7 @@ def solve_all(rays: np.ndarray, weights: np.ndarray, rig: Rig) -> np.ndarray:
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
         values, weight, seen = _clean(rays[:, :, part], weights[:, part], np.float64)
-        summed = _terms(values, weight, rig.poses).sum(axis=0)
+        summed = _summed_terms(values, weight, rig.poses)
         xyz[:, part] = np.where(seen.sum(axis=0) >= 2, _solve(summed), np.nan)
     return xyz.T
 
@@ -92,22 +92,38 @@ def solve_all(rays: np.ndarray, weights: np.ndarray, rig: Rig) -> np.ndarray:
 def _clean(rays: np.ndarray, weights: np.ndarray, kind: type) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coordinates without NaN, weights that are 0 for what is unseen, and what is seen."""
     seen = np.isfinite(rays[:, 0]) & np.isfinite(rays[:, 1]) & (weights > 0)
-    return np.where(seen[:, None], rays, 0).astype(kind), np.where(seen, weights, 0).astype(kind), seen
+    values, weight = np.where(seen[:, None], rays, 0), np.where(seen, weights, 0)
+    return values.astype(kind, copy=False), weight.astype(kind, copy=False), seen
 
 
 def _terms(rays: np.ndarray, weights: np.ndarray, poses: np.ndarray) -> np.ndarray:
     """The nine terms of every camera, (C, 9, N)."""
     out = np.empty((len(rays), 9, rays.shape[2]), rays.dtype)
-    for index, pose in enumerate(poses.astype(rays.dtype)):
-        u, v, weight = rays[index, 0], rays[index, 1], weights[index]
-        a = [pose[0, k] - u * pose[2, k] for k in range(4)]
-        b = [pose[1, k] - v * pose[2, k] for k in range(4)]
-        wa, wb = [weight * x for x in a[:3]], [weight * x for x in b[:3]]
-        for column, (i, j) in enumerate(UPPER):
-            out[index, column] = wa[i] * a[j] + wb[i] * b[j]
-        for i in range(3):
-            out[index, 6 + i] = -(wa[i] * a[3] + wb[i] * b[3])
+    for target, ray, weight, pose in zip(out, rays, weights, poses.astype(rays.dtype), strict=True):
+        for column, term in enumerate(_terms_of(ray, weight, pose)):
+            target[column] = term
     return out
+
+
+def _summed_terms(rays: np.ndarray, weights: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """The sum of the cameras' terms, (9, N)."""
+    out = np.zeros((9, rays.shape[2]), rays.dtype)
+    for ray, weight, pose in zip(rays, weights, poses.astype(rays.dtype), strict=True):
+        for column, term in enumerate(_terms_of(ray, weight, pose)):
+            out[column] += term
+    return out
+
+
+def _terms_of(ray: np.ndarray, weight: np.ndarray, pose: np.ndarray) -> Iterator[np.ndarray]:
+    """The nine terms of a camera, one after the other. ray: (2, N).  weight: (N,).  pose: (3, 4)."""
+    u, v = ray
+    a = [pose[0, k] - u * pose[2, k] for k in range(4)]
+    b = [pose[1, k] - v * pose[2, k] for k in range(4)]
+    wa, wb = [weight * x for x in a[:3]], [weight * x for x in b[:3]]
+    for i, j in UPPER:
+        yield wa[i] * a[j] + wb[i] * b[j]
+    for i in range(3):
+        yield -(wa[i] * a[3] + wb[i] * b[3])
 
 
 def _adjugate(terms: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -123,22 +139,30 @@ def _solve(terms: np.ndarray) -> np.ndarray:
     x, y, z = terms[6:]
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = 1 / determinant
-        out: np.ndarray = (
-            np.stack([(p * x + q * y + r * z), (q * x + s * y + t * z), (r * x + t * y + u * z)]) * inverse
-        )
+        out = np.empty((3, terms.shape[1]), terms.dtype)
+        for row, (one, two, three) in enumerate(((p, q, r), (q, s, t), (r, t, u))):
+            np.multiply(one * x + two * y + three * z, inverse, out=out[row])
     return out
 
 
 def _errors(xyz: np.ndarray, rays: np.ndarray, seen: np.ndarray, rig: Rig) -> np.ndarray:
     """Squared errors in px², (C, N); inf where unseen or behind the camera."""
+    poses = rig.poses.astype(xyz.dtype)
     square = np.empty(seen.shape, xyz.dtype)
     with np.errstate(all="ignore"):
-        for index, pose in enumerate(rig.poses.astype(xyz.dtype)):
-            x, y, z = (pose[k, 0] * xyz[0] + pose[k, 1] * xyz[1] + pose[k, 2] * xyz[2] + pose[k, 3] for k in range(3))
+        for index, pose in enumerate(poses):
+            x, y, z = pose[:, :3] @ xyz + pose[:, 3:]
             inverse = 1 / z
-            across, down = x * inverse - rays[index, 0], y * inverse - rays[index, 1]
-            error = (across * across + down * down) * xyz.dtype.type(rig.focal_px[index] ** 2)
-            square[index] = np.where(seen[index] & (z > 0) & np.isfinite(error), error, np.inf)
+            x *= inverse
+            x -= rays[index, 0]
+            y *= inverse
+            y -= rays[index, 1]
+            x *= x
+            y *= y
+            x += y
+            x *= xyz.dtype.type(rig.focal_px[index] ** 2)
+            # NaN is no error that is small enough.
+            square[index] = np.where(seen[index] & (z > 0) & (x < np.inf), x, np.inf)
     return square
 
 
@@ -261,7 +285,7 @@ def _propose(
     """Points (3, n) for the columns `place`: where truncated squares are below `best`, they and their inliers count."""
     if not len(place):
         return
-    miss = _errors(found, values[:, :, place], seen[:, place], rig)
+    miss = _errors(found, values.take(place, axis=2), seen.take(place, axis=1), rig)
     score = np.minimum(miss, limit).sum(axis=0)
     better = score < best[place]
     best[place[better]] = score[better]
