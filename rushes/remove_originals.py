@@ -2,7 +2,7 @@
 
 Put the verified copies of `compress_video` in the place of the originals: the copies move into a folder beside the
 originals, the sheet's column `source` points there, and only then the originals are removed. Without --yes it says what
-it would do. Nothing else in this project removes a source.
+it would do; with it, no run may be at work in the folder. Nothing else in this project removes a source.
 """
 
 import argparse
@@ -21,9 +21,10 @@ from scripts.common import atomic
 from scripts.common import plan as planning
 from scripts.common.cameras_plan import COPIES, CamerasRoom
 from scripts.common.checksum import sha256_of
-from scripts.common.errors import ConfigError
+from scripts.common.errors import ConfigError, RunError
 from scripts.common.plan import Plan
 from scripts.common.recordings import Recording, is_remote
+from scripts.common.run_lock import LOCK, Lock
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = yaml.safe_load(chosen.configfile.read_text(encoding="utf-8")) or {}
         plan = planning.load(dict(config))
         return _go(plan, config, chosen.recordings, chosen.yes)
-    except (ConfigError, OSError, yaml.YAMLError) as error:
+    except (ConfigError, RunError, OSError, yaml.YAMLError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
 
@@ -88,21 +89,26 @@ def _go(plan: Plan, config: dict[str, Any], names: Sequence[str], yes: bool) -> 
     if unknown := [name for name in names if name not in plan.recordings]:
         raise ConfigError(f"there is no recording `{unknown[0]}`")
     refused = freed = 0
+    lock = Lock(LOCK) if yes else None
     for recording in plan.recordings.values():
         if (names and recording.name not in names) or recording.rig not in _room(plan).compressed:
             continue
+        source = Path(recording.source)
         try:
             if _room(plan).compresses(recording):
                 move = plan_move(plan, recording)
                 print(f"{recording.name}: source becomes {move.source}")
                 if yes:
                     put_in_place(move, config, plan)
+                    source = move.source
                 else:
                     freed += sum(camera.card["bytes"] for camera in move.cameras)
-            freed += remove_originals(recording.name, _card_of(plan, recording), yes)
+            freed += remove_originals(recording.name, source, yes)
         except RefusedError as why:
             refused += 1
             print(f"{recording.name}: its originals stay: {why}", file=sys.stderr)
+    if lock is not None:
+        lock.release()
     print(f"{freed / 1e6:,.1f} MB {'are free now' if yes else 'would be free; say --yes to do it'}")
     return 1 if refused else 0
 
@@ -192,12 +198,13 @@ def repointed(text: str, recording: str, source: str) -> str:
     return "\n".join(lines)
 
 
-def remove_originals(name: str, originals: Path | None, yes: bool) -> int:
-    """Remove what copies took the place of, as far as it is still what was compressed. Returns bytes."""
-    if originals is None:
+def remove_originals(name: str, source: Path, yes: bool) -> int:
+    """Remove what the copies in `source` took the place of, if it is still what was compressed. Returns bytes."""
+    card = (source if source.is_dir() else source.parent) / COPIES
+    if not card.is_file():
         return 0
     freed = 0
-    for path, size in _removable(name, originals):
+    for path, size in _removable(card):
         freed += size
         print(f"{name}: {'removed' if yes else 'would remove'} {path} ({size / 1e6:,.1f} MB)")
         if yes:
@@ -205,7 +212,7 @@ def remove_originals(name: str, originals: Path | None, yes: bool) -> int:
     return freed
 
 
-def _removable(name: str, card: Path) -> Iterator[tuple[Path, int]]:
+def _removable(card: Path) -> Iterator[tuple[Path, int]]:
     for camera, known in json.loads(card.read_text(encoding="utf-8")).items():
         path = Path(known["path"])
         if not path.is_file():
@@ -213,22 +220,6 @@ def _removable(name: str, card: Path) -> Iterator[tuple[Path, int]]:
         if sha256_of(path) != known["sha256"]:
             raise RefusedError(f"{path} is not the file that was compressed for {camera}")
         yield path, path.stat().st_size
-
-
-def _card_of(plan: Plan, recording: Recording) -> Path | None:
-    """The card beside a recording's copies, by the sheet as it is now, or by the move that is planned."""
-    sheet = Path(plan.config["recordings"]).read_text(encoding="utf-8")
-    again = next((row for row in map(str.strip, _sources(sheet, recording.name))), recording.source)
-    folder = Path(again) if os.path.isdir(again) else Path(again).parent
-    return folder / COPIES if (folder / COPIES).is_file() else None
-
-
-def _sources(text: str, recording: str) -> Iterator[str]:
-    rows = [line.split("\t") for line in text.split("\n") if line.strip() and not line.startswith("#")]
-    header = [cell.strip().lstrip("\ufeff") for cell in rows[0]]
-    for cells in rows[1:]:
-        if cells[header.index("recording")].strip() == recording:
-            yield cells[header.index("source")]
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:

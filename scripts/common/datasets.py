@@ -113,7 +113,6 @@ def make_dataset(name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], reco
     own = [recording for recording in recordings if recording.rig == rig.name]
     if entry["landmarks"] == "given":
         _check_given(own, place)
-    by = entry["split"]["by"]
     return Dataset(
         name=name,
         rig=rig.name,
@@ -124,13 +123,7 @@ def make_dataset(name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], reco
         rate_hz=rig.rate_hz,
         **_common(entry, place),
         recordings=tuple(recording.name for recording in own),
-        splits=split_recordings(
-            {r.name: {"subject": r.subject, "session": r.session, "recording": r.name}[by] for r in own},
-            {r.name: r.split for r in own if r.split},
-            shares_of(entry["split"]),
-            entry["split"]["seed"],
-            f"{place}.split",
-        ),
+        splits=splits_of(own, entry, place),
         subjects={recording.name: recording.subject for recording in own},
         makers={recording.name: name for recording in own},
     )
@@ -225,6 +218,18 @@ def _common(entry: dict[str, Any], place: str) -> dict[str, Any]:
         "speaker": entry["speaker"],
         "shard_samples": entry["shard_samples"],
     }
+
+
+def splits_of(recordings: Iterable[Recording], entry: dict[str, Any], place: str) -> dict[str, str]:
+    """The split of each recording of a dataset that is cut from them. Raises ConfigError."""
+    own, by = list(recordings), entry["split"]["by"]
+    return split_recordings(
+        {r.name: {"subject": r.subject, "session": r.session, "recording": r.name}[by] for r in own},
+        {r.name: r.split for r in own if r.split},
+        shares_of(entry["split"]),
+        entry["split"]["seed"],
+        f"{place}.split",
+    )
 
 
 def hop_of(entry: dict[str, Any], place: str) -> int:

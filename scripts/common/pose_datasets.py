@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scripts.common.cameras_plan import BOARD
-from scripts.common.datasets import Dataset, hop_of
+from scripts.common.datasets import Dataset, hop_of, splits_of
 from scripts.common.errors import ConfigError
 from scripts.common.names import is_stream_name, nearest
 from scripts.common.recordings import Recording
 from scripts.common.rigs import Rig
-from scripts.common.splits import shares_of, split_recordings
 
 
 def make_pose_datasets(
@@ -31,7 +30,6 @@ def _made(name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], recordings:
     if multicam.get("detect", {}).get("backend", "none") == "none":
         raise ConfigError(f"{place}.rig: `{rig.name}` has no poses; set rigs.{rig.name}.multicam.detect.backend")
     own = [recording for recording in recordings if recording.rig == rig.name and recording.calibration != BOARD]
-    by = entry["split"]["by"]
     return Dataset(
         name=name,
         kind="poses",
@@ -48,13 +46,7 @@ def _made(name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], recordings:
         features=(),
         shard_samples=entry["shard_samples"],
         recordings=tuple(recording.name for recording in own),
-        splits=split_recordings(
-            {r.name: {"subject": r.subject, "session": r.session, "recording": r.name}[by] for r in own},
-            {r.name: r.split for r in own if r.split},
-            shares_of(entry["split"]),
-            entry["split"]["seed"],
-            f"{place}.split",
-        ),
+        splits=splits_of(own, entry, place),
         subjects={recording.name: recording.subject for recording in own},
         makers={recording.name: name for recording in own},
     )

@@ -1,6 +1,9 @@
 """A copy counts only if it has every frame of the original, at its time; originals go only when such a copy stands."""
 
 import json
+import os
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -15,7 +18,7 @@ from scripts.common.cameras_plan import COPIES
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
 from scripts.common.plan import load
-from tests.unit.examples import House
+from tests.unit.examples import REPO, House
 from tests.unit.made_media import TONE, UNEVEN, Pictures, Sound, numbers_in, write_media
 
 CAMERAS = ("top", "side")
@@ -121,7 +124,9 @@ def planned():
 
 
 def everything(root):
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    """What stands below a folder, but for the lock of runs."""
+    files = [path for path in root.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 def test_nothing_changes_without_yes(house, tmp_path, capsys):
@@ -206,6 +211,21 @@ def test_a_kill_between_the_sheet_and_the_removal_loses_nothing_and_the_next_run
     assert (tmp_path / "raw" / "walk.compressed" / COPIES).exists()
     assert main(["--yes", "walk"]) == 0
     assert not (tmp_path / "raw" / "walk" / "walk.top.mp4").exists()
+
+
+def test_beside_a_run_nothing_is_moved(house, tmp_path, capsys):
+    before = everything(tmp_path / "raw")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from pathlib import Path; from scripts.common.run_lock import LOCK, Lock\n"
+         "lock = Lock(LOCK); print('held', flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPO)},
+    )  # fmt: skip
+    assert holder.stdout.readline()
+    assert main(["--yes"]) == 1
+    assert "another run works in this folder" in capsys.readouterr().err
+    holder.communicate()
+    assert everything(tmp_path / "raw") == before
+    assert main(["--yes"]) == 0
 
 
 @pytest.mark.parametrize("arguments", [["nobody"], ["--configfile", "none.yaml"]])
