@@ -13,7 +13,7 @@ from scripts.common.recordings import tidy
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
 
-SOUNDS = (".wav", ".flac")
+SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 TEXT = ".txt"
 # An engine that is started for the run.
 OWN = "own"
@@ -85,5 +85,5 @@ def _files(audio_dir: str) -> list[str]:
     found = [os.path.join(folder, name) for folder, _, names in os.walk(audio_dir) for name in names]
     files = sorted(path for path in found if path.lower().endswith((*SOUNDS, TEXT)))
     if not any(path.lower().endswith(SOUNDS) for path in files):
-        raise ConfigError(f"audio_dir: there is no {' or '.join(SOUNDS)} below {audio_dir}")
+        raise ConfigError(f"audio_dir: there is no sound ({', '.join(SOUNDS)}) below {audio_dir}")
     return files

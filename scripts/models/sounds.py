@@ -3,6 +3,7 @@
 import io
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,7 +27,7 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Item:
-    """A sound. name: its path below the folder, without its ending; content: its bytes; text: "" for none."""
+    """A sound. name: its path below the folder, see `named`; content: its bytes; text: "" for none."""
 
     name: str
     content: bytes
@@ -42,11 +43,11 @@ def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | I
         yield from _of_zip(files[0])
         return
     by_name = {file.relative_to(audio_dir).as_posix(): file for file in files}
-    for name in _sounds(by_name):
+    for name, short in named(by_name).items():
         try:
             yield (
                 name,
-                Item(_stem(name), by_name[name].read_bytes(), _text(by_name, name, lambda file: file.read_bytes())),
+                Item(short, by_name[name].read_bytes(), _text(by_name, name, lambda file: file.read_bytes())),
             )
         except OSError as error:
             yield name, InputError("unreadable", f"{name} cannot be read: {error.strerror}")
@@ -64,14 +65,14 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
         if sum(entry.file_size for entry in entries) > LARGEST_ZIP_BYTES:
             raise InputError("too_large", f"{path.name} unpacks to more than {LARGEST_ZIP_BYTES >> 30} GB")
         by_name = {entry.filename: entry for entry in entries if not entry.filename.startswith("__MACOSX/")}
-        for name in _sounds(by_name):
+        for name, short in named(by_name).items():
             try:
                 content = _unpack(archive, by_name[name])
                 text = _text(by_name, name, lambda entry: _unpack(archive, entry))
             except InputError as error:
                 yield name, error
             else:
-                yield name, Item(_stem(name), content, text)
+                yield name, Item(short, content, text)
 
 
 def _check_name(path: Path, entry: zipfile.ZipInfo) -> None:
@@ -97,8 +98,11 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     return content
 
 
-def _sounds(names: Iterable[str]) -> list[str]:
-    return sorted(name for name in names if name.lower().endswith(SOUNDS))
+def named(names: Iterable[str]) -> dict[str, str]:
+    """What the result of each sound is called, in the order of the sounds: without the ending, unless two are alike."""
+    sounds = sorted(name for name in names if name.lower().endswith(SOUNDS))
+    alike = Counter(map(_stem, sounds))
+    return {name: _stem(name) if alike[_stem(name)] == 1 else name for name in sounds}
 
 
 def _stem(name: str) -> str:
@@ -127,7 +131,9 @@ def read_sound(content: bytes, name: str, *, max_s: float) -> tuple[np.ndarray, 
                 )
             samples = file.read(dtype="float64", always_2d=True)
     except (soundfile.LibsndfileError, ValueError) as error:
-        raise InputError("no_sound", f"{name} cannot be read as a sound: {error}") from error
+        # The library's own words name an object of Python in the place of the file.
+        said = getattr(error, "error_string", error)
+        raise InputError("no_sound", f"{name} cannot be read as a sound: {said}") from error
     if not len(samples):
         raise InputError("no_sound", f"{name} holds no samples")
     signal = samples.mean(axis=1)

@@ -129,6 +129,38 @@ def test_a_bad_sound_is_a_row_and_the_others_are_made(tmp_path, checkpoint):
     assert {file.name for file in folder.iterdir()} == {"good.npy", "good.json"}
 
 
+@pytest.mark.parametrize("ending", [".flac", ".mp3", ".ogg", ".aiff", ".MP3"])
+def test_sounds_of_other_forms_are_sounds_too(tmp_path, checkpoint, ending):
+    signal, rate_hz = soundfile.read(write_speech(tmp_path / "a.wav", 2, 48_000))
+    file = tmp_path / "sounds" / f"a{ending}"
+    file.parent.mkdir()
+    soundfile.write(file, signal, rate_hz, format=ending[1:].upper())
+    folder, (row,) = infer(tmp_path, [file], checkpoint)
+    assert (row.item, row.outcome) == (file.name, "written")
+    # A coded sound may end with the last block of its codec.
+    assert 50 <= len(np.load(folder / "a.npy", allow_pickle=False)) <= 52
+
+
+def test_of_two_sounds_that_differ_in_their_ending_none_is_lost(tmp_path, checkpoint):
+    files = [write_speech(tmp_path / "sounds" / "a.wav", 1)]
+    files.append(files[0].with_suffix(".flac"))
+    soundfile.write(files[1], *soundfile.read(write_speech(tmp_path / "b.wav", 2)))
+    (tmp_path / "sounds" / "a.txt").write_text("hello")
+    folder, rows = infer(tmp_path, [*files, tmp_path / "sounds" / "a.txt"], checkpoint)
+    assert {row.item for row in rows if row.outcome == "written"} == {"a.wav", "a.flac"}
+    lengths = {name: len(np.load(folder / f"{name}.npy", allow_pickle=False)) for name in ("a.wav", "a.flac")}
+    assert lengths == {"a.wav": 25, "a.flac": 50}
+    assert (folder / "a.wav.txt").read_text() == (folder / "a.flac.txt").read_text() == "hello"
+
+
+def test_what_is_no_sound_is_said_without_an_object_of_python(tmp_path, checkpoint):
+    bad = tmp_path / "sounds" / "bad.wav"
+    bad.parent.mkdir()
+    bad.write_bytes(b"no sound")
+    _, (row,) = infer(tmp_path, [bad], checkpoint)
+    assert row.message == "bad cannot be read as a sound: Format not recognised."
+
+
 def zip_of(path, **entries):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in entries.items():
