@@ -1,7 +1,8 @@
 """Landmarks of one video, whatever it is part of: faces are detected and followed, a network finds their points.
 
-A face whose landmarks are unsure, or lie elsewhere than its box, is detected again in that very frame. If that
-does not help, the frame does not show it.
+Between two looks the box is a guess. Where the landmarks lie beside it, it follows them, and the face is measured
+again; a face whose landmarks are unsure, or lie elsewhere, is detected again in that very frame. If that does not help,
+the frame does not show it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,9 @@ from scripts.faces.backends import LandmarkNetwork, open_detector, open_network
 from scripts.faces.face_tracks import SAME_FACE, Detector, Sighting, follow_faces, overlap
 from scripts.faces.smoothing import finished
 
+# Landmarks whose own box shares less than this with the one that they were found in are measured again in their own:
+# of a head that shakes, points are 4 times nearer then; of one at rest, 0.85 and more is shared.
+STEADY = 0.75
 # Pictures of faces that wait for their batch, at most: one of 64 in 4K would take 1.6 GB.
 WAITING_BYTES = 256_000_000
 
@@ -48,13 +52,17 @@ class Search:
 
 @dataclass(frozen=True)
 class Face:
-    """One face to be measured. box: float64 (4,).  detected: whether the detector saw it in this very frame."""
+    """One face to be measured. box: float64 (4,).
+
+    detected: whether the detector saw it in this very frame.  followed: whether its box is that of its landmarks.
+    """
 
     frame: int
     track: int
     picture: np.ndarray
     box: np.ndarray
     detected: bool
+    followed: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,27 +161,24 @@ def _batches(sightings: Iterable[Sighting], batch: int) -> Iterator[list[Face]]:
 
 
 def _measure(faces: list[Face], network: LandmarkNetwork, detect: Detector) -> list[Found]:
-    """Landmarks of faces; where they are not credible, of the face that the detector sees in that frame."""
-    found = []
+    """Landmarks of faces; where a box was no good guess, of the one that landmarks or detector give in that frame."""
+    found, again = [], []
     boxes = np.array([face.box for face in faces])
     points, scores = network([face.picture for face in faces], boxes)
-    credible = (scores >= network.least_score) & in_place(points, boxes)
-    doubtful = []
-    for face, its_points, score, holds in zip(faces, points, scores, credible, strict=True):
-        if holds:
+    own = face_boxes(points).astype(np.float64)
+    shared = np.diagonal(overlap(own, boxes))
+    for face, its_points, score, its_box, near in zip(faces, points, scores, own, shared, strict=True):
+        there = score >= network.least_score and near >= SAME_FACE
+        if there and (near >= STEADY or face.detected or face.followed):
             found.append(Found(face.frame, face.track, its_points, float(score)))
+        elif there:
+            again.append(replace(face, box=its_box, followed=True))
         elif not face.detected:
             seen = detect(face.picture)
             same = overlap(face.box[None], seen)[0]
             if same.max(initial=0.0) > 0:
-                doubtful.append(replace(face, box=seen[same.argmax()], detected=True))
-    return found + (_measure(doubtful, network, detect) if doubtful else [])
-
-
-def in_place(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Whether landmarks float (N, 68, 2) lie where their boxes (N, 4) are. bool (N,)."""
-    same: np.ndarray = np.diagonal(overlap(face_boxes(points).astype(np.float64), boxes)) >= SAME_FACE
-    return same
+                again.append(replace(face, box=seen[same.argmax()], detected=True))
+    return found + (_measure(again, network, detect) if again else [])
 
 
 def _gather(found: list[Found], seen: _Seen, backend: str, imputed: tuple[int, ...]) -> Landmarks:

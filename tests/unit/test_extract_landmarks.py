@@ -348,6 +348,31 @@ def test_threads_that_look_and_measure_ahead_change_nothing() -> None:
         assert tracked(looking, measuring) == tracked()
 
 
+def test_the_box_of_a_head_that_is_shaken_follows_its_landmarks(
+    data: Path, detector: YuNet, openseeface: OpenSeeFace
+) -> None:
+    """By 60 px four times a second, which a line between two looks at every fifth frame knows nothing of."""
+    with VideoReader(data / "faces" / "grid" / "bbaf2n.mpg") as reader:
+        still = [to_bgr(picture) for picture, _ in zip(reader, range(40), strict=False)]
+    time_s = np.arange(len(still)) / 25
+    moved = 60 * np.stack([np.sin(2 * np.pi * 4 * time_s), 0.6 * np.sin(2 * np.pi * 5.2 * time_s + 1)], axis=1)
+    shaken = [
+        cv2.warpAffine(picture, np.array([[1, 0, x], [0, 1, y]]), picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        for picture, (x, y) in zip(still, moved, strict=True)
+    ]
+
+    def points_of(pictures: list[np.ndarray], every: int) -> dict[int, np.ndarray]:
+        sightings = follow_faces(pictures, detector, every)
+        return {face.frame: face.points for face in find_landmarks(sightings, openseeface, detector, 16)}
+
+    true = points_of(still, 1)
+    errors = {
+        every: np.mean([np.abs(points - true[frame] - moved[frame]).mean() for frame, points in found.items()])
+        for every, found in ((every, points_of(shaken, every)) for every in (1, 5))
+    }
+    assert errors[5] < 1.3 * errors[1]
+
+
 def test_unsure_landmarks_are_tried_once_more_on_a_new_detection() -> None:
     script, network = Script(lambda frame: [face(10)]), Told(lambda frame: 10.0, unsure=[3, 5])
     pictures = [np.array(n) for n in range(11)]
