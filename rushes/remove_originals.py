@@ -76,20 +76,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), help="as for snakemake")
     parser.add_argument("--yes", action="store_true", help="do it; without, say what would be done")
     chosen = parser.parse_args(arguments)
+    lock = None
     try:
+        # Before the plan: what a run that ends now has made belongs to it.
+        lock = Lock(LOCK) if chosen.yes else None
         config = yaml.safe_load(chosen.configfile.read_text(encoding="utf-8")) or {}
         plan = planning.load(dict(config))
         return _go(plan, config, chosen.recordings, chosen.yes)
     except (ConfigError, RunError, OSError, yaml.YAMLError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _go(plan: Plan, config: dict[str, Any], names: Sequence[str], yes: bool) -> int:
     if unknown := [name for name in names if name not in plan.recordings]:
         raise ConfigError(f"there is no recording `{unknown[0]}`")
     refused = freed = 0
-    lock = Lock(LOCK) if yes else None
     for recording in plan.recordings.values():
         if (names and recording.name not in names) or recording.rig not in _room(plan).compressed:
             continue
@@ -107,8 +112,6 @@ def _go(plan: Plan, config: dict[str, Any], names: Sequence[str], yes: bool) -> 
         except RefusedError as why:
             refused += 1
             print(f"{recording.name}: its originals stay: {why}", file=sys.stderr)
-    if lock is not None:
-        lock.release()
     print(f"{freed / 1e6:,.1f} MB {'are free now' if yes else 'would be free; say --yes to do it'}")
     return 1 if refused else 0
 
@@ -129,7 +132,7 @@ def plan_move(plan: Plan, recording: Recording) -> Move:
         copy, card = (Path(room.copy_of(recording, name, ending)) for ending in ("mp4", "json"))
         if not copy.is_file() or not card.is_file() or not copy.stat().st_size:
             raise RefusedError(f"{name} has no copy; run `snakemake cameras`, and see its ledger")
-        found = json.loads(card.read_text(encoding="utf-8"))
+        found = _read_card(card, ("bytes", "sha256", "copy_sha256"))
         cameras.append(Camera(name, Path(recording.files[setting["file"]]), copy, found))
     if len({camera.original for camera in cameras}) < len(cameras):
         raise RefusedError("two cameras are streams of one file")
@@ -164,7 +167,8 @@ def put_in_place(move: Move, config: dict[str, Any], plan: Plan) -> None:
         shutil.rmtree(part, ignore_errors=True)
         raise
     sheet = Path(plan.config["recordings"])
-    before = sheet.read_text(encoding="utf-8")
+    # As bytes: ends of lines stay what they are.
+    before = sheet.read_bytes().decode("utf-8")
     try:
         atomic.write_text(sheet, repointed(before, move.recording.name, str(move.source)))
         _check_found(move, planning.load(dict(config)))
@@ -187,14 +191,14 @@ def repointed(text: str, recording: str, source: str) -> str:
     lines = text.split("\n")
     header: list[str] = []
     for number, line in enumerate(lines):
-        cells = line.split("\t")
+        cells, end = line.split("\t"), "\r" if line.endswith("\r") else ""
         if not line.strip() or line.startswith("#"):
             continue
         if not header:
             header = [cell.strip().lstrip("\ufeff") for cell in cells]
         elif cells[header.index("recording")].strip() == recording:
             cells[header.index("source")] = source
-            lines[number] = "\t".join(cells)
+            lines[number] = "\t".join(cells).removesuffix(end) + end
     return "\n".join(lines)
 
 
@@ -213,13 +217,25 @@ def remove_originals(name: str, source: Path, yes: bool) -> int:
 
 
 def _removable(card: Path) -> Iterator[tuple[Path, int]]:
-    for camera, known in json.loads(card.read_text(encoding="utf-8")).items():
+    for camera, known in _read_card(card, ()).items():
+        if not isinstance(known, dict) or not {"path", "sha256"} <= set(known):
+            raise RefusedError(f"{card} does not say what the copy of {camera} took the place of")
         path = Path(known["path"])
         if not path.is_file():
             continue
         if sha256_of(path) != known["sha256"]:
             raise RefusedError(f"{path} is not the file that was compressed for {camera}")
         yield path, path.stat().st_size
+
+
+def _read_card(path: Path, fields: Sequence[str]) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        card = None
+    if not isinstance(card, dict) or not set(fields) <= set(card):
+        raise RefusedError(f"{path} is damaged; remove it, and run `snakemake cameras`")
+    return card
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:

@@ -89,6 +89,14 @@ def test_a_sheet_is_repointed_in_one_cell_alone():
     )
 
 
+@pytest.mark.parametrize("header", ["recording\trig\tsource", "source\trecording\trig"])
+def test_a_sheet_of_another_system_keeps_the_ends_of_its_lines(header):
+    rows = {"recording": "walk", "rig": "arena", "source": "raw/walk"}
+    names = header.split("\t")
+    text = "\r\n".join([header, "\t".join(rows[name] for name in names), ""])
+    assert repointed(text, "walk", "new") == text.replace("raw/walk", "new")
+
+
 @pytest.fixture
 def house(tmp_path, monkeypatch):
     """Two recordings, each of two cameras and a table of triggers a camera, of which copies stand in the results."""
@@ -211,6 +219,16 @@ def test_a_kill_between_the_sheet_and_the_removal_loses_nothing_and_the_next_run
     assert (tmp_path / "raw" / "walk.compressed" / COPIES).exists()
     assert main(["--yes", "walk"]) == 0
     assert not (tmp_path / "raw" / "walk" / "walk.top.mp4").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"bytes": 1}'])
+def test_a_damaged_card_is_one_line_and_the_other_recording_goes_on(house, tmp_path, capsys, content):
+    card = tmp_path / "results" / "cameras" / "arena" / "walk" / "compressed" / "top.json"
+    card.write_text(content)
+    assert main(["--yes"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert (tmp_path / "raw" / "walk" / "walk.top.mp4").exists()
+    assert not (tmp_path / "raw" / "run" / "run.top.mp4").exists()
 
 
 def test_beside_a_run_nothing_is_moved(house, tmp_path, capsys):
