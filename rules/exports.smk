@@ -3,7 +3,7 @@ exports: pictures and sounds that people want to keep, from any source. Part of 
 
 Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (sources)
 Makes   exports/{rig}/{recording}/{full,mosaic.{group},merge}.mp4 and the instants of their pictures,
-        audio/{microphone}.{raw,flac,wavpack}, frame/{camera}/, allframes/, clips/, aviary/
+        frame/{camera}/, allframes/, clips/, aviary/
 """
 
 from scripts.common.aviary_rules import AviaryRules
@@ -16,7 +16,6 @@ of_aviary = AviaryRules(exports)
 
 wildcard_constraints:
     group="[^/.]+",
-    coding="flac|wavpack",
 
 
 rule render_full:
@@ -115,61 +114,6 @@ rule merge_video_audio:
         key=of_exports.merge_key,
     script:
         "../scripts/media/merge_video_audio.py"
-
-
-rule extract_raw_audio:
-    """The samples of a microphone as they came, without what fills gaps."""
-    input:
-        sound=path.sound("media"),
-        clock=path.clock("media"),
-    output:
-        raw=exports.path("audio/{microphone}.raw"),
-        ledger=exports.ledger("audio/{microphone}.raw"),
-    log:
-        path.log("extract_raw_audio", "{rig}/{recording}.{microphone}"),
-    benchmark:
-        path.benchmark("extract_raw_audio", "{rig}/{recording}.{microphone}")
-    conda:
-        "../envs/media.yaml"
-    threads: 1
-    resources:
-        mem_mb=work.memory(base_mb=500),
-        runtime=work.runtime(seconds_per_mb=0.1),
-    params:
-        recording="{recording}",
-        product="audio/{microphone}.raw",
-        microphone="{microphone}",
-        key=versioned(1),
-    script:
-        "../scripts/media/extract_raw_audio.py"
-
-
-rule compress_audio:
-    """FLAC or WavPack in groups of at most eight channels, each decoded again and compared."""
-    input:
-        sound=path.sound("media"),
-        clock=path.clock("media"),
-    output:
-        folder=directory(exports.path("audio/{microphone}.{coding}")),
-        ledger=exports.ledger("audio/{microphone}.{coding}"),
-    log:
-        path.log("compress_audio", "{rig}/{recording}.{microphone}.{coding}"),
-    benchmark:
-        path.benchmark("compress_audio", "{rig}/{recording}.{microphone}.{coding}")
-    conda:
-        "../envs/media.yaml"
-    threads: 1
-    resources:
-        mem_mb=work.memory(base_mb=1000),
-        runtime=work.runtime(seconds_per_mb=0.5),
-    params:
-        recording="{recording}",
-        product="audio/{microphone}.{coding}",
-        microphone="{microphone}",
-        coding="{coding}",
-        key=versioned(1),
-    script:
-        "../scripts/media/compress_audio.py"
 
 
 rule extract_stills:

@@ -221,10 +221,11 @@ rule serve_engine:
         runtime=work.minutes(base=120),
     params:
         accelerator=accelerator,
+        speech=of_inference("speech", "loudness"),
         root=workflow.basedir,
         python=program_of_env(),
     shell:
-        ": > {output.url:q}; PYTHONPATH={params.root:q} exec {params.python:q} -m rushes.engine --checkpoint {input.checkpoint:q} --port 0"
+        ": > {output.url:q}; PYTHONPATH={params.root:q} exec {params.python:q} -m rushes.engine --checkpoint {input.checkpoint:q} --speech {params.speech:q} --port 0"
         " --accelerator {params.accelerator:q} --url-file {output.url:q} > {log:q} 2>&1"
 
 

@@ -11,6 +11,7 @@ from rushes.engine.app import make_app
 from scripts.common import atomic
 from scripts.common.errors import InputError, RunError
 from scripts.models.speech_inference import Speaker
+from scripts.models.spoken_stretches import LOUDNESS, SILERO
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +21,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: this machine)")
     made.add_argument("--port", type=int, default=8080, help="port (default %(default)s; 0: a free one)")
     made.add_argument("--hop", type=int, default=16, help="frames from window to window (default %(default)s)")
+    made.add_argument(
+        "--speech", default=LOUDNESS, choices=[LOUDNESS, SILERO], help="how it is found (default %(default)s)"
+    )
     made.add_argument("--max-mb", type=float, default=64, help="largest request (default %(default)s)")
     made.add_argument("--max-s", type=float, default=600, help="longest sound in seconds (default %(default)s)")
     made.add_argument("--threads", type=int, default=1, help="of the network (default %(default)s)")
@@ -32,7 +36,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Answer until it is told to end."""
     chosen = parser().parse_args(arguments)
     try:
-        speaker = Speaker(chosen.checkpoint, hop=chosen.hop, accelerator=chosen.accelerator, threads=chosen.threads)
+        speaker = Speaker(
+            chosen.checkpoint,
+            hop=chosen.hop,
+            speech=chosen.speech,
+            accelerator=chosen.accelerator,
+            threads=chosen.threads,
+        )
         listening = socket.create_server((chosen.host, chosen.port))
     except (InputError, RunError, OSError) as error:
         sys.exit(f"rushes.engine: {error}")

@@ -98,6 +98,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     ".parquet": _parquet,
     ".json": _json,
     ".mp4": _zero_bytes,
+    ".mkv": _zero_bytes,
     ".wav": _zero_bytes,
     ".tsv": _zero_bytes,
     ".toml": _zero_bytes,

@@ -1,6 +1,6 @@
 """The room of exports: what is made to look at and to hand on, for every rig that asks for it.
 
-`separate`, and `audio` as WAV, are what the import makes under media/, so they cost no job and no second copy.
+`separate` as MP4, and `audio` as WAV, are what the import makes under media/, so they cost no job and no second copy.
 """
 
 import os
@@ -97,7 +97,9 @@ def _jobs(product: str, settings: Settings, recording: Recording) -> list[str]:
         return [f"audio/{microphone}.{form}" for form in forms for microphone in recording.microphones]
     if product == "frame":
         return [f"frame/{camera}" for camera in recording.cameras]
-    return [] if product == "separate" else [product]
+    if product == "separate":
+        return [f"separate/{camera}.mkv" for camera in recording.cameras if "mkv" in settings["formats"]]
+    return [product]
 
 
 def _products(rig: Rig, shared: Settings) -> dict[str, Settings]:

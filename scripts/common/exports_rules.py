@@ -11,7 +11,7 @@ CODING = ("codec", "crf", "preset", "encoder")
 
 
 class ExportRules:
-    """Functions of wildcards, for the rules of rules/exports.smk."""
+    """Functions of wildcards, for the rules of rules/exports*.smk."""
 
     def __init__(self, exports: Exports) -> None:
         self._exports = exports

@@ -39,6 +39,11 @@ class Inference:
         """The engine that is asked, if any."""
         return str(self.settings["endpoint"])
 
+    @property
+    def speech(self) -> str:
+        """How speech is found."""
+        return str(self.settings["speech"])
+
 
 def make_inference(plan: "Plan") -> Inference | None:
     """What the config asks for, or None. Raises ConfigError."""

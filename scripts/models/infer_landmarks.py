@@ -39,7 +39,13 @@ def infer_landmarks(
     for name, file in (("mean", mean), ("std", std)):
         wanted |= {name: np.load(file, allow_pickle=False).tolist()} if file else {}
     speaker = Speaker(
-        checkpoint, hop=settings["hop"], accelerator=accelerator, threads=threads, face=face, wanted=wanted
+        checkpoint,
+        hop=settings["hop"],
+        speech=settings["speech"],
+        accelerator=accelerator,
+        threads=threads,
+        face=face,
+        wanted=wanted,
     )
     rows = work_on_sounds(
         "infer_landmarks",

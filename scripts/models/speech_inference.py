@@ -12,11 +12,11 @@ import torch
 from scripts.common.errors import InputError, RunError
 from scripts.common.landmarks import POINTS
 from scripts.common.sound_features import FEATURES
-from scripts.common.speech_gate import speech_stretches
 from scripts.models.checkpoint import Identity, read_checkpoint
 from scripts.models.landmark_layout import LAYOUT, in_pixels, normalised
 from scripts.models.sounds import at_rate
 from scripts.models.speech_training import SpeechTraining
+from scripts.models.spoken_stretches import LOUDNESS, stretches_by
 
 # Frames over which the face comes from rest, and goes back.
 FADE = 3
@@ -77,12 +77,13 @@ class Speaker:
         checkpoint: Path,
         *,
         hop: int,
+        speech: str = LOUDNESS,
         accelerator: str = "cpu",
         threads: int = 1,
         face: Path | None = None,
         wanted: Mapping[str, Any] | None = None,
     ) -> None:
-        """wanted: fields of the checkpoint's identity that must be as given.
+        """speech: how it is found, loudness or silero.  wanted: fields of the checkpoint's identity, as they must be.
 
         Raises InputError for a checkpoint of something else, and where features, layout or anything wanted differ.
         """
@@ -105,6 +106,7 @@ class Speaker:
         self._mean, self._std = np.array(self.identity.mean), np.array(self.identity.std)
         self._first = self._face(face)
         self._hop = min(hop, self.identity.frames)
+        self._find = stretches_by(speech)
 
     def speak(self, signal: np.ndarray, rate_hz: int) -> Spoken:
         """Landmarks of a sound, float (N,); silence shows the face at rest."""
@@ -115,7 +117,7 @@ class Speaker:
         count = max(1, -int(-len(sound) // per_frame))
         stretches = [
             (int(first // per_frame), min(count, -int(-stop // per_frame)))
-            for first, stop in speech_stretches(sound, identity.rate_hz)
+            for first, stop in self._find(sound, identity.rate_hz)
         ]
         starts = [s for first, stop in stretches for s in window_starts(first, stop, identity.frames, self._hop)]
         rest = np.zeros_like(self._mean) if self._first is None else self._first.astype(np.float64)

@@ -1,6 +1,5 @@
 """Encoded video of a topic into MP4, packet by packet, as it is."""
 
-from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from scripts.common.packet_writer import PacketWriter
 from scripts.sources import frame_codecs
 from scripts.sources.packet_loss import find_loss
 from scripts.sources.picture_table import PictureTable, Video
+from scripts.sources.row_spool import RowSpool
 
 # So many packets are held back, to see how far the encoder reorders pictures.
 HEAD_PACKETS = 64
@@ -41,8 +41,8 @@ class PacketStream:
         self._size = (0, 0)
         self._sets = b""
         self._changed = 0
-        self._counter = array("q")
-        self._keyframe = bytearray()
+        # The encoder's counter, keyframe.
+        self._rows = RowSpool(2)
         self._last = (0, -1, memoryview(b""))
         self._dropped: Counter[str] = Counter()
 
@@ -94,9 +94,9 @@ class PacketStream:
         self._writer.close()
         tainted = np.zeros(len(self._table), bool)
         lost, notes = 0, []
-        counter = np.frombuffer(self._counter, np.int64)
+        counter, keyframe = self._rows.rows().T
         if counter[0] >= 0:
-            loss = find_loss(counter, np.frombuffer(self._keyframe, np.bool_))
+            loss = find_loss(counter, keyframe != 0)
             tainted, lost = loss.tainted, loss.lost
             if lost and not loss.counts_pictures:
                 notes.append("its pts are times: pictures that the camera dropped count as lost packets, too")
@@ -152,8 +152,7 @@ class PacketStream:
                 self._changed += 1
                 self._sets = sets
         pts_us = table.place(time_ns, number, keyframe=keyframe, fits=self._writer.fits)
-        self._counter.append(counter)
-        self._keyframe.append(keyframe)
+        self._rows.append(counter, keyframe)
         self._writer.write(data, pts_us, keyframe=keyframe)
 
 

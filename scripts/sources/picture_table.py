@@ -1,6 +1,5 @@
 """A camera's frame table in the making: each picture gets its time and its PTS when it is written."""
 
-from array import array
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import numpy as np
 from scripts.common.frame_table import FrameTable
 from scripts.common.packet_writer import check_step
 from scripts.sources.picture_times import PictureTimes
+from scripts.sources.row_spool import RowSpool
 
 
 @dataclass
@@ -45,13 +45,11 @@ class PictureTable:
         self.start_ns: int | None = None
         self._latest_ns = 0
         self._period_ns = 0
-        self._time_ns = array("q")
-        self._pts_us = array("q")
-        self._keyframe = bytearray()
-        self._source = array("q")
+        # PTS, instant, number of its message, keyframe.
+        self._rows = RowSpool(4)
 
     def __len__(self) -> int:
-        return len(self._pts_us)
+        return len(self._rows)
 
     def place(self, time_ns: int, source: int, *, keyframe: bool, fits: Callable[[int], bool]) -> int:
         """Enter a picture at `time_ns`, moved where that PTS does not fit; returns its PTS, µs.
@@ -69,10 +67,7 @@ class PictureTable:
             pts_us = self._pts(time_ns)
         check_step((time_ns - self._latest_ns) // 1000)
         self._latest_ns = max(self._latest_ns, time_ns)
-        self._time_ns.append(time_ns)
-        self._pts_us.append(pts_us)
-        self._keyframe.append(keyframe)
-        self._source.append(source)
+        self._rows.append(pts_us, time_ns, source, keyframe)
         return pts_us
 
     def make(self, *, tainted: np.ndarray | None = None, keyframes_us: set[int] | None = None) -> FrameTable:
@@ -80,15 +75,15 @@ class PictureTable:
 
         tainted: bool (N,), in the order of writing; keyframes_us: PTS of the keyframes, where an encoder chose them.
         """
-        pts_us = np.frombuffer(self._pts_us, np.int64)
-        keyframe = np.frombuffer(self._keyframe, np.bool_)
+        pts_us, time_ns, source, flag = self._rows.rows().T
+        keyframe = flag != 0
         if keyframes_us is not None:
             keyframe = np.isin(pts_us, list(keyframes_us))
         order = np.argsort(pts_us)
         return FrameTable.make(
             pts_us[order],
-            np.frombuffer(self._time_ns, np.int64)[order],
-            source_frame=np.frombuffer(self._source, np.int64)[order],
+            time_ns[order],
+            source_frame=source[order],
             keyframe=keyframe[order],
             tainted=None if tainted is None else tainted[order],
         )

@@ -1,6 +1,5 @@
 """One microphone of a bag: whatever carries its samples, they become a WAV with a clock."""
 
-from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
 from scripts.sources.audio_clock import Fit, fit_clock
 from scripts.sources.carriers import CODED_SOUND, MULTI_FORMATS, MULTI_PCM, Carrier
 from scripts.sources.message_layout import text
+from scripts.sources.row_spool import RowSpool
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
 from scripts.sources.sound_form import Form, format_named, format_of_depth, is_mp3, stored_as, to_stored
 from scripts.sources.stamp_belief import StampBelief
@@ -74,8 +74,8 @@ class SoundStream:
         self._form: Form | None = None
         self._said: list[Any] = []
         self._info = Form()
-        self._stamp_ns = array("q")
-        self._bytes = array("q")
+        # Stamp of each block, its bytes.
+        self._blocks = RowSpool(2)
         self._decoder: SoundDecoder | None = None
         self._held: list[tuple[dict[str, Any], int]] = []
         self._belief = StampBelief(delay_ns)
@@ -122,7 +122,7 @@ class SoundStream:
             codec = codec_named(coding)
             if codec is None:
                 raise InputError("unsupported", f"its sound is `{coding}`; known: opus, mp4a.40.2, mp3")
-            if self._decoder is None and not self._bytes:
+            if self._decoder is None and not self._blocks:
                 self._begin_decoding(codec)
             return
         form = format_named(text(value["format"])) if "format" in value else None
@@ -137,10 +137,10 @@ class SoundStream:
         if len(self._held) * 2 > MP3_BLOCKS and self._decoder is None:
             self._begin_decoding(MP3)
         self._let_go()
-        if self._decoder is not None and not self._bytes:
+        if self._decoder is not None and not self._blocks:
             what = f"{self._decoder.codec}, and none of its packets can be decoded"
             raise InputError("undecodable", f"its sound looks like {what}; if it is not, set sample_format in the rig")
-        if not self._bytes or self._form is None:
+        if not self._blocks or self._form is None:
             raise InputError("no_samples", "its topic has no sample in this part of the bag")
         notes = []
         if self._decoder is not None:
@@ -155,14 +155,14 @@ class SoundStream:
             raise InputError(
                 "no_format", "nothing in the bag says its rate and channels: give rate_hz and channels in the rig"
             )
-        sizes = np.frombuffer(self._bytes, np.int64)
+        stamp_ns, sizes = self._blocks.rows().T
         if np.any(sizes % form.frame_bytes):
             raise InputError(
                 "no_format", f"its blocks are no whole samples of {form.channels} channels {form.sample_format}"
             )
         fit = fit_clock(
             sizes // form.frame_bytes,
-            np.frombuffer(self._stamp_ns, np.int64),
+            stamp_ns,
             nominal_rate_hz=form.rate_hz,
             channels=form.channels,
             stamp=self._stamp,
@@ -173,7 +173,7 @@ class SoundStream:
             clock=fit.clock,
             sample_format=form.sample_format,
             stamp=self._stamp,
-            residuals=self._residuals(fit),
+            residuals=_residuals(stamp_ns, fit),
             dropped=self._dropped,
             stamps=dict(self._stamps),
             notes=notes + fit.notes,
@@ -192,8 +192,7 @@ class SoundStream:
             if not data:
                 return
         self._writer.write(data)
-        self._bytes.append(len(data))
-        self._stamp_ns.append(stamp_ns)
+        self._blocks.append(stamp_ns, len(data))
 
     def _stamp_of(self, value: dict[str, Any], log_ns: int) -> int:
         if "sec" not in value:
@@ -207,7 +206,7 @@ class SoundStream:
 
     def _looks_like_mp3(self, value: dict[str, Any], log_ns: int) -> bool:
         """Drivers send mp3 in the same messages as PCM, and nothing says so: blocks are held until that is plain."""
-        if self._bytes or self._info.rate_hz or self._told.sample_format:
+        if self._blocks or self._info.rate_hz or self._told.sample_format:
             return False
         if is_mp3(value["data"]):
             # The reader's memory goes with the message.
@@ -260,11 +259,12 @@ class SoundStream:
             self._writer.insert(holes, SAMPLE_FORMATS[stored][2])
         self._writer.close(rate_hz=form.rate_hz, channels=form.channels, sample_format=stored)
 
-    def _residuals(self, fit: Fit) -> list[list[float]]:
-        count = len(fit.residual_ns)
-        chosen = np.unique(np.linspace(0, count - 1, min(count, RESIDUAL_POINTS)).astype(np.int64))
-        time_s = (np.frombuffer(self._stamp_ns, np.int64)[chosen] - fit.clock.start_ns) / 1e9
-        return np.stack([time_s, fit.residual_ns[chosen] / 1e6], axis=1).round(6).tolist()
+
+def _residuals(stamp_ns: np.ndarray, fit: Fit) -> list[list[float]]:
+    count = len(fit.residual_ns)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, RESIDUAL_POINTS)).astype(np.int64))
+    time_s = (stamp_ns[chosen] - fit.clock.start_ns) / 1e9
+    return np.stack([time_s, fit.residual_ns[chosen] / 1e6], axis=1).round(6).tolist()
 
 
 def _said_form(carrier: Carrier, value: dict[str, Any], said: list[Any]) -> Form:

@@ -3,12 +3,13 @@
 One flipped bit would else make hours of nothing. Nothing is repaired silently: `counts` says what was found.
 """
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+
+from scripts.sources.row_spool import RowSpool
 
 # Stamp and log time of a message differ by a delay; if that changes more than this, the stamp is not believed.
 BELIEVED_NS = 10_000_000_000
@@ -44,9 +45,8 @@ class StampBelief:
         self.counts: Counter[str] = Counter()
         self._delay_ns = delay_ns
         self._unbelieved = 0
-        self._stamp_ns = array("q")
-        self._log_ns = array("q")
-        self._message = array("q")
+        # Stamp, log time, number of the message.
+        self._rows = RowSpool(3)
 
     def choose(self, stamp_ns: int, log_ns: int, message: int = 0) -> int:
         """The stamp, or the log time less the usual delay where the stamp lies far off. message: its number."""
@@ -66,15 +66,13 @@ class StampBelief:
 
     def note(self, stamp_ns: int, log_ns: int, message: int) -> None:
         """Keep a stamp that is believed, for `steps`."""
-        self._stamp_ns.append(stamp_ns)
-        self._log_ns.append(log_ns)
-        self._message.append(message)
+        self._rows.append(stamp_ns, log_ns, message)
 
     def steps(self) -> list[Step]:
         """Where the clock of the stamps was set, by half a second or more."""
-        log_ns = np.frombuffer(self._log_ns, np.int64)
-        found = find_steps(log_ns - np.frombuffer(self._stamp_ns, np.int64), log_ns)
-        return [Step(self._message[index], -rise_ns) for index, rise_ns in found]
+        stamp_ns, log_ns, message = self._rows.rows().T
+        found = find_steps(log_ns - stamp_ns, log_ns)
+        return [Step(int(message[index]), -rise_ns) for index, rise_ns in found]
 
 
 def find_steps(delay_ns: np.ndarray, log_ns: np.ndarray) -> list[tuple[int, int]]:

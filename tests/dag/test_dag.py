@@ -128,6 +128,7 @@ def test_sounds_stills_frames_and_clips_are_jobs_of_their_own(archive):
     plain = archive.dry_run("media").jobs
     archive.files_of_sources("clips #1.csv")
     exports = {
+        "separate": {"formats": ["mp4", "mkv"]},
         "audio": {"formats": ["wav", "raw", "flac", "wavpack"]},
         "frame": {"every_s": 600},
         "allframes": {"form": "shards"},
@@ -135,6 +136,7 @@ def test_sounds_stills_frames_and_clips_are_jobs_of_their_own(archive):
     }
     shown = exporting(archive, exports)
     assert {name: count for name, count in shown.jobs.items() if name not in plain} == {
+        "copy_matroska": 4,
         "extract_raw_audio": 2,
         "compress_audio": 4,
         "extract_stills": 4,

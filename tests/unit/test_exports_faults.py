@@ -20,6 +20,7 @@ from scripts.common.synchronised import Synchronised
 from scripts.media import compress_audio as compress_module
 from scripts.media import render_mosaic as mosaic_module
 from scripts.media.compress_audio import compress_audio
+from scripts.media.copy_matroska import copy_matroska
 from scripts.media.cut_clips import cut_clips
 from scripts.media.extract_all_frames import extract_all_frames
 from scripts.media.extract_raw_audio import extract_raw_audio
@@ -64,6 +65,12 @@ def jobs(folder: Path):
             {"video": videos[0], "times": frames[0], "sounds": sounds, "clocks": clocks},
             {"video": made / "merge.mp4", "ledger": made / "b.parquet"},
             {**common, **microphones, "product": "merge", "sound": SOUND},
+        ),
+        (
+            copy_matroska,
+            {"video": videos[0], "frames": frames[0]},
+            {"video": made / "left.mkv", "ledger": made / "i.parquet"},
+            {**common, "product": "separate/left.mkv", "camera": "left"},
         ),
         (
             extract_raw_audio,

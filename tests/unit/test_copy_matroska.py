@@ -1,0 +1,94 @@
+"""Cameras as Matroska: the packets of the MP4, the pictures that another program decodes, times to the millisecond."""
+
+import hashlib
+import subprocess
+
+import av
+import numpy as np
+import pytest
+
+from scripts.common import ledger
+from scripts.common.empty import write_empty
+from scripts.common.errors import InputError, RunError
+from scripts.media import copy_matroska as module
+from scripts.media.copy_matroska import copy_matroska
+from tests.unit.bag_formats.images import fix_width
+from tests.unit.bag_maker import Ros, export, send_image
+from tests.unit.side_by_side import FFMPEG, stamps, write_camera
+
+
+def copy(folder, camera="left"):
+    copy_matroska(
+        folder / f"{camera}.mp4",
+        folder / f"{camera}.frames.parquet",
+        folder / f"{camera}.mkv",
+        folder / "x.ledger.parquet",
+        recording="take",
+        product=f"separate/{camera}.mkv",
+        camera=camera,
+    )
+    return folder / f"{camera}.mkv"
+
+
+def by_ffmpeg(path, form):
+    command = [FFMPEG, "-v", "error", "-i", str(path), "-fps_mode", "passthrough", "-pix_fmt", form, "-f", "rawvideo"]
+    return subprocess.run([*command, "-"], capture_output=True, check=True).stdout
+
+
+def times_s(path):
+    with av.open(str(path)) as container:
+        return [float(picture.pts * picture.time_base) for picture in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_every_picture_is_the_same_at_its_time(tmp_path, b_frames):
+    table = write_camera(tmp_path, "left", stamps(30, 2, without=[7, 8]), b_frames=b_frames)
+    path = copy(tmp_path)
+    assert times_s(path) == pytest.approx(table.pts_us / 1e6, abs=0.000501)
+    assert times_s(path)[0] == 0
+    assert by_ffmpeg(path, "yuv420p") == by_ffmpeg(tmp_path / "left.mp4", "yuv420p")
+    (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
+    assert (row.item, row.outcome, row.value) == ("separate/left.mkv", "written", 58)
+
+
+def test_sixteen_bits_are_ffv1_in_a_matroska(tmp_path):
+    ros, rng = Ros(1), np.random.default_rng(0)
+    depths = rng.integers(0, 2**16, (12, 48, 64), dtype=np.uint16)
+    for number, depth in enumerate(depths):
+        send_image(ros, number, depth.view(np.uint8), "mono16")
+        fix_width(ros, 64)
+    export(ros.write(tmp_path / "a.bag"), tmp_path, {"left": "/cam"})
+    path = copy(tmp_path)
+    with av.open(str(path)) as container:
+        assert (container.format.name, container.streams.video[0].codec_context.name) == ("matroska,webm", "ffv1")
+    assert by_ffmpeg(path, "gray16le") == depths.tobytes()
+
+
+def test_the_bytes_are_the_same_on_every_run(tmp_path):
+    write_camera(tmp_path, "left", stamps(25, 1))
+    assert len({hashlib.sha256(copy(tmp_path).read_bytes()).digest() for _ in range(2)}) == 1
+
+
+def test_a_camera_whose_import_failed_is_said_so(tmp_path):
+    for name in ("left.mp4", "left.frames.parquet"):
+        write_empty(tmp_path / name, name)
+    with pytest.raises(InputError, match="take, left: its import failed"):
+        copy(tmp_path)
+
+
+def test_a_copy_that_holds_something_else_does_not_count(tmp_path, monkeypatch):
+    write_camera(tmp_path, "left", stamps(25, 1))
+    whole = module._packets
+
+    def one_less(container):
+        packets = list(whole(container))
+        return iter(packets if container.format.name.startswith("mov") else packets[:-1])
+
+    monkeypatch.setattr(module, "_packets", one_less)
+    with pytest.raises(RunError, match=r"left\.mkv: its picture 24 is another one"):
+        copy(tmp_path)
+    monkeypatch.undo()
+    write_camera(tmp_path, "right", stamps(25, 0.8))
+    (tmp_path / "left.frames.parquet").write_bytes((tmp_path / "right.frames.parquet").read_bytes())
+    with pytest.raises(RunError, match="25 pictures, and the frame table has 20"):
+        copy(tmp_path)
