@@ -1,5 +1,5 @@
 """
-exports, other forms: one camera or one microphone without loss in another file. Part of stage media.
+exports_forms: one camera or one microphone without loss in another file. Part of stage media.
 
 Needs   media/{rig}/{recording}/{camera}.mp4 + frame table, {microphone}.wav + clock   (sources)
 Makes   exports/{rig}/{recording}/separate/{camera}.mkv, audio/{microphone}.{raw,flac,wavpack}
