@@ -24,6 +24,7 @@ from scripts.models.checkpoint import IDENTITY, read_checkpoint
 from scripts.models.infer_landmarks import infer_landmarks
 from scripts.models.speech_inference import Speaker, blend, presence, window_starts
 from tests.unit.speaking_checkpoint import make_checkpoint, write_speech
+from tests.unit.test_speech_and_cuts import sound_of
 
 pytestmark = pytest.mark.torch
 
@@ -109,6 +110,23 @@ def test_silence_shows_the_mean_face_or_the_one_that_is_given(tmp_path, checkpoi
     (tmp_path / "b").mkdir()
     folder, _ = infer(tmp_path / "b", [file], checkpoint, face=face, audio_dir=file.parent)
     assert np.abs(np.load(folder / "a.npy") - mean * 1.1).max() < 0.05
+
+
+def test_where_silero_is_asked_the_face_speaks_with_the_words_alone(tmp_path, checkpoint, trained, data):
+    """GRID's swwp2s, its words from 0.49 to 2.21 s, then a loud hum from 3.2 s on."""
+    words = sound_of(data / "faces" / "grid" / "id2_vcd_swwp2s.mpg", 16_000)[: 3 * 16_000] / 2**15
+    hum = 0.3 * np.sin(np.arange(32_000) * 0.05)
+    file = tmp_path / "sounds" / "a.wav"
+    file.parent.mkdir()
+    soundfile.write(file, np.concatenate([words, np.zeros(3_200), hum]), 16_000)
+    folder, _ = infer(tmp_path, [file], checkpoint, speech="silero")
+    (stretch,) = json.loads((folder / "a.json").read_text())["speech"]
+    assert np.abs(np.array(stretch) / 25 - (0.49, 2.21)).max() <= 0.06 + 0.04
+    mean = np.load(trained[1]["mean"]).reshape(2, 68).T
+    assert np.abs(np.load(folder / "a.npy")[stretch[1] :] - mean).max() < 1e-3
+    (tmp_path / "loud").mkdir()
+    folder, _ = infer(tmp_path / "loud", [file], checkpoint, audio_dir=file.parent)
+    assert json.loads((folder / "a.json").read_text())["speech"][-1][1] > 100
 
 
 def test_debug_adds_a_video_with_the_sound(tmp_path, checkpoint):
