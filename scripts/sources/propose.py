@@ -1,18 +1,24 @@
 """From what was found to a sheet of recordings and the rigs that it names."""
 
 import os
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import yaml
 
-from scripts.common.names import MAX_NAME_BYTES
 from scripts.sources.carriers import COMPRESSED, IMAGE, PACKET, PCM, PICTURES, SOUND_INFO, SOUNDS
 from scripts.sources.find_sources import BagFound, CameraSet, Found, LeftOut, Topic, VideoFound
+from scripts.sources.proposed_names import (
+    folded,
+    numbered,
+    printable,
+    recording_name,
+    short_names,
+    stream_name,
+    why_unfit,
+)
 
 COLUMNS = ("recording", "rig", "source", "subject", "session", "landmarks")
 
@@ -28,10 +34,6 @@ PLAIN_PARTS = {
     *("sound", "stamped"),
     *TRANSPORTS,
 }
-_NO_RECORDING = re.compile(r"[^\w.+=@-]+")
-_NO_STREAM = re.compile(r"[^\w+=@-]+")
-# Room for a number at the end of a name.
-_ROOM_BYTES = 8
 
 Entry = dict[str, Any]
 
@@ -111,54 +113,6 @@ def rigs_text(proposal: Proposal, sheet: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def recording_name(text: str) -> str:
-    """`text` as a name of a recording; "" if nothing is left of it."""
-    return _clean(text, _NO_RECORDING)
-
-
-def stream_name(text: str) -> str:
-    """`text` as a name of a camera or microphone; "" if nothing is left of it."""
-    return _clean(text, _NO_STREAM)
-
-
-def short_names(paths: Sequence[Sequence[str]], clean: Callable[[str], str], taken: Iterable[str] = ()) -> list[str]:
-    """A name for each path: its shortest ending that no other has, numbered where whole paths are equal."""
-    depths = [1] * len(paths)
-    while True:
-        endings = [path[-depth:] for path, depth in zip(paths, depths, strict=True)]
-        names = [clean("_".join(filter(None, map(clean, ending)))) for ending in endings]
-        counts: dict[str, int] = {}
-        for name in names:
-            counts[_folded(name)] = counts.get(_folded(name), 0) + 1
-        longer = [
-            index
-            for index, name in enumerate(names)
-            if (counts[_folded(name)] > 1 or not name) and depths[index] < len(paths[index])
-        ]
-        if not longer:
-            break
-        for index in longer:
-            depths[index] += 1
-    used = {_folded(name) for name in taken}
-    return [_numbered(name or "unnamed", used) for name in names]
-
-
-def why_unfit(path: str) -> str:
-    """Why `path` would not come back from a sheet as it is, or could not be used; "" if it is fit."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return "its name is no UTF-8: rename it"
-    if path != path.strip() or set("\t\r\n\0") & set(path):
-        return "a sheet cannot hold its name (tabs, line breaks, spaces at an end): rename it"
-    return "Snakemake reads { and } in its name as wildcards: rename it" if set("{}") & set(path) else ""
-
-
-def printable(text: str) -> str:
-    """`text` in one line, with escapes for what cannot be seen."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def bag_streams(topics: Iterable[Topic]) -> tuple[dict[str, str], dict[str, Any], list[str]]:
     """Cameras and microphones of a bag by name, and remarks; what travels in several ways is taken once."""
     topics = list(topics)
@@ -197,7 +151,7 @@ class _Rigs:
         self.new: dict[str, Entry] = {}
         self.notes: dict[str, list[str]] = {}
         self._known = known
-        self._used = {_folded(name) for name in known}
+        self._used = {folded(name) for name in known}
 
     def name(self, entry: Entry, word: str, notes: list[str]) -> str:
         """The name of the rig for `entry`."""
@@ -205,7 +159,7 @@ class _Rigs:
             for name, other in rigs.items():
                 if _serves(other, entry):
                     return name
-        name = _numbered(word, self._used)
+        name = numbered(word, self._used)
         self.new[name] = entry
         self.notes[name] = notes
         return name
@@ -312,23 +266,3 @@ def _sounds_like_sound(topic: Topic) -> bool:
     if topic.carrier != PCM or topic.states_rate:
         return True
     return any(word in topic.name.lower() for word in ("audio", "sound", "mic", "voice", "speech"))
-
-
-def _clean(text: str, unwanted: re.Pattern[str]) -> str:
-    name = unwanted.sub("_", unicodedata.normalize("NFC", text))
-    name = re.sub(r"^[\W_]+|_+$", "", name)
-    return name.encode()[: MAX_NAME_BYTES - _ROOM_BYTES].decode(errors="ignore")
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _numbered(name: str, used: set[str]) -> str:
-    """`name`, with a number where it is used already; it is used from then on."""
-    number, whole = 1, name
-    while _folded(whole) in used:
-        number += 1
-        whole = f"{name}_{number}"
-    used.add(_folded(whole))
-    return whole

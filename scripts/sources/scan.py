@@ -16,7 +16,8 @@ from scripts.common import atomic
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.sources.find_sources import BagFound, CameraSet, LeftOut, VideoFound, find_sources
-from scripts.sources.propose import Proposal, printable, propose, rigs_text, sheet_text
+from scripts.sources.propose import Proposal, propose, rigs_text, sheet_text
+from scripts.sources.proposed_names import printable
 
 # So many of the sources left out are named on the terminal; the sheet names all.
 SHOWN = 10

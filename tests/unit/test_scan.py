@@ -24,7 +24,8 @@ from scripts.common.names import is_folder_name, is_recording_name, is_stream_na
 from scripts.common.recordings import Recording, read_recordings
 from scripts.common.rigs import make_rig
 from scripts.sources.find_sources import Topic
-from scripts.sources.propose import bag_streams, recording_name, short_names, stream_name, why_unfit
+from scripts.sources.propose import bag_streams
+from scripts.sources.proposed_names import recording_name, short_names, stream_name, why_unfit
 from scripts.sources.scan import scan
 from tests.conftest import make_workspace
 
