@@ -51,6 +51,8 @@ def read_jobs() -> dict[str, dict[str, Any]]:
 def new_number() -> str:
     with open(STATE / "numbers", "a+") as numbers:
         fcntl.flock(numbers, fcntl.LOCK_EX)
+        # Another sbatch may have written since the file was opened.
+        numbers.seek(0, os.SEEK_END)
         number = str(numbers.tell() + 1)
         numbers.write(".")
         return number
