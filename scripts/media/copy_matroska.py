@@ -15,7 +15,7 @@ from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.packet_writer import disk_errors
-from scripts.common.video import OPEN_OPTIONS
+from scripts.common.video import OPEN_OPTIONS, packets
 
 # No date, no version of the library; and times stay what they are where a picture is decoded before it is shown.
 OPTIONS = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
@@ -65,7 +65,7 @@ def _same(video: Path, copy: Path) -> int:
 
 def _packets(container: Any) -> Iterator[Any]:
     """The packets of the video, without the empty one at the end."""
-    return (packet for packet in container.demux(container.streams.video[0]) if packet.size)
+    return (packet for packet in packets(container, [container.streams.video[0]]) if packet.size)
 
 
 if __name__ == "__main__":

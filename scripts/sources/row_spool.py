@@ -1,7 +1,7 @@
 """Rows of whole numbers that come one by one, in memory that does not grow with their count."""
 
 from array import array
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
 import numpy as np
@@ -37,9 +37,13 @@ class RowSpool:
         return numbers.reshape(-1, self._width)
 
     def _spill(self) -> None:
-        if self._file is None:
-            self._file = TemporaryFile(prefix="rushes_")  # noqa: SIM115
-        self._file.seek(0, 2)
-        self._file.write(self._held)
+        try:
+            if self._file is None:
+                self._file = TemporaryFile(prefix="rushes_")  # noqa: SIM115
+            self._file.seek(0, 2)
+            self._file.write(self._held)
+        except OSError as error:
+            # Its own says no place, since the file has no name.
+            raise OSError(error.errno, error.strerror, gettempdir()) from error
         self._spilled += len(self._held)
         del self._held[:]

@@ -1,5 +1,6 @@
 """Rows of numbers in memory that does not grow: what went into a file comes back as it was."""
 
+import errno
 import tempfile
 import tracemalloc
 
@@ -49,3 +50,18 @@ def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch
         spool.append(number)
     assert list(tmp_path.iterdir()) == []
     assert len(spool) == row_spool.HELD + 5
+
+
+def test_a_full_folder_for_temporary_files_is_named():
+    class Full:
+        def seek(self, *place):
+            return 0
+
+        def write(self, numbers):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    spool = RowSpool(1)
+    spool._file = Full()
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        spool.append(*range(row_spool.HELD))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, tempfile.gettempdir())

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from scripts.common.config import checked, schema
 from scripts.common.errors import RunError
 from scripts.models import spoken_stretches
-from scripts.models.spoken_stretches import LOUDNESS, SILERO, stretches_by
+from scripts.models.spoken_stretches import LOUDNESS, RULE, SILERO, stretches_by
 from tests.unit.test_speech_and_cuts import sound_of
 
 
@@ -32,3 +33,7 @@ def test_a_network_that_is_missing_is_said_at_the_start(monkeypatch):
     with pytest.raises(RunError, match="silero-vad is not installed"):
         spoken_stretches.stretches_by(SILERO)
     assert stretches_by(LOUDNESS)(np.zeros(16_000), 16_000) == []
+
+
+def test_silero_s_rule_is_that_of_the_faces():
+    assert checked({}, schema("config")["properties"]["faces"]["properties"]["speech"], "faces.speech") == RULE
