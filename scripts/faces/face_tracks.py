@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scripts.common.ahead import ahead
+from scripts.common.bgr_picture import Picture
 
 # Two boxes show the same face if they share this part of their union.
 SAME_FACE = 0.5
 # A face that comes back after more frames than these begins a new track.
 GAP_FRAMES = 10
 
-Detector = Callable[[np.ndarray], np.ndarray]
+Detector = Callable[[Picture], np.ndarray]
 
 
 def overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -116,13 +117,13 @@ class Sighting:
     """A frame and its faces. faces: box by track.  detected: whether the detector looked at this frame."""
 
     frame: int
-    picture: np.ndarray
+    picture: Picture
     faces: dict[int, np.ndarray]
     detected: bool
 
 
 def follow_faces(
-    pictures: Iterable[np.ndarray],
+    pictures: Iterable[Picture],
     detect: Detector,
     every: int,
     cuts: Container[int] = (),
@@ -156,10 +157,10 @@ def follow_faces(
     yield from paths.sightings(waiting)
 
 
-_Numbered = tuple[int, np.ndarray]
+_Numbered = tuple[int, Picture]
 
 
-def _intervals(pictures: Iterable[np.ndarray], every: int, cuts: Container[int]) -> Iterator[list[_Numbered]]:
+def _intervals(pictures: Iterable[Picture], every: int, cuts: Container[int]) -> Iterator[list[_Numbered]]:
     """The first picture of a scene alone, then intervals that end with the next one to look at, or the scene's last."""
     interval: list[_Numbered] = []
     count = 1

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from scripts.common.ahead import ahead
-from scripts.common.bgr_picture import to_bgr
+from scripts.common.bgr_picture import Picture, in_colour
 from scripts.common.errors import RunError
 from scripts.common.landmarks import Landmarks, face_boxes
 from scripts.faces.backends import LandmarkNetwork, open_detector, open_network
@@ -59,7 +59,7 @@ class Face:
 
     frame: int
     track: int
-    picture: np.ndarray
+    picture: Picture
     box: np.ndarray
     detected: bool
     followed: bool = False
@@ -95,7 +95,7 @@ class LandmarkFinder:
         """Landmarks of a video. scene_starts: frames after a cut."""
         looking, measuring = ThreadPoolExecutor(self._threads), ThreadPoolExecutor(self._network.at_once)
         with looking, measuring:
-            seen = _Seen(ahead(to_bgr, pictures, looking, self._threads))
+            seen = _Seen(ahead(in_colour, pictures, looking, self._threads))
             many = (looking, self._threads) if self._detect.parallel else ()
             sightings = follow_faces(seen, self._detect, self._search.detect_every, frozenset(scene_starts), *many)
             found = list(find_landmarks(sightings, self._network, self._detect, self._search.batch, measuring))
@@ -112,12 +112,12 @@ class LandmarkFinder:
 class _Seen:
     """Pictures that are counted while they pass."""
 
-    def __init__(self, pictures: Iterable[np.ndarray]) -> None:
+    def __init__(self, pictures: Iterable[Picture]) -> None:
         self._pictures = pictures
         self.count = 0
         self.size = (0, 0)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Picture]:
         for picture in self._pictures:
             self.count += 1
             self.size = (picture.shape[1], picture.shape[0])

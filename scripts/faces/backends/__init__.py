@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from scripts.common.bgr_picture import Picture
 from scripts.common.errors import RunError
 
 
@@ -21,10 +22,10 @@ class LandmarkNetwork(Protocol):
     least_score: float
     at_once: int
 
-    def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, pictures: Sequence[Picture], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks of one face in each picture, all in one go.
 
-        pictures: N times uint8 (height, width, 3), blue first.  boxes: float (N, 4), as YuNet draws them.
+        pictures: N of them, of any sizes.  boxes: float (N, 4), as YuNet draws them.
         Returns points float32 (N, 68, 2) in pixels of the picture, and scores float32 (N,).
         """
         ...
@@ -35,8 +36,8 @@ class FaceDetector(Protocol):
 
     parallel: bool
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Boxes float64 (N, 4), surest first, of a picture uint8 (height, width, 3), blue first."""
+    def __call__(self, picture: Picture) -> np.ndarray:
+        """Boxes float64 (N, 4), surest first, of the picture."""
         ...
 
 

@@ -15,6 +15,7 @@ import torch
 from face_alignment.models import FAN
 from face_alignment.utils import flip
 
+from scripts.common.bgr_picture import Picture
 from scripts.common.errors import RunError
 from scripts.faces.backends import unreadable
 
@@ -81,7 +82,7 @@ class Fan:
         self._run = self._find if self._device.type == "cpu" else Recorded(self._find)
 
     @torch.inference_mode()
-    def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, pictures: Sequence[Picture], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `LandmarkNetwork`."""
         centres, scales = centres_and_scales(boxes, self._reference)
         crops = [crop(*face) for face in zip(pictures, *crop_corners(centres, scales), strict=True)]
@@ -162,12 +163,12 @@ def crop_corners(centres: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, n
     return np.trunc(first).astype(np.int64), np.trunc(last).astype(np.int64)
 
 
-def crop(picture: np.ndarray, first: np.ndarray, stop: np.ndarray) -> np.ndarray:
+def crop(picture: Picture, first: np.ndarray, stop: np.ndarray) -> np.ndarray:
     """A part of a picture, uint8 (SIDE_PX, SIDE_PX, 3), black where there is no picture: face-alignment's own crop.
 
     The package's inverts two matrices by torch for each, which takes three times as long as all else.
     """
-    size = picture.shape[1::-1]
+    size = np.array(picture.shape[1::-1])
     low, high = np.clip(first, 0, size), np.clip(stop, 0, size)
     part = picture[low[1] : high[1], low[0] : high[0]]
     (left, top), (right, bottom) = (int(n) for n in low - first), (int(n) for n in stop - high)

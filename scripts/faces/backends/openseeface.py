@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from scripts.common.bgr_picture import Picture, shrink
 from scripts.common.landmarks import FOREHEAD, POINTS
 from scripts.faces.backends import unreadable
 
@@ -57,7 +58,7 @@ class OpenSeeFace:
             raise unreadable(weights, "OpenSeeFace", error) from error
         self._input = self._session.get_inputs()[0].name
 
-    def __call__(self, pictures: Sequence[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, pictures: Sequence[Picture], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `LandmarkNetwork`."""
         corners = crop_corners(boxes)
         crops = np.stack([cut(picture, *corner) for picture, corner in zip(pictures, corners, strict=True)])
@@ -90,16 +91,17 @@ def crop_corners(boxes: np.ndarray) -> np.ndarray:
     return np.stack([low - margin, high + margin], axis=1)
 
 
-def cut(picture: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def cut(picture: Picture, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The picture between two corners, in SIDE_PX x SIDE_PX; outside, its edge is repeated. uint8."""
     scale = (high - low) / SIDE_PX
-    if scale.max() > 2:
-        # Every pixel counts: a large face is first made smaller by areas.
-        picture, low, scale = _shrunk(picture, low, scale)
+    # Every pixel counts: a large face is first made smaller by areas.
+    factor = int(scale.max()) if scale.max() > 2 else 1
+    part, low = _around(picture, low, high, factor)
+    scale = scale / factor
     shift = low + scale / 2 - 0.5
     to_picture = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
     crop: np.ndarray = cv2.warpAffine(
-        picture,
+        part,
         to_picture,
         (SIDE_PX, SIDE_PX),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -108,17 +110,18 @@ def cut(picture: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return crop
 
 
-def _shrunk(picture: np.ndarray, low: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The part of the picture around a crop, by a whole factor smaller, and the crop in it."""
-    factor = int(scale.max())
-    height, width = picture.shape[:2]
-    size = scale * SIDE_PX
-    first = np.clip(np.floor(low), 0, (width - factor, height - factor)).astype(int)
-    count = np.ceil((low + size - first) / factor).astype(int)
-    count = np.clip(count, 1, (np.array([width, height]) - first) // factor)
+def _around(picture: Picture, low: np.ndarray, high: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the picture around a crop, by a whole factor smaller, and the crop's first corner in it."""
+    size = np.array(picture.shape[1::-1])
+    # One pixel more on each side, between which and the next lines are drawn.
+    first = np.clip(np.floor(low).astype(int) - factor, 0, np.maximum(size - factor, 0))
+    count = np.ceil((high - first) / factor).astype(int) + 1
+    count = np.clip(count, 1, np.maximum((size - first) // factor, 1))
     columns, rows = (slice(start, start + n * factor) for start, n in zip(first, count, strict=True))
-    small = cv2.resize(picture[rows, columns], (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
-    return small, (low - first) / factor, scale / factor
+    part = picture[rows, columns]
+    if factor > 1:
+        part = shrink(part, factor, (int(count[1]), int(count[0])))
+    return part, (low - first) / factor
 
 
 def decode_maps(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from face_alignment.detection.sfd.bbox import nms
 from face_alignment.detection.sfd.detect import detect
 from face_alignment.detection.sfd.net_s3fd import s3fd
 
+from scripts.common.bgr_picture import Picture, small_bgr
 from scripts.faces.backends import unreadable
 from scripts.faces.backends.yunet import LEAST_SIDE_PX, SAME_FACE
 
@@ -35,19 +35,15 @@ class Sfd:
         self._network.eval().to(self._device)
 
     @torch.inference_mode()
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, picture: Picture) -> np.ndarray:
         """See `FaceDetector`."""
-        height, width = picture.shape[:2]
-        shrink = min(1.0, LONGEST_SIDE / max(height, width))
-        if shrink < 1:
-            size = max(1, round(width * shrink)), max(1, round(height * shrink))
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        small, span = small_bgr(picture, LONGEST_SIDE)
         # The package wants red first, and turns it round itself.
-        found = np.asarray(detect(self._network, picture[..., ::-1], self._device)[0]).reshape(-1, 5)
+        found = np.asarray(detect(self._network, small[..., ::-1], self._device)[0]).reshape(-1, 5)
         if len(found):
             found = found[nms(found, SAME_FACE)]
         found = found[found[:, 4] > self._min_score]
         boxes: np.ndarray = found[np.argsort(-found[:, 4], kind="stable"), :4].astype(np.float64)
-        boxes *= np.array([width / picture.shape[1], height / picture.shape[0]] * 2)
+        boxes *= np.tile(span, 2)
         kept: np.ndarray = boxes[(boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= LEAST_SIDE_PX]
         return kept

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from scripts.common.bgr_picture import Picture, small_bgr
 from scripts.faces.backends import unreadable
 
 # Longer side of the picture that the detector sees. Faces below about 2 % of it are not found; with 640, at 1.8 times
@@ -30,23 +31,20 @@ class YuNet:
         self._own = threading.local()
         self._opened()
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Boxes of the faces, surest first. uint8 (height, width, 3), blue first, in; float64 (N, 4) out."""
-        height, width = picture.shape[:2]
-        shrink = min(1.0, LONGEST_SIDE / max(height, width))
-        if shrink < 1:
-            size = max(1, round(width * shrink)), max(1, round(height * shrink))
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    def __call__(self, picture: Picture) -> np.ndarray:
+        """See `FaceDetector`."""
+        small, span = small_bgr(picture, LONGEST_SIDE)
         detector = self._opened()
-        seen = (picture.shape[1], picture.shape[0])
+        seen = small.shape[1::-1]
         if self._own.size != seen:
             self._own.size = seen
             detector.setInputSize(seen)
-        _, found = detector.detect(picture)
+        _, found = detector.detect(small)
         if found is None:
             return np.empty((0, 4))
-        scale = np.array([width / seen[0], height / seen[1]] * 2)
-        boxes: np.ndarray = np.hstack([found[:, :2], found[:, :2] + found[:, 2:4]]).astype(np.float64) * scale
+        corners = np.hstack([found[:, :2], found[:, :2] + found[:, 2:4]])
+        boxes: np.ndarray = corners.astype(np.float64) * np.tile(span, 2)
+        height, width = picture.shape[:2]
         large = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= LEAST_SIDE_PX
         # Outside the picture there is nothing to find.
         inside = (boxes[:, 2:] > 1).all(axis=1) & (boxes[:, :2] < (width - 1, height - 1)).all(axis=1)
