@@ -37,17 +37,17 @@ REPEATS = 5
 SHORT, LONG = 300, 3_000
 
 
-def ring() -> Rig:
-    """Six cameras around, 1.5 m off, looking at the middle."""
+def ring(count: int = CAMERAS) -> Rig:
+    """Cameras around, 1.5 m off, looking at the middle."""
     poses = []
-    for angle in np.arange(CAMERAS) * 2 * np.pi / CAMERAS:
+    for angle in np.arange(count) * 2 * np.pi / count:
         home = np.array([1500 * np.cos(angle), 1500 * np.sin(angle), 600])
         ahead = -home / np.linalg.norm(home)
         right = np.cross(ahead, [0, 0, 1.0])
         right /= np.linalg.norm(right)
         turn = np.stack([right, np.cross(ahead, right), ahead])
         poses.append(np.column_stack([turn, -turn @ home]))
-    return Rig(tuple(f"camera{n}" for n in range(CAMERAS)), np.array(poses), np.full(CAMERAS, FOCAL_PX))
+    return Rig(tuple(f"camera{n}" for n in range(count)), np.array(poses), np.full(count, FOCAL_PX))
 
 
 def made(rig: Rig, count: int) -> tuple[np.ndarray, np.ndarray]:

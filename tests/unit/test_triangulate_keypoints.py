@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.cameras import ring
 from rushes.synthetic import arena
 from scripts.cameras.association import associate
 from scripts.cameras.detect_keypoints import detect_keypoints
@@ -16,19 +17,6 @@ from tests.unit.arena_room import in_first_camera, room
 
 ARUCO = {"backend": "aruco", "batch": 4, "dictionary": "DICT_4X4_50", "markers": list(range(30, 36)), "names": []}
 TRIANGULATE = {"persons": 1, "min_confidence": 0.25, "max_error_px": 10.0, "min_cameras": 2, "exclude": []}
-
-
-def ring(count: int = 6) -> Rig:
-    """Cameras in a ring of 1.5 m, looking at the middle."""
-    poses = []
-    for angle in np.arange(count) * 2 * np.pi / count:
-        home = np.array([1500 * np.cos(angle), 1500 * np.sin(angle), 600])
-        ahead = -home / np.linalg.norm(home)
-        right = np.cross(ahead, [0, 0, 1.0])
-        right /= np.linalg.norm(right)
-        turn = np.stack([right, np.cross(ahead, right), ahead])
-        poses.append(np.column_stack([turn, -turn @ home]))
-    return Rig(tuple("abcdefgh"[:count]), np.array(poses), np.full(count, 1200.0))
 
 
 def seen_from(rig: Rig, points: np.ndarray) -> np.ndarray:
