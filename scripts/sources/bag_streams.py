@@ -17,20 +17,21 @@ from scripts.sources.message_layout import CorruptMessageError, Read
 from scripts.sources.picture_stream import PictureStream
 from scripts.sources.pixel_formats import FloatRange
 from scripts.sources.sound_stream import SoundStream
+from scripts.sources.stamp_belief import StampTimes
 
 STEP = "export_bag"
 SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
 
 # What may be wrong with stamps, for a person.
 STAMPS = {
-    "zero_stamps": "stamps of zero, replaced by the log time",
+    "zero_stamps": "stamps of zero, replaced by the log time less the usual delay",
     "log_times": "messages of a type without stamp, taken at their log time",
-    "unbelievable_stamps": "stamps far from their log time, replaced by it",
+    "unbelievable_stamps": "stamps far from their log time, replaced by it less the usual delay",
     "clock_set": "times that the clock of the stamps was set",
     "clock_steps": "steps of the clock of the stamps",
-    "repeated_stamps": "stamps that repeat the one before, moved half a period behind it",
-    "stamps_out_of_order": "stamps earlier than the one before, moved half a period behind it",
-    "jumps_back": "jumps back of the stamps by 5 s or more, what follows is moved behind what was before",
+    "repeated_stamps": "stamps that repeat the one before, moved between their neighbours",
+    "stamps_out_of_order": "stamps out of order, moved between their neighbours",
+    "jumps_back": "jumps back of the stamps by half a second or more, what follows is moved behind what was before",
 }
 
 
@@ -59,17 +60,26 @@ class Declared:
         """Name of its topic."""
         return str(self.setting["topic"])
 
-    def open(self, topic: Topic, crf: int, start_ns: int, delay_ns: int | None) -> None:
+    @property
+    def time(self) -> str:
+        """By what its messages are placed: auto, stamp or log."""
+        return str(self.setting.get("time", "auto"))
+
+    def open(self, topic: Topic, crf: int, start_ns: int, delay_ns: int | None, offset_ns: int) -> None:
         """Make ready to take messages; see PictureStream and SoundStream."""
         self.type = topic.type
+        believed = self.time == "stamp"
+        if offset_ns:
+            done = "believed, as `time: stamp` asks" if believed else "moved onto it"
+            self.notes.append(f"its stamps are those of a clock {-offset_ns / 1e9:+.3f} s from the recording's, {done}")
+        stamps = StampTimes(delay_ns, 0 if believed else offset_ns)
         if self.kind == "video":
-            time = str(self.setting.get("time", "auto"))
             self.writer = PictureStream(
-                self.media, time=time, coding=self._coding(crf), start_ns=start_ns, delay_ns=delay_ns
+                self.media, time=self.time, coding=self._coding(crf), start_ns=start_ns, stamps=stamps
             )
         else:
             settings = {key: self.setting[key] for key in SOUND_SETTINGS if key in self.setting}
-            self.writer = SoundStream(self.media, start_ns=start_ns, delay_ns=delay_ns, **settings)
+            self.writer = SoundStream(self.media, start_ns=start_ns, stamps=stamps, **settings)
 
     def _coding(self, crf: int) -> ImageCoding:
         low, high = self.setting.get("float_range") or (FloatRange.low, FloatRange.high)

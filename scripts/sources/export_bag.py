@@ -16,7 +16,7 @@ from scripts.sources.bag_reader import Bag, Topic
 from scripts.sources.bag_streams import Declared, Taker
 from scripts.sources.carriers import PICTURES, SOUND_INFO, SOUNDS, Carrier, recognise
 from scripts.sources.message_layout import CorruptMessageError
-from scripts.sources.stamp_belief import SURVEYED, usual_delay_ns
+from scripts.sources.stamp_belief import SURVEYED, clock_offsets, usual_delay_ns
 
 # A recording that begins later than its bag is read from so much before: encoded video begins with a keyframe.
 PRE_ROLL_S = 10.0
@@ -93,18 +93,34 @@ def export_bag(
 def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int, max_bytes: int) -> dict[int, list[Taker]]:
     """Who takes the messages of which connection. A stream without a fitting topic fails here."""
     takers: dict[int, list[Taker]] = {}
+    topics: list[tuple[Declared, Topic]] = []
     for stream in streams:
         try:
-            topic = _find_topic(stream, bag)
-            kinds = PICTURES if stream.kind == "video" else SOUNDS
-            stream.open(topic, crf, start_ns, usual_delay_ns(_first_stamps(bag, topic, kinds, start_ns)))
-            _add_takers(stream, bag, topic, kinds, takers, max_bytes)
+            topics.append((stream, _find_topic(stream, bag)))
+        except InputError as error:
+            stream.fail(error)
+    delays_ns = [_usual_delay_ns(stream, bag, topic, start_ns) for stream, topic in topics]
+    for (stream, topic), delay_ns, offset_ns in zip(topics, delays_ns, clock_offsets(delays_ns), strict=True):
+        try:
+            stream.open(topic, crf, start_ns, delay_ns, offset_ns)
+            _add_takers(stream, bag, topic, _kinds(stream), takers, max_bytes)
             if stream.kind == "sound":
                 for info in _find_infos(stream, bag, topic):
                     _add_takers(stream, bag, info, (SOUND_INFO,), takers, max_bytes)
         except InputError as error:
             stream.fail(error)
     return takers
+
+
+def _kinds(stream: Declared) -> tuple[str, ...]:
+    return PICTURES if stream.kind == "video" else SOUNDS
+
+
+def _usual_delay_ns(stream: Declared, bag: Bag, topic: Topic, start_ns: int) -> int | None:
+    """See `usual_delay_ns`; what is placed by its log times has none."""
+    if stream.time == "log":
+        return 0
+    return usual_delay_ns(_first_stamps(bag, topic, _kinds(stream), start_ns))
 
 
 def _find_topic(stream: Declared, bag: Bag) -> Topic:
@@ -147,21 +163,22 @@ def _find_infos(stream: Declared, bag: Bag, topic: Topic) -> list[Topic]:
 
 
 def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...], start_ns: int) -> Iterator[tuple[int, int]]:
-    """Stamp and log time of the first messages of a topic that are wanted."""
+    """Stamp, 0 without one, and log time of the first messages of a topic that are wanted."""
     readers = {}
     for key in topic.connections:
         carrier = _carrier(bag, key, kinds)
-        if carrier and "sec" in carrier.fields:
-            readers[key] = bag.reader(key, (carrier.fields["sec"], carrier.fields["nanosec"]))
-    if not readers:
-        return
+        if carrier:
+            stamp = (carrier.fields["sec"], carrier.fields["nanosec"]) if "sec" in carrier.fields else ()
+            readers[key] = bag.reader(key, stamp) if stamp else None
     # Damage is said where the bag is read for good.
     with suppress(InputError):
         for key, log_ns, raw in islice(bag.messages([topic.name], start_ns or None), SURVEYED):
-            if key in readers and raw is not None:
-                with suppress(CorruptMessageError):
-                    sec, nanosec = readers[key](raw)
-                    yield sec * 10**9 + nanosec, log_ns
+            if key not in readers or raw is None:
+                continue
+            read = readers[key]
+            with suppress(CorruptMessageError):
+                sec, nanosec = read(raw) if read else (0, 0)
+                yield sec * 10**9 + nanosec, log_ns
 
 
 def _add_takers(

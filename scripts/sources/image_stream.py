@@ -13,6 +13,7 @@ from scripts.common.packet_writer import TIME_BASE, disk_errors
 from scripts.common.video import VideoWriter, as_yuv420p
 from scripts.sources.lossless_writer import LosslessWriter
 from scripts.sources.picture_table import PictureTable, Video
+from scripts.sources.picture_times import Instant
 from scripts.sources.pixel_formats import (
     FloatRange,
     Pixels,
@@ -47,6 +48,7 @@ class ImageStream:
         self._pixels = Pixels("")
         self._size = (0, 0)
         self._last_us = -1
+        self._held: tuple[Instant, int, av.VideoFrame] | None = None
         self._fitted = 0
         self._dropped: Counter[str] = Counter()
 
@@ -89,6 +91,8 @@ class ImageStream:
 
     def finish(self) -> Video | None:
         """Close the file; None where no picture could be written."""
+        with disk_errors(self._path):
+            self._write_held(None)
         writer = self._writer
         if writer is None or writer.size is None:
             return None
@@ -137,11 +141,24 @@ class ImageStream:
                 self._dropped["of another size"] += 1
                 return
             self._fitted += (picture.width, picture.height) != self._size
-            time_ns = self._table.times.choose(stamp_ns, log_ns)
-            self._last_us = self._table.place(
-                time_ns, self._table.messages - 1, keyframe=False, fits=lambda pts_us: pts_us > self._last_us
-            )
-            writer.write(picture if isinstance(writer, LosslessWriter) else as_yuv420p(picture), self._last_us)
+            instant = self._table.times.choose(stamp_ns, log_ns)
+            self._write_held(instant)
+            coded = picture if isinstance(writer, LosslessWriter) else as_yuv420p(picture)
+            self._held = (instant, self._table.messages - 1, coded)
+            if not len(self._table):
+                # The first one makes the writer's form.
+                self._write_held(None)
+
+    def _write_held(self, after: Instant | None) -> None:
+        """Write the picture before the one that was taken at `after`: a wrong stamp is plain between two."""
+        if self._held is None or self._writer is None:
+            return
+        instant, source, picture = self._held
+        self._last_us = self._table.place(
+            instant, source, keyframe=False, fits=lambda pts_us: pts_us > self._last_us, after=after
+        )
+        self._writer.write(picture, self._last_us)
+        self._held = None
 
     def _open(self, picture: av.VideoFrame) -> VideoWriter | LosslessWriter:
         if self._writer is None:

@@ -11,6 +11,7 @@ from scripts.common.packet_writer import PacketWriter
 from scripts.sources import frame_codecs
 from scripts.sources.packet_loss import find_loss
 from scripts.sources.picture_table import PictureTable, Video
+from scripts.sources.picture_times import Instant
 from scripts.sources.row_spool import RowSpool
 
 # So many packets are held back, to see how far the encoder reorders pictures.
@@ -18,8 +19,8 @@ HEAD_PACKETS = 64
 # No h264 or h265 stream reorders more.
 MAX_REORDER = 16
 
-# Time, counter (-1: none), keyframe, number of its message, data.
-Packet = tuple[int, int, bool, int, memoryview]
+# Instant, counter (-1: none), keyframe, number of its message, data.
+Packet = tuple[Instant, int, bool, int, memoryview]
 
 
 class PacketStream:
@@ -139,10 +140,15 @@ class PacketStream:
         return True
 
     def _write(self, packet: Packet) -> None:
-        time_ns, counter, keyframe, number, data = packet
+        instant, counter, keyframe, number, data = packet
         assert self._writer is not None
         table = self._table
-        if table.start_ns is not None and time_ns < table.start_ns and self._reorder and len(table) <= MAX_REORDER:
+        if (
+            table.start_ns is not None
+            and instant.time_ns < table.start_ns
+            and self._reorder
+            and len(table) <= MAX_REORDER
+        ):
             # Shown before the first keyframe, decoded after it: it leans on pictures that are not there.
             self._dropped["before the first keyframe"] += 1
             return
@@ -151,7 +157,7 @@ class PacketStream:
             if sets and sets != self._sets:
                 self._changed += 1
                 self._sets = sets
-        pts_us = table.place(time_ns, number, keyframe=keyframe, fits=self._writer.fits)
+        pts_us = table.place(instant, number, keyframe=keyframe, fits=self._writer.fits)
         self._rows.append(counter, keyframe)
         self._writer.write(data, pts_us, keyframe=keyframe)
 
@@ -159,7 +165,7 @@ class PacketStream:
 def _find_reorder(head: list[Packet]) -> int:
     """How many pictures shown later are decoded before one, at most; by the counter, else by the times."""
     counters = [packet[1] for packet in head]
-    shown = np.array(counters if len(set(counters)) == len(head) else [packet[0] for packet in head])
+    shown = np.array(counters if len(set(counters)) == len(head) else [packet[0].time_ns for packet in head])
     first_key_only = shown[shown >= shown[0]]
     earlier = [int(np.count_nonzero(first_key_only[k + 1 :] < value)) for k, value in enumerate(first_key_only)]
     reorder = max(earlier, default=0)

@@ -12,6 +12,7 @@ from scripts.sources.image_stream import PNG, ImageCoding, ImageStream
 from scripts.sources.message_layout import text
 from scripts.sources.packet_stream import PacketStream
 from scripts.sources.picture_table import PictureTable, Video
+from scripts.sources.stamp_belief import UNKNOWN, StampTimes
 from scripts.sources.still_streams import JPEG, JpegStream
 
 # The encoder's pts travels as uint64; the highest bit means nothing to it.
@@ -27,17 +28,17 @@ DEPTH = "compresseddepth"
 class PictureStream:
     """Takes the messages of a camera and writes its video to `path`.
 
-    time, delay_ns: see PictureTimes; coding: of pictures that are encoded; start_ns: log time from which they are
+    time, stamps: see PictureTimes; coding: of pictures that are encoded; start_ns: log time from which they are
     wanted.
     """
 
     def __init__(
-        self, path: Path, *, time: str, coding: ImageCoding, start_ns: int = 0, delay_ns: int | None = None
+        self, path: Path, *, time: str, coding: ImageCoding, start_ns: int = 0, stamps: StampTimes = UNKNOWN
     ) -> None:
         self._path = path
         self._coding = coding
         self._start_ns = start_ns
-        self._table = PictureTable(time, delay_ns)
+        self._table = PictureTable(time, stamps)
         self._writer: PacketStream | JpegStream | ImageStream | None = None
         self._codec = ""
         self._dropped: Counter[str] = Counter()

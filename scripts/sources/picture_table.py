@@ -1,15 +1,20 @@
 """A camera's frame table in the making: each picture gets its time and its PTS when it is written."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 
 from scripts.common.frame_table import FrameTable
 from scripts.common.packet_writer import check_step
-from scripts.sources.picture_times import PictureTimes
+from scripts.sources.picture_times import Instant, PictureTimes
 from scripts.sources.row_spool import RowSpool
+from scripts.sources.stamp_belief import UNKNOWN, StampTimes
+
+# The usual time between two pictures is the median of so many.
+STEPS = 15
 
 
 @dataclass
@@ -36,36 +41,54 @@ class Video:
 class PictureTable:
     """The pictures of one video, in the order in which they are written.
 
-    rule, delay_ns: see PictureTimes. `messages`: how many messages the camera has sent so far, with the present one.
+    rule, stamps: see PictureTimes. `messages`: how many messages the camera has sent so far, with the present one.
     """
 
-    def __init__(self, rule: str, delay_ns: int | None = None) -> None:
-        self.times = PictureTimes(rule, delay_ns)
+    def __init__(self, rule: str, stamps: StampTimes = UNKNOWN) -> None:
+        self.times = PictureTimes(rule, stamps)
         self.messages = 0
         self.start_ns: int | None = None
         self._latest_ns = 0
-        self._period_ns = 0
+        self._delay_ns = 0
+        # Between pictures whose own times fitted: neither a gap nor a wrong stamp makes the usual one.
+        self._steps_ns: deque[int] = deque(maxlen=STEPS)
+        self._fitted = True
         # PTS, instant, number of its message, keyframe.
         self._rows = RowSpool(4)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def place(self, time_ns: int, source: int, *, keyframe: bool, fits: Callable[[int], bool]) -> int:
-        """Enter a picture at `time_ns`, moved where that PTS does not fit; returns its PTS, µs.
+    def place(
+        self,
+        instant: Instant,
+        source: int,
+        *,
+        keyframe: bool,
+        fits: Callable[[int], bool],
+        after: Instant | None = None,
+    ) -> int:
+        """Enter a picture at its instant, moved where that PTS does not fit; returns its PTS, µs.
 
-        source: number of its message.
+        source: number of its message; after: the instant of the picture that is shown next, where that is known.
         """
+        own_ns = time_ns = self.times.moved(instant)
         if self.start_ns is None:
             self.start_ns = self._latest_ns = time_ns
+        elif after is not None:
+            time_ns = self.times.between(instant, self._latest_ns, after, self._delay_ns)
         pts_us = self._pts(time_ns)
-        if fits(pts_us):
-            if time_ns > self._latest_ns:
-                self._period_ns = time_ns - self._latest_ns
-        else:
-            time_ns = self.times.put_after(time_ns, self._latest_ns, self._period_ns)
+        if not fits(pts_us):
+            delays_ns = self._delay_ns, instant.delay_ns
+            period_ns = int(median(self._steps_ns)) if self._steps_ns else 0
+            time_ns = self.times.put_after(time_ns, self._latest_ns, period_ns, delays_ns)
             pts_us = self._pts(time_ns)
         check_step((time_ns - self._latest_ns) // 1000)
+        if self._fitted and time_ns == own_ns > self._latest_ns:
+            self._steps_ns.append(time_ns - self._latest_ns)
+        self._fitted = time_ns == own_ns
+        if self._fitted:
+            self._delay_ns = instant.delay_ns
         self._latest_ns = max(self._latest_ns, time_ns)
         self._rows.append(pts_us, time_ns, source, keyframe)
         return pts_us

@@ -17,7 +17,7 @@ from scripts.sources.message_layout import text
 from scripts.sources.row_spool import RowSpool
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
 from scripts.sources.sound_form import Form, format_named, format_of_depth, is_mp3, stored_as, to_stored
-from scripts.sources.stamp_belief import StampBelief
+from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes
 
 DEFAULT_FORMAT = "s16le"
 # What decoders are asked for.
@@ -51,7 +51,8 @@ class SoundStream:
     """Takes the messages of a microphone and writes its sound to `path`.
 
     stamp: "auto", "block_start" or "block_end"; latency_ms: constant delay of the device; rate_hz, channels,
-    sample_format: where the bag does not say; start_ns: log time from which it is wanted; delay_ns: see StampBelief.
+    sample_format: where the bag does not say; start_ns: log time from which it is wanted; stamps: see
+    StampBelief.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class SoundStream:
         channels: int = 0,
         sample_format: str = "",
         start_ns: int = 0,
-        delay_ns: int | None = None,
+        stamps: StampTimes = UNKNOWN,
     ) -> None:
         self._writer = SoundWriter(path)
         self._stamp = stamp
@@ -78,7 +79,7 @@ class SoundStream:
         self._blocks = RowSpool(2)
         self._decoder: SoundDecoder | None = None
         self._held: list[tuple[dict[str, Any], int]] = []
-        self._belief = StampBelief(delay_ns)
+        self._belief = StampBelief(stamps)
         self._dropped: Counter[str] = Counter()
         self._stamps: Counter[str] = self._belief.counts
 
@@ -201,7 +202,7 @@ class SoundStream:
         stamp_ns: int = value["sec"] * 10**9 + value["nanosec"]
         if stamp_ns == 0:
             self._stamps["zero_stamps"] += 1
-            return log_ns
+            return self._belief.without_stamp(log_ns)
         return self._belief.choose(stamp_ns, log_ns)
 
     def _looks_like_mp3(self, value: dict[str, Any], log_ns: int) -> bool:

@@ -4,7 +4,7 @@ One flipped bit would else make hours of nothing. Nothing is repaired silently: 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,48 @@ SURVEYED, FEWEST = 25, 3
 STEP_NS = 500_000_000
 AROUND_NS = 5_000_000_000
 STEP_MESSAGES = 10
+WRONG_STAMPS = 2
 
 
 def usual_delay_ns(stamps: Iterable[tuple[int, int]]) -> int | None:
-    """Median of log time less stamp over the first messages, (stamp, log time) each, ns; None if they are too few."""
-    delays = sorted(log_ns - stamp_ns for stamp_ns, log_ns in stamps if stamp_ns)
-    return delays[len(delays) // 2] if len(delays) >= FEWEST else None
+    """Median of log time less stamp over the first messages, (stamp, log time) each, ns; of one or two the least.
+
+    None where there is no message; without stamps it is 0: the log time is the time.
+    """
+    delays = [log_ns - stamp_ns if stamp_ns else None for stamp_ns, log_ns in stamps]
+    stamped = sorted(delay for delay in delays if delay is not None)
+    if not stamped:
+        return 0 if delays else None
+    return stamped[len(stamped) // 2] if len(stamped) >= FEWEST else min(stamped, key=abs)
+
+
+def clock_offsets(delays_ns: Sequence[int | None]) -> list[int]:
+    """How far the clock of each stream's stamps lies behind that of the recording, ns; 0 for what it may have from
+    transport.
+
+    delays_ns: the usual delay of each stream. The recording's clock is that of its log where any stream keeps to it,
+    else that of the streams (a bag that was played again has stamps of another day, which agree).
+    """
+    known = sorted(delay_ns for delay_ns in delays_ns if delay_ns is not None)
+    on_log = not known or min(map(abs, known)) <= BELIEVED_NS
+    home_ns = 0 if on_log else known[len(known) // 2]
+    apart = [0 if delay_ns is None else delay_ns - home_ns for delay_ns in delays_ns]
+    return [offset_ns if abs(offset_ns) > BELIEVED_NS else 0 for offset_ns in apart]
+
+
+@dataclass(frozen=True)
+class StampTimes:
+    """What is known of a topic's stamps before it is read.
+
+    delay_ns: the usual one to the log time, None: that of the first message. offset_ns: added to stamps of another
+    clock.
+    """
+
+    delay_ns: int | None = None
+    offset_ns: int = 0
+
+
+UNKNOWN = StampTimes()
 
 
 @dataclass(frozen=True)
@@ -39,11 +75,11 @@ class Step:
 
 
 class StampBelief:
-    """Says the instant of each message. delay_ns: the usual one, else the first message's."""
+    """Says the instant of each message."""
 
-    def __init__(self, delay_ns: int | None = None) -> None:
+    def __init__(self, known: StampTimes) -> None:
         self.counts: Counter[str] = Counter()
-        self._delay_ns = delay_ns
+        self._delay_ns, self._offset_ns = known.delay_ns, known.offset_ns
         self._unbelieved = 0
         # Stamp, log time, number of the message.
         self._rows = RowSpool(3)
@@ -57,12 +93,16 @@ class StampBelief:
             self._unbelieved += 1
             if self._unbelieved < CLOCK_SET:
                 self.counts["unbelievable_stamps"] += 1
-                return log_ns - self._delay_ns
+                return self.without_stamp(log_ns)
             self.counts["clock_set"] += 1
             self._delay_ns = delay_ns
         self._unbelieved = 0
         self.note(stamp_ns, log_ns, message)
-        return stamp_ns
+        return stamp_ns + self._offset_ns
+
+    def without_stamp(self, log_ns: int) -> int:
+        """The log time less the usual delay, as far as that is known."""
+        return log_ns - (self._delay_ns or 0) + self._offset_ns
 
     def note(self, stamp_ns: int, log_ns: int, message: int) -> None:
         """Keep a stamp that is believed, for `steps`."""
@@ -87,7 +127,12 @@ def find_steps(delay_ns: np.ndarray, log_ns: np.ndarray) -> list[tuple[int, int]
         first = max(first, found[-1][0]) if found else first
         if min(index - first, stop - index) < STEP_MESSAGES:
             continue
-        rise_ns = int(delay_ns[index:stop].min() - delay_ns[first:index].min())
+        rise_ns = _least(delay_ns[index:stop]) - _least(delay_ns[first:index])
         if abs(rise_ns) > STEP_NS:
             found.append((index, rise_ns))
     return found
+
+
+def _least(delays_ns: np.ndarray) -> int:
+    """The least delay, but for a wrong stamp or two."""
+    return int(np.partition(delays_ns, WRONG_STAMPS)[WRONG_STAMPS])

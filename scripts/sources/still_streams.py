@@ -10,6 +10,7 @@ import numpy as np
 from scripts.common.errors import InputError
 from scripts.common.packet_writer import PacketWriter
 from scripts.sources.picture_table import PictureTable, Video
+from scripts.sources.picture_times import Instant
 
 JPEG = b"\xff\xd8"
 END_OF_JPEG = b"\xff\xd9"
@@ -23,6 +24,7 @@ class JpegStream:
         self._table = table
         self._writer: PacketWriter | None = None
         self._size = (0, 0)
+        self._held: tuple[Instant, int, bytes] | None = None
         self._cut_short = bytearray()
         self._dropped: Counter[str] = Counter()
 
@@ -35,19 +37,29 @@ class JpegStream:
         if size != self._size:
             self._dropped["of another size"] += 1
             return
-        assert self._writer is not None
-        time_ns = self._table.times.choose(stamp_ns, log_ns)
-        pts_us = self._table.place(time_ns, self._table.messages - 1, keyframe=True, fits=self._writer.fits)
-        self._cut_short.append(not bytes(data[-64:]).rstrip(b"\0").endswith(END_OF_JPEG))
-        self._writer.write(data, pts_us, keyframe=True)
+        instant = self._table.times.choose(stamp_ns, log_ns)
+        self._write_held(instant)
+        # The reader's memory goes with the message.
+        self._held = (instant, self._table.messages - 1, bytes(data))
 
     def finish(self) -> Video:
         """Close the file. Raises InputError where no picture could be written."""
         if self._writer is None:
             raise InputError("undecodable", f"none of its {self._table.messages} messages holds a jpeg")
+        self._write_held(None)
         self._writer.close()
         tainted = np.frombuffer(self._cut_short, np.bool_)
         return Video(self._table.make(tainted=tainted), "mjpeg", *self._size, copied=True, dropped=self._dropped)
+
+    def _write_held(self, after: Instant | None) -> None:
+        """Write the picture before the one that was taken at `after`: a wrong stamp is plain between two."""
+        if self._held is None or self._writer is None:
+            return
+        instant, source, data = self._held
+        pts_us = self._table.place(instant, source, keyframe=True, fits=self._writer.fits, after=after)
+        self._cut_short.append(not data[-64:].rstrip(b"\0").endswith(END_OF_JPEG))
+        self._writer.write(data, pts_us, keyframe=True)
+        self._held = None
 
     def _open(self, data: memoryview, size: tuple[int, int]) -> bool:
         try:

@@ -217,7 +217,7 @@ def test_uneven_steps_are_times_and_not_counts() -> None:
 def test_a_clock_that_was_set_is_believed_after_a_while() -> None:
     times = PictureTimes("auto")
     hour_ns = 3_600 * 10**9
-    chosen = [times.choose(k * 10**9 + (hour_ns if k >= 5 else 0), k * 10**9) for k in range(1, 30)]
+    chosen = [times.choose(k * 10**9 + (hour_ns if k >= 5 else 0), k * 10**9).time_ns for k in range(1, 30)]
     assert chosen[:4] == [k * 10**9 for k in range(1, 5)]
     assert chosen[-1] == 29 * 10**9 + hour_ns
     assert times.counts == {"unbelievable_stamps": 9, "clock_set": 1}

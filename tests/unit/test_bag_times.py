@@ -5,7 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from scripts.sources.picture_table import PictureTable
+from scripts.sources.stamp_belief import StampTimes, clock_offsets
 from tests.unit.bag_maker import (
     COMPRESSED,
     MS,
@@ -32,7 +36,7 @@ def test_a_stamp_of_zero_is_replaced_by_the_log_time_and_said(tmp_path: Path) ->
     made = stamped(tmp_path, [0] * 6, grid)
     assert made.frames("cam").time_ns.tolist() == grid
     assert made.manifest["streams"]["cam"]["stamps"] == {"zero_stamps": 6}
-    assert "cam: stamps of zero, replaced by the log time: 6" in made.manifest["warnings"]
+    assert "cam: stamps of zero, replaced by the log time less the usual delay: 6" in made.manifest["warnings"]
 
 
 def test_the_rig_may_ask_for_the_log_time(tmp_path: Path) -> None:
@@ -40,12 +44,116 @@ def test_the_rig_may_ask_for_the_log_time(tmp_path: Path) -> None:
     assert stamped(tmp_path, [t - MS for t in grid], grid, "log").frames("cam").time_ns.tolist() == grid
 
 
-def test_a_repeated_stamp_moves_half_a_period_and_the_rest_stay(tmp_path: Path) -> None:
-    grid = [START_NS + k * PERIOD_NS for k in range(6)]
-    stamps = [*grid[:3], grid[2], *grid[4:]]
-    made = stamped(tmp_path, stamps, grid)
-    assert made.frames("cam").time_ns.tolist() == [*grid[:3], grid[2] + PERIOD_NS // 2, *grid[4:]]
-    assert made.manifest["streams"]["cam"]["stamps"] == {"repeated_stamps": 1}
+def wrong_at(grid: list[int], wrong: dict[int, int]) -> list[int]:
+    return [wrong.get(k, t) for k, t in enumerate(grid)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "count"),
+    [
+        ({50: 0}, {"zero_stamps": 1}),
+        ({50: 49}, {"repeated_stamps": 1}),
+        ({50: 51, 51: 50}, {"stamps_out_of_order": 1}),
+        ({50: 150}, {"stamps_out_of_order": 1}),
+        ({50: -25}, {"stamps_out_of_order": 1}),
+        ({98: 97, 99: 97}, {"repeated_stamps": 1, "stamps_out_of_order": 1}),
+    ],
+    ids=["zero", "repeated", "swapped", "ahead", "back", "three-alike-at-the-end"],
+)
+@pytest.mark.parametrize("delay_ms", [1, 41, 200])
+def test_a_wrong_stamp_moves_its_own_picture_alone(
+    tmp_path: Path, wrong: dict[int, int], count: dict[str, int], delay_ms: int
+) -> None:
+    # A second without pictures in front of them: its length is not the usual step.
+    grid = [START_NS + (k + 25 * (k >= 49)) * PERIOD_NS for k in range(100)]
+    at = {k: START_NS + (n + 25 * (n >= 49)) * PERIOD_NS if n else 0 for k, n in wrong.items()}
+    made = stamped(tmp_path, wrong_at(grid, at), [t + delay_ms * MS for t in grid])
+    off_ms = (made.frames("cam").time_ns - np.array(grid)) / MS
+    assert np.flatnonzero(off_ms).tolist() in (list(wrong), list(wrong)[:1], [])
+    assert np.abs(off_ms).max() <= PERIOD_NS / MS * len(wrong)
+    assert made.manifest["streams"]["cam"]["stamps"] == count
+
+
+@given(
+    steps_ms=st.lists(st.integers(1, 3_000), min_size=3, max_size=40),
+    at=st.integers(1, 1_000),
+    off_ms=st.integers(-9_000, 9_000),
+    delay_ms=st.integers(0, 3_000),
+)
+def test_whatever_one_stamp_says_all_others_stay(steps_ms: list[int], at: int, off_ms: int, delay_ms: int) -> None:
+    true_ns = START_NS + np.cumsum([0, *steps_ms]) * MS
+    at = 1 + at % (len(true_ns) - 2)
+    stamps = true_ns.copy()
+    stamps[at] += off_ms * MS
+    # Of two alike nobody knows which one is wrong.
+    assume(stamps[at] != stamps[at + 1])
+    table = PictureTable("auto", StampTimes(delay_ms * MS))
+    instants = [table.times.choose(int(t), int(log) + delay_ms * MS) for t, log in zip(stamps, true_ns, strict=True)]
+    latest_us = [-1]
+    for k, instant in enumerate(instants):
+        after = instants[k + 1] if k + 1 < len(instants) else None
+        fits = lambda pts_us: pts_us > latest_us[0]  # noqa: E731
+        latest_us[0] = table.place(instant, k, keyframe=True, fits=fits, after=after)
+    off_ns = np.abs(table.make().time_ns - true_ns)
+    assert np.delete(off_ns, at).max() == 0
+
+
+def test_packets_whose_next_one_is_not_known_catch_up_after_a_pause_and_a_stamp_that_repeats() -> None:
+    table = PictureTable("auto")
+    true_ns = [START_NS + (k + 25 * (k >= 49)) * PERIOD_NS for k in range(100)]
+    latest_us = -1
+    for k, time_ns in enumerate(wrong_at(true_ns, {50: true_ns[49]})):
+        fits = lambda pts_us, least=latest_us: pts_us > least  # noqa: E731
+        latest_us = table.place(table.times.choose(time_ns, true_ns[k] + MS), k, keyframe=True, fits=fits)
+    off_ns = table.make().time_ns - np.array(true_ns)
+    assert np.flatnonzero(off_ns).tolist() == [50]
+    assert abs(off_ns[50]) == PERIOD_NS // 2
+
+
+@pytest.mark.parametrize("back_s", [0.6, 3, 8])
+def test_a_clock_that_is_set_back_and_right_again_keeps_the_distances(tmp_path: Path, back_s: float) -> None:
+    grid = [START_NS + k * PERIOD_NS for k in range(200)]
+    stamps = [t - (round(back_s * 1e9) if 60 <= k < 120 else 0) for k, t in enumerate(grid)]
+    frames = stamped(tmp_path, stamps, [t + (3 + k % 4) * MS for k, t in enumerate(grid)]).frames("cam")
+    assert np.abs(frames.time_ns - np.array(grid)).max() <= PERIOD_NS // 2
+    assert not frames.gap_before_ns.any()
+
+
+def two_cameras(tmp_path: Path, zero_ns: int, time: str = "auto") -> Export:
+    """Two cameras at once, of which the second one's clock has its zero elsewhere."""
+    ros = Ros(2)
+    jpeg = as_uint8(cv2.imencode(".jpg", picture())[1].tobytes())
+    for k in range(50):
+        time_ns = START_NS + k * PERIOD_NS
+        for topic, stamp_ns in (("/a", time_ns), ("/b", time_ns + zero_ns)):
+            ros.send(time_ns + 2 * MS, topic, COMPRESSED, header=ros.header(stamp_ns), format="jpeg", data=jpeg)
+    cameras = {"a": {"topic": "/a"}, "b": {"topic": "/b", "time": time}}
+    return export(ros.write(tmp_path / "two.mcap"), tmp_path / "out", cameras)
+
+
+@pytest.mark.parametrize("zero_ns", [5_000_000_000 - START_NS, -1_800 * 10**9, 86_400 * 10**9])
+def test_a_camera_whose_clock_was_not_set_is_brought_onto_that_of_the_recording(tmp_path: Path, zero_ns: int) -> None:
+    made = two_cameras(tmp_path, zero_ns)
+    assert np.abs(made.frames("b").time_ns - made.frames("a").time_ns).max() <= 2 * MS
+    timeline = made.manifest["timeline"]
+    assert timeline["stop_ns"] - timeline["start_ns"] < 3 * 10**9
+    said = f"b: its stamps are those of a clock {zero_ns / 1e9:+.3f} s from the recording's, moved onto it"
+    assert said in [
+        line.replace(f"{(zero_ns - 2 * MS) / 1e9:+.3f}", f"{zero_ns / 1e9:+.3f}") for line in made.manifest["warnings"]
+    ]
+
+
+def test_stamps_of_another_clock_are_believed_where_the_rig_says_so(tmp_path: Path) -> None:
+    made = two_cameras(tmp_path, -1_800 * 10**9, "stamp")
+    assert (made.frames("a").time_ns - made.frames("b").time_ns == 1_800 * 10**9).all()
+    assert any("believed, as `time: stamp` asks" in line for line in made.manifest["warnings"])
+
+
+def test_a_bag_that_was_played_again_keeps_its_stamps() -> None:
+    year_ns = 365 * 86_400 * 10**9
+    assert clock_offsets([year_ns, year_ns + 3 * MS, None]) == [0, 0, 0]
+    assert clock_offsets([year_ns, 2 * MS, None]) == [year_ns, 0, 0]
+    assert clock_offsets([]) == []
 
 
 @pytest.mark.parametrize("back_s", [0.1, 3, 3600])
