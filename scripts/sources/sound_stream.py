@@ -17,7 +17,7 @@ from scripts.sources.message_layout import text
 from scripts.sources.row_spool import RowSpool
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
 from scripts.sources.sound_form import Form, format_named, format_of_depth, is_mp3, stored_as, to_stored
-from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes
+from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes, early_stamps
 
 DEFAULT_FORMAT = "s16le"
 # What decoders are asked for.
@@ -157,6 +157,11 @@ class SoundStream:
                 "no_format", "nothing in the bag says its rate and channels: give rate_hz and channels in the rig"
             )
         stamp_ns, sizes = self._blocks.rows().T
+        early = np.flatnonzero(early_stamps(stamp_ns))
+        if len(early):
+            # A block may come late, but its clock takes nothing for early.
+            stamp_ns[early] = stamp_ns[early - 1] + (stamp_ns[early + 1] - stamp_ns[early - 1]) // 2
+            self._stamps["stamps_out_of_order"] += len(early)
         if np.any(sizes % form.frame_bytes):
             raise InputError(
                 "no_format", f"its blocks are no whole samples of {form.channels} channels {form.sample_format}"

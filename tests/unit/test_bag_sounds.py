@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
+from scripts.sources.stamp_belief import early_stamps
 from tests.unit.bag_maker import (
     DRIVERS,
     FORK,
@@ -205,6 +208,28 @@ def test_what_follows_a_hole_keeps_its_samples_and_its_time(tmp_path: Path) -> N
     assert samples.tobytes() == payload.tobytes()
     assert made.rows["mic"].value == BLOCKS * BLOCK
     assert "holes filled with zeros: 2, 0.110 s in all" in made.rows["mic"].message
+
+
+@pytest.mark.parametrize("wrong", [{50: 51, 51: 50}, {50: 0}, {50: 20}, {30: 31, 31: 30, 70: 40}])
+def test_a_stamp_out_of_order_moves_no_clock(tmp_path: Path, wrong: dict[int, int]) -> None:
+    ros = Ros(2, {RAW: RAW_AUDIO})
+    for block, data in enumerate(blocks_of(2)):
+        start_ns, log_ns = times(wrong.get(block, block))[0], times(block)[1]
+        fields = {"format": "pcm-s16", "sample_rate": RATE_HZ, "number_of_channels": CHANNELS}
+        ros.send(log_ns, "/mic", RAW, timestamp=ros.time(start_ns), data=as_uint8(data), **fields)
+    made = exported(ros, tmp_path)
+    clock = made.clock("mic")
+    assert abs(clock.start_ns - START_NS) < MS // 10
+    assert len(clock.segments) == 1
+    assert not clock.gaps
+    assert made.manifest["streams"]["mic"]["stamps"]["stamps_out_of_order"] == (2 if len(wrong) == 3 else 1)
+
+
+@given(delay_ms=st.floats(0, 200), at=st.integers(0, 39))
+def test_a_late_block_makes_no_early_one(delay_ms: float, at: int) -> None:
+    stamp_ns = START_NS + np.arange(40) * 10 * MS
+    stamp_ns[at] += round(delay_ms * MS)
+    assert not early_stamps(stamp_ns).any()
 
 
 def test_the_latency_of_a_device_is_taken_off(tmp_path: Path) -> None:
