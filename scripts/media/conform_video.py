@@ -7,6 +7,7 @@ and source_frame is -1.
 """
 
 import logging
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from scripts.common.video import VideoReader, VideoWriter, pixel_shape, upright
 # Times are rounded to microseconds; a frame this close to the middle of an output frame counts as not yet
 # shown, so that a source of twice the rate gives every second frame, whatever the rounding.
 TIE_NS = 1000
+# Above this share of frames that do not decode there is nothing to be saved.
+MOST_UNDECODED = 0.5
 
 log = logging.getLogger("rushes")
 
@@ -80,6 +83,14 @@ def last_decoded(shown: np.ndarray, decoded: np.ndarray) -> np.ndarray:
     return seen[shown].astype(np.int32)
 
 
+def leaning_on(damaged: np.ndarray, keyframe: np.ndarray) -> np.ndarray:
+    """Frames that are damaged, or follow one that is before the next keyframe; bool (N,) in and out."""
+    frames = np.arange(len(damaged))
+    last_damaged = np.maximum.accumulate(np.where(damaged, frames, -1))
+    last_key = np.maximum.accumulate(np.where(keyframe & ~damaged, frames, -1))
+    return last_damaged > last_key
+
+
 def conformed_table(
     source: FrameTable, shown: np.ndarray, decoded: np.ndarray, start_ns: int, fps: Fraction, keyframe: np.ndarray
 ) -> FrameTable:
@@ -116,8 +127,9 @@ def conform_video(
 ) -> None:
     """Re-time `video` to `fps` (a rational, "25" or "30000/1001") on the timeline of its recording.
 
-    Raises InputError if the import of the camera failed, if the timeline is shorter than a frame, or if the
-    table and the video disagree on the number of frames.
+    Where a frame does not decode, the one before it stands still; all that lean on it are tainted.
+    Raises InputError if the import of the camera failed, if the timeline is shorter than a frame, if the table and
+    the video disagree on the number of frames, or if most of them do not decode.
     """
     rate = Fraction(fps)
     source = FrameTable.read(frames)
@@ -139,8 +151,10 @@ def conform_video(
     with VideoReader(video) as reader, writer:
         decoded, strangers = write_shown(reader, writer, shown, source)
     # Some decoders give no picture at all until the keyframe after a lost packet.
-    missing = int((~decoded & ~source.tainted).sum())
-    if missing or strangers:
+    damaged = ~decoded & ~source.tainted
+    missing = int(damaged.sum())
+    in_file = reader.stream.frames or int(decoded.sum()) + strangers
+    if strangers or (missing and in_file != len(source)):
         raise InputError(
             "frame_count",
             f"{recording}, {camera}: {int(decoded.sum()) + strangers} frames decode, but its frame table has "
@@ -148,13 +162,23 @@ def conform_video(
             value=int(decoded.sum()) + strangers,
             limit=len(source),
         )
+    if missing > MOST_UNDECODED * len(source):
+        raise InputError(
+            "undecodable",
+            f"{recording}, {camera}: {missing} of {len(source)} frames do not decode; see whether the source plays",
+            value=missing,
+            limit=MOST_UNDECODED * len(source),
+        )
+    message = ""
+    if missing:
+        source = replace(source, tainted=source.tainted | leaning_on(damaged, source.keyframe))
+        message = f"{missing} frames do not decode: the one before stands still; all that lean on them are tainted"
+        log.warning("%s, %s: %s", recording, camera, message)
     keyframe = np.isin(np.arange(len(shown)), list(writer.keyframe_pts))
     table = conformed_table(source, shown, decoded, timeline.start_ns, rate, keyframe)
     table.write(out_frames)
-    ledger.write(
-        out_ledger,
-        [ledger.Row("conform_video", recording, camera, "written", value=len(shown))],
-    )
+    row = ledger.Row("conform_video", recording, camera, "written", value=len(shown), message=message)
+    ledger.write(out_ledger, [row])
     log.info("%s frames from %s, %s black", len(shown), int(decoded.sum()), int((shown < 0).sum()))
 
 
@@ -167,8 +191,6 @@ def write_shown(
     not decode, the picture before it stands still.
     """
     decoded = np.zeros(len(source), bool)
-    # Those that are seen, or may be because the next one does not decode.
-    wanted = np.isin(source.frame, shown) | np.append(source.tainted[1:], False)
     # Never falling, also where the source has ended and `shown` is -1 again.
     reached = np.maximum.accumulate(shown)
     strangers = written = 0
@@ -182,7 +204,7 @@ def write_shown(
             writer.take_form(upright(picture), pixel_shape(reader, picture))
         decoded[row] = True
         written = _write_until(writer, shown, written, int(np.searchsorted(reached, row)), before)
-        before = upright(picture) if wanted[row] else picture
+        before = picture
         progress(count)
     if before is not None:
         _write_until(writer, shown, written, len(shown), before)
@@ -191,6 +213,8 @@ def write_shown(
 
 def _write_until(writer: VideoWriter, shown: np.ndarray, first: int, stop: int, picture: av.VideoFrame | None) -> int:
     """Write the output frames from `first` to `stop`: `picture`, or black outside the source. Returns `stop`."""
+    if picture is not None and (shown[first:stop] >= 0).any():
+        picture = upright(picture)
     for k in range(first, stop):
         if picture is None or shown[k] < 0:
             writer.write_black(k)

@@ -141,8 +141,8 @@ def _least(delays_ns: np.ndarray) -> int:
 def early_stamps(stamp_ns: np.ndarray) -> np.ndarray:
     """Which stamps of blocks that follow each other are early, bool (N,): alone before the one in front of them.
 
-    stamp_ns: int64 (N,). The next one is in order again, and the middle between both neighbours lies more than a block later. A stamp that
-    is late, of which there are many, makes none.
+    stamp_ns: int64 (N,). The next one is in order again, and the middle between both neighbours lies more than a block
+    later. A stamp that is late, of which there are many, makes none.
     """
     early = np.zeros(len(stamp_ns), bool)
     if len(stamp_ns) < FEWEST:

@@ -6,6 +6,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -228,6 +229,53 @@ def test_where_a_damaged_frame_does_not_decode_the_one_before_it_stands_still(tm
     assert numbers_in(video) == [0, 1, 2, 2, 2, 5, 6]
     assert table.source_frame.tolist() == [0, 1, 2, 2, 2, 5, 6]
     assert table.tainted.tolist() == [False, False, False, True, True, False, False]
+
+
+def overwrite_packets(path, numbers):
+    """Put bytes without meaning in the place of packets, in the order of the file."""
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    with path.open("r+b") as file:
+        for number in numbers:
+            file.seek(places[number][0])
+            file.write(b"\xaa" * places[number][1])
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "lost", "leaning"),
+    [
+        ("mjpeg", {"qscale": "2"}, [3], [3]),
+        ("libx264", {"crf": "10", "x264-params": "bframes=0:keyint=5:scenecut=0"}, [3], [3, 4]),
+        ("libx264", {"crf": "10", "x264-params": "bframes=0:keyint=5:scenecut=0"}, [5], [5, 6, 7, 8, 9]),
+    ],
+)
+def test_what_does_not_decode_costs_its_own_frames_and_not_the_camera(tmp_path, codec, options, lost, leaning):
+    turned = lambda number: np.ascontiguousarray(np.rot90(numbered(number), -1))  # noqa: E731
+    pictures = Pictures([k / 25 for k in range(12)], codec=codec, options=options, draw=turned, rotation=90)
+    if codec == "mjpeg":
+        pictures.pix_fmt = "yuvj420p"
+    write_media(tmp_path / "front.mp4", pictures)
+    overwrite_packets(tmp_path / "front.mp4", lost)
+    keyframe = np.ones(12, bool) if codec == "mjpeg" else np.arange(12) % 5 == 0
+    hand_made(tmp_path, ns([k * 40 for k in range(12)]), keyframe=keyframe)
+    video, table = conform(tmp_path, Folder(tmp_path))
+    assert np.flatnonzero(table.tainted).tolist() == leaning
+    numbers = numbers_in(video)
+    assert numbers[lost[0]] == lost[0] - 1
+    assert [numbers[k] for k in range(12) if k not in leaning] == [k for k in range(12) if k not in leaning]
+    (row,) = ledger.rows(ledger.read([tmp_path / "conform.ledger.parquet"]))
+    assert row.outcome == "written"
+    assert row.message.startswith(f"{12 - len(set(table.source_frame))} frames do not decode")
+
+
+def test_a_video_of_which_most_does_not_decode_is_a_failed_row(tmp_path):
+    pictures = Pictures([k / 25 for k in range(8)], codec="mjpeg", pix_fmt="yuvj420p", options={"qscale": "2"})
+    write_media(tmp_path / "front.mp4", pictures)
+    overwrite_packets(tmp_path / "front.mp4", range(1, 6))
+    hand_made(tmp_path, ns([k * 40 for k in range(8)]))
+    with pytest.raises(InputError) as error:
+        conform(tmp_path, Folder(tmp_path))
+    assert (error.value.reason, error.value.value, error.value.limit) == ("undecodable", 5, 4)
 
 
 @pytest.mark.parametrize(
