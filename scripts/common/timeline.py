@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
 
+from scripts.common.errors import InputError
+
 NS = 1_000_000_000
+DAY_NS = 86_400 * NS
+# A frame a moment for years would fill every memory.
+MOST_DAYS = 31
 
 # A last frame that lacks no more than this share of itself counts: times are rounded to microseconds, and
 # containers round their lengths to milliseconds.
@@ -20,8 +25,18 @@ class Timeline:
 
     @classmethod
     def of(cls, manifest: dict[str, Any]) -> Self:
-        """The timeline that a manifest names."""
-        return cls(int(manifest["timeline"]["start_ns"]), int(manifest["timeline"]["stop_ns"]))
+        """The timeline that a manifest names. Raises InputError if it is too long for one recording."""
+        found = cls(int(manifest["timeline"]["start_ns"]), int(manifest["timeline"]["stop_ns"]))
+        days = (found.stop_ns - found.start_ns) / DAY_NS
+        if days > MOST_DAYS:
+            raise InputError(
+                "timeline",
+                f"from the first stream's start to the last one's end there are {days:,.0f} days: a stream has another "
+                "clock; see the manifest's start_ns, and `time` of the rig's cameras",
+                value=days,
+                limit=MOST_DAYS,
+            )
+        return found
 
     def frames(self, fps: Fraction) -> int:
         """Number of conformed frames: those that fit whole, but for ROUNDING."""

@@ -371,6 +371,14 @@ def test_a_table_that_disagrees_with_its_video_is_an_error(tmp_path):
         assert (error.value.reason, error.value.value, error.value.limit) == ("frame_count", 10, count)
 
 
+def test_streams_of_two_clocks_are_a_failed_row_and_not_years_of_black(tmp_path):
+    write_media(tmp_path / "front.mp4", Pictures([k / 25 for k in range(3)]))
+    hand_made(tmp_path, ns([0, 40, 80]), stop_ns=400 * 86_400 * NS)
+    with pytest.raises(InputError, match=r"400 days: a stream has another clock") as error:
+        conform(tmp_path, Folder(tmp_path))
+    assert (error.value.reason, error.value.limit) == ("timeline", 31)
+
+
 def test_a_camera_whose_import_failed_is_blamed_on_that(tmp_path):
     FrameTable.empty().write(tmp_path / "front.frames.parquet")
     (tmp_path / "manifest.json").write_text('{"failed": true}')
