@@ -1,6 +1,5 @@
 """Which frames of several cameras belong together, by the numbers and tables that the cameras' software wrote."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from scripts.common.aligned_frames import MISSING, AlignedFrames
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
+from scripts.common.text_file import rows_of
 
 NUMBERS = ("frame_id", "trigger", "trigger_number", "frame")
 STAMPS = ("frame_timestamp", "timestamp", "line_status_timestamp", "time")
@@ -115,7 +115,7 @@ def align_given(path: Path, cameras: Sequence[str], frames: Mapping[str, FrameTa
     shown = np.full((len(rows), len(cameras)), MISSING, np.int32)
     for column, name in enumerate(cameras):
         for line, row in enumerate(rows):
-            text = (row[name] or "").strip()
+            text = row[name]
             if text.lower() not in MISSING_WORDS:
                 shown[line, column] = _frame(path, line + 2, name, text, len(frames[name]))
         seen = shown[:, column][shown[:, column] != MISSING]
@@ -153,17 +153,18 @@ def _frame(path: Path, line: int, camera: str, text: str, count: int) -> int:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    """The rows of a csv by the names of their columns; a row that ends early has empty cells."""
+    head, *rows = rows_of(path, "bad_table") or [[]]
     if not rows:
         raise InputError("bad_table", f"{path.name}: it has no rows")
-    return rows
+    empty = dict.fromkeys(head, "")
+    return [{**empty, **dict(zip(head, row, strict=False))} for row in rows]
 
 
 def _column(path: Path, rows: list[dict[str, str]], name: str) -> np.ndarray:
     try:
         values = np.array([float(row[name]) for row in rows])
-    except (TypeError, ValueError):
+    except ValueError:
         raise InputError("bad_table", f"{path.name}: the column `{name}` holds something that is no number") from None
     if not np.isfinite(values).all():
         raise InputError("bad_table", f"{path.name}: the column `{name}` has a gap")

@@ -90,6 +90,41 @@ def test_a_table_made_by_hand_is_taken_by_the_names_of_cameras(tmp_path):
         align_given(path, ["top"], {"top": table(3)})
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (bytes(range(256)), "is no text"),
+        (b'frame_id\n"' + b"1" * 200_000 + b'"\n', "is not as a csv has it"),
+        (b"frame_id,x\n\n", "it has no rows"),
+        (b"time,x\n1,2,3\n", "none of its columns is called frame_id"),
+    ],
+    ids=["bytes", "cell", "rows", "columns"],
+)
+def test_a_table_that_is_none_is_one_line_with_its_name(tmp_path, content, said):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"a.csv.*{said}") as caught:
+        read_triggers(path)
+    assert caught.value.reason == "bad_table"
+    with pytest.raises(InputError, match=r"a\.csv"):
+        align_given(path, ["top"], {"top": table(3)})
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_a_table_may_be_in_any_encoding_that_spreadsheets_write(tmp_path, encoding):
+    path = tmp_path / "a.csv"
+    path.write_bytes("frame_id,größe\n1,2\n2,3\n".encode(encoding))
+    assert read_triggers(path).numbers.tolist() == [1, 2]
+    path.write_bytes("top,größe\n0,2\n1\n".encode(encoding))
+    assert align_given(path, ["top"], {"top": table(3)}).of("top").tolist() == [0, 1]
+
+
+def test_a_row_of_empty_cells_is_a_common_frame_that_no_camera_has(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("top,side\n0,0\n,\n1,1\n\n")
+    assert align_given(path, ["top"], {"top": table(3)}).of("top").tolist() == [0, -1, 1]
+
+
 def test_stamps_bring_together_what_stands_at_the_same_time_and_dropped_frames_are_missing():
     root, truth = room()
     aligned = AlignedFrames.read(root / "cube.aligned.parquet")
