@@ -14,8 +14,13 @@ from scripts.common.text_file import rows_of
 
 NUMBERS = ("frame_id", "trigger", "trigger_number", "frame")
 STAMPS = ("frame_timestamp", "timestamp", "line_status_timestamp", "time")
-# Counters are of so many bits; one that falls has come round.
+# Counters are of so many bits; one that falls has come round, by at most this part of its range.
 COUNTER_BITS = (8, 16, 24, 32)
+COMES_ROUND_BY = 1 / 16
+# No counter of so many numbers comes round.
+UNKNOWN = 2**62
+# Beyond it a number of the file is no longer exact.
+MOST = 2**53
 MISSING_WORDS = ("", "nan", "none", "-1")
 
 
@@ -40,7 +45,7 @@ def read_triggers(path: Path) -> Triggers:
     stamp = next((name for name in STAMPS if name in rows[0]), None)
     if number is None:
         raise InputError("bad_table", f"{path.name}: none of its columns is called {', '.join(NUMBERS)}")
-    numbers = unrolled(_column(path, rows, number).astype(np.int64), path.name)
+    numbers = unrolled(_whole(path, number, _column(path, rows, number)), path.name)
     if stamp is None or len(rows) < 3:
         return Triggers(numbers, None, 0)
     stamps = _column(path, rows, stamp)
@@ -54,14 +59,25 @@ def read_triggers(path: Path) -> Triggers:
 
 
 def unrolled(numbers: np.ndarray, name: str = "") -> np.ndarray:
-    """A counter without its roll-overs, int64 (N,), strictly increasing. Raises InputError where it stands still."""
+    """A counter without its roll-overs, int64 (N,), strictly increasing.
+
+    Raises InputError where it stands still, or falls elsewhere than from the top of its range to the bottom.
+    """
     if not len(numbers):
         return numbers
-    bits = next((bits for bits in COUNTER_BITS if numbers.max() < 2**bits), 63)
+    limit = next((2**bits for bits in COUNTER_BITS if numbers.max() < 2**bits), UNKNOWN)
     steps = np.diff(numbers)
-    steps = np.where(steps < 0, steps + 2**bits, steps)
     if (steps == 0).any():
-        raise InputError("bad_table", f"{name}: the number {numbers[np.argmin(steps)]} stands there twice")
+        raise InputError("bad_table", f"{name}: the number {numbers[np.argmin(steps != 0)]} stands there twice")
+    falls = steps < 0
+    if (wrong := np.flatnonzero(falls & (steps + limit > limit * COMES_ROUND_BY))).size:
+        row = int(wrong[0])
+        raise InputError(
+            "bad_table",
+            f"{name}: the number falls from {numbers[row]} to {numbers[row + 1]} at row {row + 2}, "
+            "which is not how a counter comes round; keep the rows of one run of it",
+        )
+    steps = np.where(falls, steps + limit, steps)
     out: np.ndarray = numbers[0] + np.concatenate([[0], np.cumsum(steps)])
     return out
 
@@ -169,6 +185,17 @@ def _column(path: Path, rows: list[dict[str, str]], name: str) -> np.ndarray:
     if not np.isfinite(values).all():
         raise InputError("bad_table", f"{path.name}: the column `{name}` has a gap")
     return values
+
+
+def _whole(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """Numbers of frames or triggers, int64 (N,)."""
+    odd = np.flatnonzero((values != np.rint(values)) | (np.abs(values) > MOST))
+    if len(odd):
+        raise InputError(
+            "bad_table", f"{path.name}: `{name}` has {values[odd[0]]:g} in row {odd[0] + 1}, which is no whole number"
+        )
+    numbers: np.ndarray = values.astype(np.int64)
+    return numbers
 
 
 def _fall(values: np.ndarray) -> int:

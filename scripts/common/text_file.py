@@ -48,9 +48,10 @@ def refused(path: Path, reason: str, form: str, *errors: type[Exception]) -> Ite
 
     errors: what a library raises besides.
     """
+    kinds: tuple[type[Exception], ...] = (*MALFORMED, *errors)
     try:
         yield
-    except (*MALFORMED, *errors) as error:
+    except kinds as error:
         said = " ".join(str(error).split())[:120]
         message = f"{path.name} is not as {form} has it ({type(error).__name__}: {said})"
         raise InputError(reason, message) from None

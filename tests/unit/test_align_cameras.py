@@ -76,6 +76,27 @@ def test_a_number_that_stands_twice_is_refused():
         unrolled(np.array([1, 2, 2, 3]))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([*range(50), *range(50)], "falls from 49 to 0 at row 51"),
+        ([60_000, 7], "falls from 60000 to 7 at row 2"),
+        ([1, 2**33, 2], "falls from 8589934592 to 2 at row 3"),
+    ],
+)
+def test_a_counter_that_began_anew_has_not_come_round(numbers, said):
+    with pytest.raises(InputError, match=said):
+        unrolled(np.array(numbers))
+
+
+@pytest.mark.parametrize(("numbers", "said"), [("0.5\n1.7", "0.5 in row 1"), ("1\n1e30", r"1e\+30 in row 2")])
+def test_a_number_of_a_trigger_is_whole(tmp_path, numbers, said):
+    path = tmp_path / "a.csv"
+    path.write_text(f"frame_id\n{numbers}\n")
+    with pytest.raises(InputError, match=f"`frame_id` has {said}, which is no whole number"):
+        read_triggers(path)
+
+
 def test_a_table_made_by_hand_is_taken_by_the_names_of_cameras(tmp_path):
     path = tmp_path / "aligned_frame_numbers.csv"
     path.write_text("trigger,side,Desktop,top\n1,0,5,0\n2,NaN,6,1\n3,1,7,\n")
@@ -117,6 +138,14 @@ def test_a_table_may_be_in_any_encoding_that_spreadsheets_write(tmp_path, encodi
     assert read_triggers(path).numbers.tolist() == [1, 2]
     path.write_bytes("top,größe\n0,2\n1\n".encode(encoding))
     assert align_given(path, ["top"], {"top": table(3)}).of("top").tolist() == [0, 1]
+
+
+def test_spaces_around_the_names_of_columns_hide_none(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("frame_id, timestamp\n1, 2\n2, 3\n3, 5\n4, 6\n")
+    found = read_triggers(path)
+    assert found.numbers.tolist() == [1, 2, 4, 5]
+    assert found.corrected == 1
 
 
 def test_a_row_of_empty_cells_is_a_common_frame_that_no_camera_has(tmp_path):
