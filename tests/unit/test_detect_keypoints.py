@@ -283,7 +283,60 @@ def test_a_given_file_gets_the_bones_of_the_config(tmp_path):
         detect(tmp_path, {**settings, "skeleton": [["ear", "nose"]]}, given=tmp_path / "dlc.csv")
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.h5", "x.txt"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (DLC.replace("tail,tail,tail", "tail"), "not equally long: 4 of `bodyparts`, 6 of `coords`"),
+        (DLC + "inf,1,2,0.9,3,4,0.8\n", "row 1 below the header is not whole"),
+        (DLC + "0.5,1,2,0.9,3,4,0.8\n", "row 1 below the header is not whole"),
+        (DLC + "0,1,2,\0", "is no text"),
+    ],
+    ids=["short", "inf", "half", "bytes"],
+)
+def test_a_csv_that_is_not_deeplabcuts_is_one_line(tmp_path, content, said):
+    (tmp_path / "x.csv").write_text(content)
+    with pytest.raises(InputError, match=f"x.csv.*{said}") as caught:
+        list(read_given(tmp_path / "x.csv", [])[1])
+    assert caught.value.reason == "bad_keypoints"
+
+
+def test_a_csv_of_deeplabcut_may_be_in_latin_1(tmp_path):
+    (tmp_path / "x.csv").write_bytes((DLC.replace("tail", "Öhr") + "0,1,2,0.9,3,4,0.8\n").encode("latin-1"))
+    skeleton, rows = read_given(tmp_path / "x.csv", [])
+    assert skeleton.names == ("nose", "Öhr")
+    assert len(list(rows)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"tracks": (2, 3)}, "node_names"),
+        ({"tracks": (1, 2, 3, 10), "node_names": 3, "point_scores": (1, 3, 9)}, "no match"),
+        ({"tracks": (1, 2, 3, 10), "node_names": 2}, "no match"),
+        ({"tracks": (1, 2, 3, 10), "node_names": 3, "edge_inds": (1, 1)}, "has it"),
+        ({"df_with_missing": (3,)}, "has it"),
+        ({"df_with_missing/table": (3,)}, "has it"),
+    ],
+    ids=["names", "scores", "count", "edges", "table", "block"],
+)
+def test_an_hdf5_that_lacks_something_is_one_line(tmp_path, fields, said):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name, shape in fields.items():
+            file[name] = np.array([b"a", b"b", b"c"][:shape]) if name == "node_names" else np.zeros(shape)
+    with pytest.raises(InputError, match=f"x.h5.*{said}") as caught:
+        list(read_given(tmp_path / "x.h5", [])[1])
+    assert caught.value.reason == "bad_keypoints"
+
+
+def test_a_bone_ends_at_keypoints(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["tracks"], file["node_names"] = np.zeros((1, 2, 2, 1)), np.array([b"a", b"b"])
+        file["edge_inds"] = np.array([[1, 2]])
+    with pytest.raises(InputError, match=r"the bone \(1, 2\) has an end that is none of its 2 keypoints"):
+        read_given(tmp_path / "x.h5", [])
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.h5", "x.txt", "x.parquet"])
 def test_a_file_that_is_no_keypoints_is_one_line(tmp_path, name):
     (tmp_path / name).write_text("what,is,this\n")
     with pytest.raises(InputError, match=name):

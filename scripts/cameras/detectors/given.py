@@ -1,15 +1,15 @@
 """Keypoints that another program found: DeepLabCut csv and h5, SLEAP h5, OpenPose json, our own parquet."""
 
-import csv
 import json
 import pickletools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from scripts.common.errors import InputError
 from scripts.common.keypoints import Keypoints, Skeleton
+from scripts.common.text_file import refused, rows_of
 
 # fmt: off
 BODY_25 = (
@@ -20,34 +20,62 @@ BODY_25 = (
 # fmt: on
 HEAD = ("scorer", "individuals", "bodyparts", "coords")
 COORDINATES = ("x", "y", "likelihood")
+REASON = "bad_keypoints"
 Row = tuple[int, int, np.ndarray, np.ndarray]
 
 
 def read_given(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
     """The skeleton, and (frame, person, uv (K, 2), confidence (K,)) of every row. A folder is one of OpenPose's.
 
-    names: for files that carry none. Raises InputError for what cannot be read as what it should be.
+    names: for files that carry none. Raises InputError, here or while rows are taken, for what cannot be read as what
+    it should be.
     """
+    # Arrow and HDF5 say OSError and RuntimeError of bytes that are not theirs.
+    with refused(path, REASON, "its program", OSError, RuntimeError):
+        skeleton, rows = _reader(path)(path, names)
+    count = len(skeleton.names)
+    if wrong := [bone for bone in skeleton.bones if not all(0 <= end < count for end in bone)]:
+        raise InputError(REASON, f"{path.name}: the bone {wrong[0]} has an end that is none of its {count} keypoints")
+    return skeleton, _checked(path, rows, count)
+
+
+def _reader(path: Path) -> Callable[[Path, list[str]], tuple[Skeleton, Iterator[Row]]]:
     if path.is_dir():
-        return _openpose(path, names)
-    if path.suffix == ".csv":
-        return _dlc_csv(path)
-    if path.suffix == ".parquet":
-        known = Keypoints.read(path)
-        rows = zip(known.frame.tolist(), known.person.tolist(), known.uv, known.confidence, strict=True)
-        return known.skeleton, iter(rows)
-    if path.suffix in (".h5", ".hdf5"):
-        return _h5(path, names)
-    raise InputError("bad_keypoints", f"{path.name}: known are .csv, .h5, .parquet, and a folder of OpenPose's json")
+        return _openpose
+    known = {".csv": _dlc_csv, ".parquet": _own, ".h5": _h5, ".hdf5": _h5}
+    if path.suffix not in known:
+        raise InputError(REASON, f"{path.name}: known are .csv, .h5, .parquet, and a folder of OpenPose's json")
+    return known[path.suffix]
 
 
-def _dlc_csv(path: Path) -> tuple[Skeleton, Iterator[Row]]:
+def _checked(path: Path, rows: Iterator[Row], count: int) -> Iterator[Row]:
+    """The rows, of which each must have `count` keypoints."""
+    with refused(path, REASON, "its program"):
+        for frame, person, uv, confidence in rows:
+            if uv.shape != (count, 2) or confidence.shape != (count,):
+                raise InputError(
+                    REASON, f"{path.name}: frame {frame} has {len(uv)} keypoints, {len(confidence)} scores, not {count}"
+                )
+            yield frame, person, uv, confidence
+
+
+def _own(path: Path, _: list[str]) -> tuple[Skeleton, Iterator[Row]]:
+    known = Keypoints.read(path)
+    if not known.skeleton.names:
+        raise InputError(REASON, f"{path.name}: it names no keypoints, so it is none of our files or a failed one")
+    return known.skeleton, zip(known.frame.tolist(), known.person.tolist(), known.uv, known.confidence, strict=True)
+
+
+def _dlc_csv(path: Path, _: list[str]) -> tuple[Skeleton, Iterator[Row]]:
     """Rows of the header: scorer, (individuals,) bodyparts, coords; then a frame a row."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file))
-    head = {row[0]: row[1:] for row in rows[:4] if row and row[0] in HEAD}
+    rows = rows_of(path, REASON)
+    head = {row[0]: row[1:] for row in rows[:4] if row[0] in HEAD}
     if "bodyparts" not in head or "coords" not in head:
-        raise InputError("bad_keypoints", f"{path.name}: it has no rows `bodyparts` and `coords`, as DeepLabCut's has")
+        raise InputError(REASON, f"{path.name}: it has no rows `bodyparts` and `coords`, as DeepLabCut's has")
+    lengths = {name: len(row) for name, row in head.items() if name != "scorer"}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{length} of `{name}`" for name, length in lengths.items())
+        raise InputError(REASON, f"{path.name}: the rows of its header are not equally long: {said}")
     people = head.get("individuals", [""] * len(head["bodyparts"]))
     names = tuple(dict.fromkeys(head["bodyparts"]))
     persons = list(dict.fromkeys(people))
@@ -68,19 +96,27 @@ def _dlc_rows(
     }  # -1: a body part that this individual does not have
     for line, row in enumerate(body):
         try:
-            frame = int(float(row[0]))
+            frame = _frame(row[0])
             for person, name in enumerate(persons):
                 values = np.array([[float(row[c]) if c > 0 and row[c] else np.nan for c in cs] for cs in places[name]])
                 if np.isfinite(values[:, :2]).any():
                     yield frame, person, values[:, :2], np.nan_to_num(values[:, 2])
         except (ValueError, IndexError):
-            raise InputError("bad_keypoints", f"{path.name}: row {line + 1} below the header is not whole") from None
+            raise InputError(REASON, f"{path.name}: row {line + 1} below the header is not whole") from None
+
+
+def _frame(text: str) -> int:
+    """The number of a frame, which some write as 12.0. Raises ValueError for what is none."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
 
 
 def _openpose(folder: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
     files = sorted(folder.glob("*_keypoints.json"))
     if not files:
-        raise InputError("bad_keypoints", f"{folder.name}: it holds no *_keypoints.json")
+        raise InputError(REASON, f"{folder.name}: it holds no *_keypoints.json")
     skeleton = Skeleton(tuple(names or BODY_25))
     return skeleton, _openpose_rows(files, len(skeleton.names))
 
@@ -97,7 +133,7 @@ def _openpose_rows(files: list[Path], count: int) -> Iterator[Row]:
                 values[values[:, 2] <= 0, :2] = np.nan
                 yield int(number), person, values[:, :2], values[:, 2]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError("bad_keypoints", f"{path.name}: it is not as OpenPose writes it ({error})") from None
+            raise InputError(REASON, f"{path.name}: it is not as OpenPose writes it ({error})") from None
 
 
 def _h5(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
@@ -106,15 +142,15 @@ def _h5(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
     try:
         with h5py.File(path, "r") as file:
             if "tracks" in file:
-                return _sleap(file)
+                return _sleap(file, path)
             if "df_with_missing" in file:
                 return _dlc_h5(file["df_with_missing"]["table"], path, names)
     except OSError as error:
-        raise InputError("bad_keypoints", f"{path.name}: it is no whole HDF5 ({error})") from None
-    raise InputError("bad_keypoints", f"{path.name}: it holds neither SLEAP's `tracks` nor DeepLabCut's table")
+        raise InputError(REASON, f"{path.name}: it is no whole HDF5 ({error})") from None
+    raise InputError(REASON, f"{path.name}: it holds neither SLEAP's `tracks` nor DeepLabCut's table")
 
 
-def _sleap(file: object) -> tuple[Skeleton, Iterator[Row]]:
+def _sleap(file: object, path: Path) -> tuple[Skeleton, Iterator[Row]]:
     """SLEAP's analysis file: tracks (T, 2, K, F), point_scores (T, K, F), node_names, edge_inds."""
     tracks = np.asarray(file["tracks"], np.float64)  # type: ignore[index]
     names = tuple(n.decode() if isinstance(n, bytes) else str(n) for n in file["node_names"][()])  # type: ignore[index]
@@ -123,6 +159,10 @@ def _sleap(file: object) -> tuple[Skeleton, Iterator[Row]]:
         scores = np.asarray(file["point_scores"], np.float64)  # type: ignore[index]
     else:
         scores = np.isfinite(tracks[:, 0]).astype(np.float64)
+    if tracks.ndim != 4 or tracks.shape[1:3] != (2, len(names)) or scores.shape != tracks[:, 0].shape:
+        raise InputError(
+            REASON, f"{path.name}: `tracks` {tracks.shape}, `point_scores` {scores.shape}, {len(names)} names: no match"
+        )
     skeleton = Skeleton(names, tuple((int(a), int(b)) for a, b in bones))
 
     def rows() -> Iterator[Row]:
@@ -142,7 +182,7 @@ def _dlc_h5(table: object, path: Path, names: list[str]) -> tuple[Skeleton, Iter
     found = names or _pickled_names(bytes(table.attrs.get("values_block_0_kind", b"")))  # type: ignore[attr-defined]
     if 3 * len(found) != block.shape[1]:
         raise InputError(
-            "bad_keypoints",
+            REASON,
             f"{path.name}: {block.shape[1] / 3:g} body parts, {len(found)} names; give the rig's detect.names",
         )
 
