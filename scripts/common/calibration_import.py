@@ -11,6 +11,7 @@ import numpy as np
 
 from scripts.common.calibration_file import Calibration, Camera, refuse_twins
 from scripts.common.errors import InputError
+from scripts.common.text_file import refused
 
 ENDINGS = (".toml", ".yml", ".yaml", ".xml", ".txt")
 # Qualisys' own pixels are 1/64 of a pixel of the picture.
@@ -24,18 +25,22 @@ def read_calibration(path: Path, cameras: list[str], unit: str) -> Calibration:
     """The cameras of a rig, by their names, from a file of any of these programs; in mm.
 
     unit: of the translations in a TOML or yml, mm or m; Qualisys' are always mm.
-    Raises InputError if a camera is missing, or two cameras have the same parameters.
+    Raises InputError if the file is not as its program writes it, a camera is missing, or two cameras have the same
+    parameters.
     """
     suffix = path.suffix.lower()
-    if suffix == ".toml":
-        found = _toml(path)
-    elif suffix in (".yml", ".yaml"):
-        found = _opencv(path, cameras)
-    elif suffix in (".xml", ".txt"):
-        found, unit = _qualisys(path), "mm"
-    else:
+    if suffix not in ENDINGS:
         raise InputError("bad_calibration", f"{path}: known are files that end in {', '.join(ENDINGS)}")
+    with refused(path, "bad_calibration", "its program"):
+        if suffix == ".toml":
+            found = _toml(path)
+        elif suffix in (".yml", ".yaml"):
+            found = _opencv(path, cameras)
+        else:
+            found, unit = _qualisys(path), "mm"
     named = {name: _of(found, name, path) for name in cameras}
+    for name, camera in named.items():
+        _check(camera, f"{path}, {name}")
     scaled = {name: _moved(camera, name, MM_PER[unit]) for name, camera in named.items()}
     calibration = Calibration(scaled, {"adjusted": True, "source": path.name, "unit": "mm"})
     refuse_twins(calibration, str(path))
@@ -48,6 +53,18 @@ def _of(found: dict[str, Camera], name: str, path: Path) -> Camera:
         if known in found:
             return found[known]
     raise InputError("bad_calibration", f"{path}: it has no camera `{name}`; it has {', '.join(found)}")
+
+
+def _check(camera: Camera, where: str) -> None:
+    """Raises InputError for parameters of another shape, or that are not finite."""
+    for key, shape in (("matrix", (3, 3)), ("rotation", (3,)), ("translation", (3,))):
+        values = getattr(camera, key)
+        if values.shape != shape:
+            raise InputError("bad_calibration", f"{where}: `{key}` has the shape {values.shape}, not {shape}")
+        if not np.isfinite(values).all():
+            raise InputError("bad_calibration", f"{where}: `{key}` holds a number that is not finite")
+    if not np.isfinite(camera.distortions).all():
+        raise InputError("bad_calibration", f"{where}: `distortions` holds a number that is not finite")
 
 
 def _moved(camera: Camera, name: str, scale: float) -> Camera:
@@ -103,10 +120,13 @@ def _distortions(values: np.ndarray, fisheye: bool, where: str) -> np.ndarray:
 def _opencv(path: Path, cameras: list[str]) -> dict[str, Camera]:
     """One camera (`camera_matrix`), or several: `M1, D1, M2, D2, R, T` of a stereo calibration, in the rig's order."""
     try:
-        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
-    except cv2.error:
-        raise InputError("bad_calibration", f"{path}: OpenCV cannot read it") from None
+        return _lenses(path, cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ), cameras)
+    # Of bytes that are no text, OpenCV says SystemError.
+    except (cv2.error, SystemError):
+        raise InputError("bad_calibration", f"{path}: OpenCV cannot read it as a calibration") from None
 
+
+def _lenses(path: Path, storage: cv2.FileStorage, cameras: list[str]) -> dict[str, Camera]:
     def array(*names: str) -> np.ndarray | None:
         for name in names:
             node = storage.getNode(name)

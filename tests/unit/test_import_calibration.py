@@ -58,6 +58,22 @@ def test_two_cameras_with_the_same_parameters_are_refused(tmp_path, data):
         imported(tmp_path, twins, ["0", "1"])
 
 
+# What OpenCV writes of a lens; the matrix has as many columns as rows.
+MATRIX = """%YAML:1.0
+---
+K: !!opencv-matrix
+   rows: {rows}
+   cols: {rows}
+   dt: d
+   data: [{numbers}]
+D: !!opencv-matrix
+   rows: 1
+   cols: 5
+   dt: d
+   data: [0., 0., 0., 0., 0.]
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -65,11 +81,15 @@ def test_two_cameras_with_the_same_parameters_are_refused(tmp_path, data):
         ("a.toml", "[cam", "no TOML"),
         ("a.toml", "[cameras.0]\nsize = 1\n", "is not whole"),
         ("a.yml", "%YAML:1.0\n---\na: 1\n", "cameras"),
+        ("a.yml", b"\xff\xfegarbage", "OpenCV cannot read it"),
+        ("a.yml", "%YAML:1.0\n---\nM1: 3\n", "OpenCV cannot read it"),
+        ("a.yml", MATRIX.format(rows=2, numbers="1, 0, 0, 1"), "`matrix` has the shape"),
+        ("a.yml", MATRIX.format(rows=3, numbers=".nan, 0, 0, 0, 1, 0, 0, 0, 1"), "`matrix` holds a number that is not"),
         ("a.xml", "<a", "a.xml"),
     ],
 )
 def test_a_file_that_is_no_calibration_is_one_line(tmp_path, name, content, said):
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=said) as error:
         imported(tmp_path, tmp_path / name, ["0"])
     assert "\n" not in str(error.value)
