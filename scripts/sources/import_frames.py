@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,25 @@ from scripts.common.timeline import NS
 
 log = logging.getLogger("rushes")
 STEP = "import_frames"
+# Numbers of frames are kept in 32 bits, and nanoseconds in 64.
+LAST_NUMBER = 2**31 - 1
+LONGEST_S = 10**9
+# How the bytes of pictures begin, whatever their names say.
+BEGINS = {b"\xff\xd8": ("jpg", "jpeg"), b"\x89PNG": ("png",)}
+# So many of the pictures that are left out are named.
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file of a folder. stream: with its codec, None if it is no picture.  form: codec, size, pixels."""
+
+    time_ns: int
+    name: str
+    payload: bytes = b""
+    stream: VideoStream | None = None
+    form: str = ""
+    why_not: str = ""
 
 
 def numbered(folder: Path, pattern: str) -> list[tuple[int, str]]:
@@ -45,6 +64,15 @@ def numbered(folder: Path, pattern: str) -> list[tuple[int, str]]:
                 "frame_number", f"{name} and {twin} are both number {number}; name one of them in the pattern"
             )
     return found
+
+
+def check_reach(found: list[tuple[int, str]], fps: Fraction, first: int) -> None:
+    """Raises InputError for a picture whose number is too far from the first frame's to stand on any clock."""
+    most = min(LAST_NUMBER, int(LONGEST_S * fps))
+    for number, name in found[:1] + found[-1:]:
+        if abs(number - first) > most:
+            message = f"{name} is number {number}, more than {most:,} from `frames.first`; name it otherwise"
+            raise InputError("frame_number", message, value=float(number), limit=float(most))
 
 
 def times_ns(numbers: np.ndarray, fps: Fraction, first: int) -> np.ndarray:
@@ -79,7 +107,8 @@ def import_frames(
 ) -> None:
     """Import the pictures of `source` that fit the cameras' patterns. numbers: fps and first.
 
-    start_s, stop_s: the part that is wanted, on the recording's clock, 0: all. A camera whose pictures cannot be one
+    start_s, stop_s: the part that is wanted, on the recording's clock, 0: all. A picture that cannot be read is left
+    out like one that is missing, and named in the camera's row and the manifest. A camera whose pictures cannot be one
     video is a `failed` row and has empty outputs. Raises InputError if that holds for all, for the same cause.
     """
     fps = Fraction(str(numbers["fps"]))
@@ -90,6 +119,7 @@ def import_frames(
     for name, video, table in zip(cameras, out_videos, out_frames, strict=True):
         try:
             found = numbered(source, cameras[name]["pattern"])
+            check_reach(found, fps, numbers["first"])
             times = times_ns(np.array([number for number, _ in found], np.int64), fps, numbers["first"])
             wanted = [
                 (int(time), file)
@@ -98,7 +128,7 @@ def import_frames(
             ]
             if not wanted:
                 raise InputError("no_picture", f"{name}: no picture of {source.name} fits what its rig names; add some")
-            frames, facts = write_video(video, source, wanted, fps)
+            frames, facts, notes = write_video(video, source, wanted, fps)
             frames = replace(frames, source_frame=frame_numbers(frames.time_ns, fps))
             # The clock begins with number `first`, also where its picture is missing.
             facts["start_ns"] = round(start_s * NS)
@@ -113,9 +143,10 @@ def import_frames(
         frames.write(table)
         lowest, highest = facts.get("jpeg_quality", (0, 0))
         if lowest != highest:
-            warnings.append(f"{name}: the JPEG quality drifts, from {lowest} to {highest}; it tells a network the time")
+            notes.append(f"the JPEG quality drifts, from {lowest} to {highest}; it tells a network the time")
+        warnings += [f"{name}: {note}" for note in notes]
         entries[name] = manifest.picture_entry(frames, **facts)
-        rows.append(ledger.Row(STEP, recording, name, "written", value=float(len(frames))))
+        rows.append(ledger.Row(STEP, recording, name, "written", value=float(len(frames)), message="; ".join(notes)))
     if len(errors) == len(cameras) and len({error.message for error in errors}) == 1:
         raise errors[0]
     for line in warnings:
@@ -126,54 +157,81 @@ def import_frames(
 
 def write_video(
     video: Path, folder: Path, wanted: list[tuple[int, str]], fps: Fraction
-) -> tuple[FrameTable, dict[str, Any]]:
-    """The files of `wanted`, (instant in ns, name), as the packets of a video. Returns its table and facts.
+) -> tuple[FrameTable, dict[str, Any], list[str]]:
+    """The files of `wanted`, (instant in ns, name), as the packets of a video. Returns its table, facts and notes.
 
-    Raises InputError for a file that is no picture, or one of another kind or size than the first.
+    Files that are no pictures are left out. Raises InputError if they are more than half of all, and for a picture of
+    another kind or size than the first.
     """
-    first_ns, period_ns = wanted[0][0], round(NS / fps)
-    times = np.array([time for time, _ in wanted], np.int64)
-    pts_us = (times - first_ns + 500) // 1000
-    form, writer = "", None
+    period_ns = round(NS / fps)
+    times: list[int] = []
+    writer: PacketWriter | None = None
     qualities: set[int] = set()
+    broken: list[str] = []
     try:
-        for at, (packet, stream, own) in enumerate(pictures(folder, [name for _, name in wanted])):
+        for number, one in enumerate(pictures(folder, wanted), start=1):
+            progress(number, len(wanted), "pictures")
+            if one.stream is None:
+                broken.append(one.why_not)
+                continue
             if writer is None:
-                form, writer = own, PacketWriter(video, stream)
-                facts = {"codec": own.split(" ")[0], "width": stream.codec_context.width}
-                facts["height"] = stream.codec_context.height
-            if own != form:
-                message = f"{wanted[at][1]} is {own}, but {wanted[0][1]} is {form}: make two recordings of them"
+                first, writer = one, PacketWriter(video, one.stream)
+                facts = {"codec": one.form.split(" ")[0], "width": one.stream.codec_context.width}
+                facts["height"] = one.stream.codec_context.height
+            if one.form != first.form:
+                message = f"{one.name} is {one.form}, but {first.name} is {first.form}: make two recordings of them"
                 raise InputError("frame_form", message)
-            writer.write(packet, int(pts_us[at]), keyframe=True)
-            qualities.update(filter(None, [jpeg_quality(packet)]))
-            progress(at + 1, len(wanted), "pictures")
+            times.append(one.time_ns)
+            writer.write(one.payload, (one.time_ns - first.time_ns + 500) // 1000, keyframe=True)
+            qualities.update(filter(None, [jpeg_quality(one.payload)]))
     finally:
         if writer is not None:
             writer.close()
-    steps = np.diff(times, prepend=times[0])
+    notes = left_out(broken, len(wanted))
+    instants = np.array(times, np.int64)
+    steps = np.diff(instants, prepend=instants[0])
     gaps = np.where(steps > 1.5 * period_ns, steps - period_ns, 0)
-    table = FrameTable.make(pts_us, times, keyframe=np.ones(len(times), bool), gap_before_ns=gaps)
+    pts_us = (instants - instants[0] + 500) // 1000
+    table = FrameTable.make(pts_us, instants, keyframe=np.ones(len(times), bool), gap_before_ns=gaps)
     facts |= {"jpeg_quality": [min(qualities), max(qualities)]} if qualities else {}
-    return table, {**facts, "copied": True, "stop_ns": int(times[-1]) + period_ns}
+    facts |= {"left_out": len(broken)} if broken else {}
+    return table, {**facts, "copied": True, "stop_ns": times[-1] + period_ns}, notes
 
 
-def pictures(folder: Path, names: list[str]) -> Iterator[tuple[bytes, VideoStream, str]]:
-    """The bytes of each file, a stream with its codec, and what it is: codec, size, pixels."""
-    for name in names:
+def left_out(broken: list[str], count: int) -> list[str]:
+    """What to say of the pictures that cannot be read, of `count`. Raises InputError if they are more than half."""
+    if not broken:
+        return []
+    more = f", and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
+    said = f"{len(broken)} of {count} pictures are left out: {', '.join(broken[:NAMED])}{more}"
+    if 2 * len(broken) > count:
+        raise InputError("frame_form", said, value=float(len(broken)), limit=count / 2)
+    return [said]
+
+
+def pictures(folder: Path, wanted: list[tuple[int, str]]) -> Iterator[Picture]:
+    """Every file of `wanted`; a stream is open until the next one is asked for."""
+    for time_ns, name in wanted:
         payload = (folder / name).read_bytes()
         try:
             with av.open(str(folder / name), format="image2", options={"pattern_type": "none"}) as container:
                 stream = container.streams.video[0]
                 next(container.decode(stream))
                 context = stream.codec_context
-                yield (
-                    payload,
-                    stream,
-                    f"{context.codec.canonical_name} {context.width}x{context.height} {context.pix_fmt}",
-                )
+                form = f"{context.codec.canonical_name} {context.width}x{context.height} {context.pix_fmt}"
+                yield Picture(time_ns, name, payload, stream, form)
         except (av.error.FFmpegError, StopIteration, IndexError) as error:
-            raise InputError("frame_form", f"{name} is no picture ({error})") from error
+            yield Picture(time_ns, name, why_not=f"{name} {_cause(name, payload, error)}")
+
+
+def _cause(name: str, payload: bytes, error: Exception) -> str:
+    """Why a file is no picture, for a person."""
+    if not payload:
+        return "is empty"
+    own = next((kind for begin, kind in BEGINS.items() if payload.startswith(begin)), "")
+    if own and not name.lower().endswith(own):
+        return f"is a {own[0]}, which is not what its name says"
+    return f"is no picture ({error})"
 
 
 if __name__ == "__main__":

@@ -248,6 +248,7 @@ def test_a_quality_that_drifts_along_a_folder_of_pictures_is_said(tmp_path):
     made = import_pictures(tmp_path / "out", tmp_path / "in")
     assert made.manifest["streams"]["front"]["jpeg_quality"] == [70, 95]
     assert made.manifest["warnings"] == ["front: the JPEG quality drifts, from 70 to 95; it tells a network the time"]
+    assert made.rows[0].message == "the JPEG quality drifts, from 70 to 95; it tells a network the time"
     (tmp_path / "in" / "S1C2000003.jpg").unlink()
     (tmp_path / "in" / "S1C2000002.jpg").unlink()
     assert import_pictures(tmp_path / "even", tmp_path / "in").manifest["warnings"] == []
@@ -258,11 +259,44 @@ def test_pictures_that_cannot_be_one_video_are_one_line(tmp_path):
     pictures(tmp_path / "in", [3], width=192)
     with pytest.raises(InputError, match=r"S1C2000003.jpg is mjpeg 192x120 \S+, but S1C2000001.jpg is mjpeg 160x120"):
         import_pictures(tmp_path / "out", tmp_path / "in")
-    (tmp_path / "in" / "S1C2000003.jpg").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"S1C2000003.jpg is no picture"):
+    for number in (2, 3):
+        (tmp_path / "in" / f"S1C200000{number}.jpg").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"2 of 3 pictures are left out: S1C2000002.jpg is no picture"):
         import_pictures(tmp_path / "bad", tmp_path / "in")
+    for number in (1, 2, 3):
+        (tmp_path / "in" / f"S1C200000{number}.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"3 of 3 pictures are left out: S1C2000001.jpg is empty"):
+        import_pictures(tmp_path / "empty", tmp_path / "in")
     with pytest.raises(InputError, match="no picture of in fits"):
         import_pictures(tmp_path / "none", tmp_path / "in", pattern=r"x(\d+)")
+
+
+def test_pictures_that_cannot_be_read_are_gaps_and_are_said(tmp_path):
+    pictures(tmp_path / "in", range(1, 10))
+    pictures(tmp_path / "in", [4], name="{}.png")
+    (tmp_path / "in" / "S1C2000001.jpg").write_bytes(b"")
+    (tmp_path / "in" / "S1C2000003.jpg").write_bytes(b"nothing")
+    (tmp_path / "in" / "4.png").rename(tmp_path / "in" / "S1C2000004.jpg")
+    made = import_pictures(tmp_path / "out", tmp_path / "in")
+    table = made.frames()
+    assert numbers_in(made.video()) == [2, 5, 6, 7, 8, 9]
+    assert table.source_frame.tolist() == [1, 4, 5, 6, 7, 8]
+    assert table.pts_us[0] == 0
+    assert np.flatnonzero(table.gap_before_ns).tolist() == [1]
+    (row,) = made.rows
+    assert row.outcome == "written"
+    assert row.message.startswith("3 of 9 pictures are left out: S1C2000001.jpg is empty, S1C2000003.jpg is no picture")
+    assert row.message.endswith("S1C2000004.jpg is a png, which is not what its name says")
+    assert made.manifest["warnings"] == [f"front: {row.message}"]
+    assert made.manifest["streams"]["front"]["left_out"] == 3
+
+
+@pytest.mark.parametrize("number", [10**12, 10**20])
+def test_a_number_that_no_camera_counts_to_is_one_line(tmp_path, number):
+    pictures(tmp_path / "in", [1, 2], name="S1C2{}.jpg")
+    (tmp_path / "in" / "S1C22.jpg").rename(tmp_path / "in" / f"S1C2{number}.jpg")
+    with pytest.raises(InputError, match=f"S1C2{number}.jpg is number {number}, more than 2,147,483,647 from"):
+        import_pictures(tmp_path / "out", tmp_path / "in")
 
 
 @given(st.lists(st.integers(1, 10**7), min_size=1, max_size=5, unique=True))
