@@ -33,7 +33,7 @@ class Track:
     """A camera (kind "video") or microphone ("audio") on its way from a stream of a file to its two outputs.
 
     media, table: outputs.  packets: of a camera.  error: why it cannot be had.  count: frames or samples
-    written.
+    written.  notes: what a person should know.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Track:
     error: InputError | None = None
     count: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def file(self) -> int:
@@ -65,24 +66,16 @@ class Track:
         """Its row of the ledger."""
         error = self.error
         if error is None:
-            return ledger.Row(STEP, recording, self.name, "written", value=self.count)
+            return ledger.Row(STEP, recording, self.name, "written", value=self.count, message="; ".join(self.notes))
         return ledger.Row(STEP, recording, self.name, "failed", error.reason, error.value, error.limit, error.message)
 
 
-@dataclass
-class Sources:
-    """What the files offer, for the manifest, and what is wrong with them."""
-
-    topics: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> Sources:
+def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> list[dict[str, Any]]:
     """Find the stream of each track and when it starts; one that cannot be found gets its `error`.
 
-    stop_s: nothing is wanted that comes later; 0: all.
+    stop_s: nothing is wanted that comes later; 0: all. Returns what the files offer, for the manifest.
     """
-    found = Sources()
+    topics: list[dict[str, Any]] = []
     for track in tracks:
         if track.file < 0:
             reason, word = KINDS[track.kind]
@@ -92,14 +85,14 @@ def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> Sourc
         own = [track for track in tracks if track.file == index]
         try:
             with open_media(path) as container:
-                _find_in(container, path.name, own, found, stop_s)
+                topics += _find_in(container, path.name, own, stop_s)
         except InputError as error:
             for track in own:
                 track.error = error
-    return found
+    return topics
 
 
-def _find_in(container: InputContainer, name: str, tracks: list[Track], found: Sources, stop_s: float) -> None:
+def _find_in(container: InputContainer, name: str, tracks: list[Track], stop_s: float) -> list[dict[str, Any]]:
     taken: dict[int, str] = {}
     for track in tracks:
         try:
@@ -127,11 +120,10 @@ def _find_in(container: InputContainer, name: str, tracks: list[Track], found: S
             # A picture that stands still is many empty packets, all counted.
             held = max(held, int(times.max() + np.median(np.diff(np.sort(times)))))
         if promised > held and not stop_s:
-            found.warnings.append(
-                f"{track.name}: {name} promises {promised} pictures and holds {held}: it was cut off; "
-                "what is there is taken"
+            track.notes.append(
+                f"{name} promises {promised} pictures and holds {held}: it was cut off; what is there is taken"
             )
-    found.topics += [_topic(stream, name, tracks, scanned) for stream in container.streams]
+    return [_topic(stream, name, tracks, scanned) for stream in container.streams]
 
 
 def cut_of(tracks: list[Track], start_s: float, stop_s: float) -> Cut:

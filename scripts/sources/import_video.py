@@ -65,12 +65,12 @@ def import_video(
         for name, sound, clock in zip(microphones, out_sounds, out_clocks, strict=True)
     ]
     tracks = [*pictures, *sounds]
-    found = find_tracks(source, tracks, stop_s)
+    topics = find_tracks(source, tracks, stop_s)
     cut = cut_of(tracks, start_s, stop_s)
     for index, path in enumerate(source):
         own = [track for track in tracks if track.file == index and track.error is None]
         if own:
-            import_tracks(path, own, cut, found.warnings)
+            import_tracks(path, own, cut)
     errors = [track.error for track in tracks if track.error is not None]
     if len(errors) == len(tracks) and len({error.message for error in errors}) == 1:
         raise errors[0]
@@ -80,20 +80,21 @@ def import_video(
         for path in (track.media, track.table):
             path.unlink(missing_ok=True)
             write_empty(path, path.name)
+    warnings = [f"{track.name}: {note}" for track in tracks for note in track.notes]
     manifest.write(
         out_manifest,
         recording=recording,
         source=source,
         streams={track.name: track.entry() for track in tracks},
-        topics=found.topics,
-        warnings=found.warnings,
+        topics=topics,
+        warnings=warnings,
     )
     ledger.write(out_ledger, [track.row(recording) for track in tracks])
-    for line in found.warnings:
+    for line in warnings:
         log.warning("%s: %s", recording, line)
 
 
-def import_tracks(path: Path, tracks: list[Track], cut: Cut, warnings: list[str]) -> None:
+def import_tracks(path: Path, tracks: list[Track], cut: Cut) -> None:
     """Import the tracks of one file in one pass over its packets; then each copy is decoded."""
     copies: dict[str, PictureCopy] = {}
     heard: dict[str, SoundTrack] = {}
@@ -112,9 +113,9 @@ def import_tracks(path: Path, tracks: list[Track], cut: Cut, warnings: list[str]
         for track in tracks:
             try:
                 if track.kind == "audio":
-                    _finish_sound(track, heard[track.name], container, path, cut, warnings)
+                    _finish_sound(track, heard[track.name], container, path, cut)
                 else:
-                    _finish_pictures(track, copies.get(track.name), container, path, cut, warnings)
+                    _finish_pictures(track, copies.get(track.name), container, path, cut)
             except InputError as error:
                 track.error = error
 
@@ -134,9 +135,7 @@ def _feed(container: InputContainer, tracks: list[Track], takers: dict[str, Soun
             return
 
 
-def _finish_sound(
-    track: Track, heard: SoundTrack, container: InputContainer, path: Path, cut: Cut, warnings: list[str]
-) -> None:
+def _finish_sound(track: Track, heard: SoundTrack, container: InputContainer, path: Path, cut: Cut) -> None:
     clock = heard.finish(float(track.setting.get("latency_ms", 0.0)))
     stream = container.streams[track.stream]
     if not clock.samples:
@@ -157,12 +156,12 @@ def _finish_sound(
         (heard.clipped, "samples were clipped"),
     ):
         if count:
-            warnings.append(f"{track.name}: {count} {what}")
+            track.notes.append(f"{count} {what}")
     if heard.changed:
-        warnings.append(f"{track.name}: its rate or channels change; what follows is left out")
+        track.notes.append("its rate or channels change; what follows is left out")
     missing_s = (in_ns(stream, stream.duration or 0) - (clock.stop_ns - clock.start_ns)) / NS
     if container.format.name in INDEXED and cut.start_ns is None and not heard.done and missing_s > SHORT_S:
-        warnings.append(f"{track.name}: the sound ends {missing_s:.2f} s before {path.name} says; it was cut off")
+        track.notes.append(f"the sound ends {missing_s:.2f} s before {path.name} says; it was cut off")
 
 
 def _finish_pictures(
@@ -171,7 +170,6 @@ def _finish_pictures(
     container: InputContainer,
     path: Path,
     cut: Cut,
-    warnings: list[str],
 ) -> None:
     assert track.packets is not None
     if copy is not None:
@@ -182,18 +180,20 @@ def _finish_pictures(
     why_not = "packets without a time" if copy is None else copy.why_not
     frames: FrameTable | str = why_not
     if not why_not:
-        frames, size = _read_back(track, path, cut, warnings)
+        frames, size = _read_back(track, path, cut)
     if isinstance(frames, str):
         why_not = frames
         encoded = picture_track.encode_pictures(path, track.stream, track.media, track.packets, cut)
         frames, size = encoded.frames, encoded.size
-        warnings.append(f"{track.name}: encoded anew, not copied: {why_not}")
+        track.notes.append(f"encoded anew, not copied: {why_not}")
         if encoded.left_out:
-            warnings.append(f"{track.name}: {encoded.left_out} pictures without a time of their own are left out")
+            track.notes.append(f"{encoded.left_out} pictures without a time of their own are left out")
     track_end_ns = None
     if "mov" in container.format.name and stream.duration:
         track_end_ns = in_ns(stream, (stream.start_time or 0) + stream.duration)
     stop_ns = picture_track.end_of_pictures(frames, track.packets, track_end_ns)
+    if tainted := int(frames.tainted.sum()):
+        track.notes.append(f"{tainted} frames are tainted, for packets that they need are damaged or do not decode")
     frames.write(track.table)
     track.count = len(frames)
     track.facts = manifest.picture_entry(
@@ -210,7 +210,7 @@ def _finish_pictures(
     )
 
 
-def _read_back(track: Track, path: Path, cut: Cut, warnings: list[str]) -> tuple[FrameTable | str, tuple[int, int]]:
+def _read_back(track: Track, path: Path, cut: Cut) -> tuple[FrameTable | str, tuple[int, int]]:
     """The table of a track's copy, or why there is none.
 
     The copy is made anew where decoding it shows what the container did not say: that the first pictures do
@@ -224,7 +224,7 @@ def _read_back(track: Track, path: Path, cut: Cut, warnings: list[str]) -> tuple
         ordered = picture_track.in_display_order(decoded, track.packets, plan)
         if ordered is not None:
             track.packets = ordered
-            warnings.append(f"{track.name}: {path.name} does not say when its pictures are shown; in their order")
+            track.notes.append(f"{path.name} does not say when its pictures are shown; in their order")
             plan = plan_copy(ordered, cut)
         else:
             frames = picture_track.table_of_copy(decoded, track.packets, plan)

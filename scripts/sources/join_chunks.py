@@ -28,6 +28,8 @@ from scripts.sources.import_video import import_video
 
 log = logging.getLogger("rushes")
 STEP = "join_chunks"
+# So many of a stream's notes stand in its row of the ledger; the manifest has all.
+NOTED = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Chunk:
 
 @dataclass
 class Stream:
-    """A camera or microphone on its way. chunks: what the manifest says of each."""
+    """A camera or microphone on its way. chunks: what the manifest says of each.  notes: what a person should know."""
 
     name: str
     kind: str
@@ -55,6 +57,7 @@ class Stream:
     chunks: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     lost: list[ledger.Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def measure(path: Path, streams: Sequence[Stream]) -> Chunk:
@@ -206,13 +209,21 @@ def _append(
                 stop_s=max(0.0, stop_s - begin_s) if stop_s and stop_s < begin_s + length_s else 0.0,
             )
             entries = manifest.read(folder / "manifest.json")
+            said = _said(folder / "export.ledger.parquet")
         except InputError as error:
             entries = {"streams": {s.name: manifest.failed_entry(s.kind, error.reason, error.message) for s in own}}
-        warnings += [f"{chunk.path.name}: {line}" for line in entries.get("warnings", [])]
-        if where.gap_ns:
-            warnings.append(f"{chunk.path.name}: {where.gap_ns / NS:.3f} s are missing before it")
+            said = {}
+        missing = [f"{where.gap_ns / NS:.3f} s are missing before it"] if where.gap_ns else []
+        warnings += [f"{chunk.path.name}: {line}" for line in [*entries.get("warnings", []), *missing]]
         for stream in own:
+            stream.notes += [f"{chunk.path.name}: {note}" for note in [*missing, *said.get(stream.name, [])]]
             _take(stream, entries["streams"][stream.name], chunk, where, folder, recording)
+
+
+def _said(path: Path) -> dict[str, list[str]]:
+    """What the ledger of a chunk's import says of each stream that was written."""
+    rows = ledger.rows(ledger.read([path]))
+    return {row.item: [row.message] for row in rows if row.outcome == "written" and row.message}
 
 
 def _take(stream: Stream, entry: dict[str, Any], chunk: Chunk, where: Placed, folder: Path, recording: str) -> None:
@@ -271,7 +282,9 @@ def _rows(stream: Stream, recording: str) -> list[ledger.Row]:
     if error is not None:
         return [ledger.Row(STEP, recording, stream.name, "failed", error.reason, message=error.message)]
     count = stream.facts.get("frames", stream.facts.get("samples", 0))
-    return [ledger.Row(STEP, recording, stream.name, "written", value=float(count)), *stream.lost]
+    more = f"; and {len(stream.notes) - NOTED} more, see its manifest" if len(stream.notes) > NOTED else ""
+    message = "; ".join(stream.notes[:NOTED]) + more
+    return [ledger.Row(STEP, recording, stream.name, "written", value=float(count), message=message), *stream.lost]
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ def test_damage_taints_up_to_the_next_keyframe(tmp_path):
     assert set(numbers[~table.tainted].tolist()) >= {*range(11), *range(20, 40)}
     tainted = np.flatnonzero(table.tainted)
     assert len(tainted) >= 7
+    assert f"{len(tainted)} frames are tainted" in made.rows[0].message
     assert made.manifest["streams"]["front"]["tainted"] == len(tainted)
 
 

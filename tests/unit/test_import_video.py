@@ -109,6 +109,10 @@ def test_a_file_that_was_cut_off_gives_what_is_there(tmp_path):
     assert 15 < count < 45
     assert numbers_in(made.video())[: count - 4] == list(range(count - 4))
     assert sum("cut off" in line for line in made.manifest["warnings"]) == 2
+    for row in made.rows:
+        assert row.outcome == "written"
+        assert "cut off" in row.message
+        assert f"{row.item}: {row.message.split('; ')[0]}" in "; ".join(made.manifest["warnings"])
     assert 0 < made.clock().samples < 2 * len(TONE)
 
 

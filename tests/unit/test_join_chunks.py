@@ -103,6 +103,7 @@ def test_names_tell_gaps_and_a_second_of_rounding_is_none(tmp_path):
     assert numbers_in(made.video()) == list(range(72))
     assert (table.pts_us * 1000 == table.time_ns).all()
     assert "476.500 s are missing before it" in " ".join(made.manifest["warnings"])
+    assert made.rows[0].message == "GX20190404_093000.mov: 476.500 s are missing before it"
 
 
 def test_file_times_and_the_config_tell_gaps_too(tmp_path):
@@ -159,6 +160,15 @@ def test_a_chunk_that_cannot_be_read_is_a_gap_where_its_time_is_known(tmp_path):
     ]
     with pytest.raises(InputError, match="nothing says when the next one begins"):
         join(tmp_path / "follow", files)
+
+
+def test_what_is_wrong_with_chunks_stands_in_the_row_of_their_stream(tmp_path):
+    files = [chunk(tmp_path / f"c{k}.avi", 0, 10) for k in range(5)]
+    made = join(tmp_path / "out", files)
+    said = "c0.avi does not say when its pictures are shown; in their order"
+    assert f"c0.avi: front: {said}" in made.manifest["warnings"]
+    assert made.rows[0].message.startswith(f"c0.avi: {said}")
+    assert made.rows[0].message.endswith("; and 2 more, see its manifest")
 
 
 def test_a_preview_takes_the_beginning_across_chunks(tmp_path):
