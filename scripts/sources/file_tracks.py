@@ -24,6 +24,7 @@ from scripts.sources.container import (
     scan_packets,
     tick_of,
 )
+from scripts.sources.cut_short import cut_short
 
 STEP = "import_video"
 
@@ -86,6 +87,9 @@ def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> list[
         try:
             with open_media(path) as container:
                 topics += _find_in(container, path.name, own, stop_s)
+            if not stop_s and (said := cut_short(path)):
+                for track in own:
+                    track.notes.append(said)
         except InputError as error:
             for track in own:
                 track.error = error

@@ -12,6 +12,7 @@ import soundfile
 
 from scripts.common.errors import InputError
 from scripts.common.job import execute
+from scripts.sources.cut_short import cut_short
 from scripts.sources.import_video import import_video
 from tests.unit.made_media import (
     NS,
@@ -123,6 +124,58 @@ def test_a_sound_that_was_cut_off_says_so(tmp_path):
     made = run_import(tmp_path / "media", tmp_path / "take.flac", cameras={})
     assert made.clock().samples < 48_000
     assert any("cut off" in line for line in made.manifest["warnings"])
+
+
+def test_a_matroska_and_a_wav_that_were_cut_off_say_so(tmp_path):
+    pictures, sound = Pictures([k / 25 for k in range(50)]), Sound([(0, np.tile(TONE, 2))])
+    path = write_media(tmp_path / "take.mkv", pictures, sound)
+    soundfile.write(tmp_path / "take.wav", np.tile(TONE, 4), 48_000)
+    microphones = {"own": {"file": 0}, "side": {"file": 1}}
+    whole = run_import(tmp_path / "whole", path, tmp_path / "take.wav", microphones=microphones)
+    assert whole.manifest["warnings"] == []
+    assert [row.message for row in whole.rows] == ["", "", ""]
+    promised = {}
+    for file in (path, tmp_path / "take.wav"):
+        promised[file.name] = file.stat().st_size
+        file.write_bytes(file.read_bytes()[: promised[file.name] // 2])
+    made = run_import(tmp_path / "media", path, tmp_path / "take.wav", microphones=microphones)
+    for row, name in zip(made.rows, ["take.mkv", "take.mkv", "take.wav"], strict=True):
+        said = f"{name} promises {promised[name]:,} bytes and holds {promised[name] // 2:,}: it was cut off"
+        assert said in row.message
+        assert f"{row.item}: {said}; what is there is taken" in made.manifest["warnings"]
+    # Of a stretch at the beginning nothing need be missing.
+    assert run_import(tmp_path / "first", path, microphones={}, stop_s=0.2).manifest["warnings"] == []
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_a_wav_that_was_written_into_a_pipe_is_whole(tmp_path, size):
+    path = tmp_path / "take.wav"
+    soundfile.write(path, np.tile(TONE, 4), 48_000)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = size.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert cut_short(path) == ""
+
+
+def test_an_rf64_tells_its_size_beside(tmp_path):
+    path = tmp_path / "take.wav"
+    soundfile.write(path, np.tile(TONE, 4), 48_000, format="RF64")
+    assert cut_short(path) == ""
+    path.write_bytes(path.read_bytes()[:20_000])
+    assert "it was cut off" in cut_short(path)
+
+
+def test_a_matroska_that_was_never_finished_promises_nothing(tmp_path):
+    path = write_media(tmp_path / "take.mkv", Pictures([k / 25 for k in range(50)]), live="1")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert cut_short(path) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1a\x45\xdf\xa3", b"\x1a\x45\xdf\xa3\x01", b"RIFF1234WAVEdata"])
+def test_a_header_that_is_none_promises_nothing(tmp_path, content):
+    (tmp_path / "take").write_bytes(content)
+    assert cut_short(tmp_path / "take") == ""
 
 
 @pytest.mark.parametrize("name", ["take.mp4", "take.mkv", "take.ts", "take.avi"])
