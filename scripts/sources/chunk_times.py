@@ -13,10 +13,22 @@ from scripts.common.timeline import NS
 
 @dataclass(frozen=True)
 class Placed:
-    """A chunk on the recording's clock. gap_ns: what is missing before it."""
+    """A chunk on the recording's clock. gap_ns: what is missing before it.  moved_ns: how much later it stands than it
+    says, for the chunk before had not ended."""
 
     start_ns: int
     gap_ns: int
+    moved_ns: int = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of its place."""
+        missing = [f"{self.gap_ns / NS:.3f} s are missing before it"] if self.gap_ns else []
+        moved = (
+            f"it says that it begins {self.moved_ns / NS:.3f} s before the end of the chunk before, and follows it; "
+            "see `chunks.starts`"
+        )
+        return [*missing, moved] if self.moved_ns else missing
 
 
 def place(lengths_ns: Sequence[int | None], declared_ns: Sequence[int] | None, tolerance_ns: int) -> list[Placed]:
@@ -24,16 +36,18 @@ def place(lengths_ns: Sequence[int | None], declared_ns: Sequence[int] | None, t
 
     lengths_ns: of each, None for one that cannot be read.  declared_ns: when each begins, on any clock; None: each
     begins where the one before ends. A declared start at most `tolerance_ns` after the end of the chunk before
-    is that end; so is one that lies earlier, for chunks of one camera do not overlap.
+    is that end; so is one that lies earlier, for chunks of one camera do not overlap: by more than the tolerance it
+    is `moved_ns`.
     Raises InputError if the length of a chunk before another one is wanted and not known.
     """
     found: list[Placed] = []
     end_ns: int | None = 0
     for number, length_ns in enumerate(lengths_ns):
-        follows_ns = end_ns
+        follows_ns, moved_ns = end_ns, 0
         if declared_ns is not None:
             start_ns = declared_ns[number] - declared_ns[0]
             if follows_ns is not None and number and start_ns - follows_ns <= tolerance_ns:
+                moved_ns = follows_ns - start_ns if follows_ns - start_ns > tolerance_ns else 0
                 start_ns = follows_ns
         elif follows_ns is None:
             message = f"chunk {number} cannot be read, and nothing says when the next one begins; set `chunks.starts`"
@@ -41,7 +55,7 @@ def place(lengths_ns: Sequence[int | None], declared_ns: Sequence[int] | None, t
         else:
             start_ns = follows_ns
         gap_ns = start_ns - follows_ns if follows_ns is not None and number else 0
-        found.append(Placed(start_ns, gap_ns))
+        found.append(Placed(start_ns, gap_ns, moved_ns))
         end_ns = None if length_ns is None else start_ns + length_ns
     return found
 

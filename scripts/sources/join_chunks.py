@@ -7,7 +7,7 @@ appended; so every camera has one frame table that is continuous across its chun
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,7 @@ def _placed(
         found[files] = list(zip(measured, where, strict=True))
     earliest = min(origins.values(), default=0)
     return {
-        files: [(c, Placed(w.start_ns + origins[files] - earliest, w.gap_ns)) for c, w in pairs]
+        files: [(c, replace(w, start_ns=w.start_ns + origins[files] - earliest)) for c, w in pairs]
         for files, pairs in found.items()
     }
 
@@ -213,10 +213,9 @@ def _append(
         except InputError as error:
             entries = {"streams": {s.name: manifest.failed_entry(s.kind, error.reason, error.message) for s in own}}
             said = {}
-        missing = [f"{where.gap_ns / NS:.3f} s are missing before it"] if where.gap_ns else []
-        warnings += [f"{chunk.path.name}: {line}" for line in [*entries.get("warnings", []), *missing]]
+        warnings += [f"{chunk.path.name}: {line}" for line in [*entries.get("warnings", []), *where.notes]]
         for stream in own:
-            stream.notes += [f"{chunk.path.name}: {note}" for note in [*missing, *said.get(stream.name, [])]]
+            stream.notes += [f"{chunk.path.name}: {note}" for note in [*where.notes, *said.get(stream.name, [])]]
             _take(stream, entries["streams"][stream.name], chunk, where, folder, recording)
 
 

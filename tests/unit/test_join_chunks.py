@@ -106,6 +106,21 @@ def test_names_tell_gaps_and_a_second_of_rounding_is_none(tmp_path):
     assert made.rows[0].message == "GX20190404_093000.mov: 476.500 s are missing before it"
 
 
+def test_chunks_whose_starts_overlap_follow_each_other_and_are_said(tmp_path):
+    # 5 s from 11:59:59, so the next one begins 4 s before its end, and the third as much as both are long.
+    names = ["v_115959.mov", "v_120000.mov", "v_120010.mov"]
+    files = [chunk(tmp_path / name, 0, count) for name, count in zip(names, (50, 10, 10), strict=True)]
+    made = join(tmp_path / "out", files, starts="names", pattern="v_%H%M%S")
+    assert [c["start_ns"] for c in made.manifest["streams"]["front"]["chunks"]] == [0, 5 * NS, 11 * NS]
+    said = "v_120000.mov: it says that it begins 4.000 s before the end of the chunk before, and follows it"
+    assert made.rows[0].message.startswith(said)
+    assert made.manifest["warnings"][0].startswith(said)
+    # Whole seconds are rounded: that is no overlap.
+    made = join(tmp_path / "near", files[1:], starts="given", starts_s={names[1]: 0, names[2]: 0.5})
+    assert made.rows[0].message == ""
+    assert made.manifest["warnings"] == []
+
+
 def test_file_times_and_the_config_tell_gaps_too(tmp_path):
     files = chunks(tmp_path / "in")
     for path, stop_s in zip(files, (1003, 1010.5, 1012.2), strict=True):
