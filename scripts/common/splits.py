@@ -58,14 +58,30 @@ def split_recordings(
 
 def _check_not_empty(found: Mapping[str, str], shares: Mapping[str, float], place: str) -> None:
     """found: group -> split."""
-    for name in SPLITS:
-        if shares[name] > 0 and name not in found.values():
-            taker = max(sorted(set(found.values())), key=lambda other: shares[other])
-            raise ConfigError(
-                f"{place}: no recording falls into `{name}` (share {shares[name]:g}); {len(found)} groups are too few "
-                f"for a split by hash: fill the column `split` of the recordings sheet{_proposal(found, shares)}, "
-                f"or set {place}.{taker}: {shares[taker] + shares[name]:g} and {place}.{name}: 0"
-            )
+    missing = [name for name in SPLITS if shares[name] > 0 and name not in found.values()]
+    if not missing:
+        return
+    said = " and into ".join(f"`{name}` (share {shares[name]:g})" for name in missing)
+    *others, last = [f"{place}.{name}: {share:g}" for name, share in _without(missing, set(found.values()), shares)]
+    raise ConfigError(
+        f"{place}: no recording falls into {said}; {len(found)} groups are too few "
+        f"for a split by hash: fill the column `split` of the recordings sheet{_proposal(found, shares)}, "
+        f"or set {', '.join(others)} and {last}"
+    )
+
+
+def _without(missing: list[str], found: set[str], shares: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Shares, first those that grow, by which no group changes its split and none of `missing` is wanted.
+
+    A share goes to the next split in their order that has a group, for a hash falls into them one behind the other.
+    """
+    grown: dict[str, float] = {}
+    for name in missing:
+        at = SPLITS.index(name)
+        distance = {other: abs(SPLITS.index(other) - at) for other in found}
+        taker = min(sorted(found), key=lambda other: (shares[other] == 0, distance[other], -shares[other]))
+        grown[taker] = grown.get(taker, shares[taker]) + shares[name]
+    return [*((name, round(share, 9)) for name, share in grown.items()), *((name, 0.0) for name in missing)]
 
 
 def _proposal(found: Mapping[str, str], shares: Mapping[str, float]) -> str:

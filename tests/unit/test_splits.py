@@ -1,5 +1,7 @@
 """Which split a recording stands in."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +103,25 @@ def test_a_split_that_nobody_falls_into_can_be_given_up_as_the_message_says():
     with pytest.raises(ConfigError, match=r"set s\.val: 1 and s\.train: 0$"):
         split_recordings({"a": "A"}, {"a": "val"}, {"train": 1, "val": 0, "test": 0}, 0, "s")
     assert split_recordings({"a": "A"}, {"a": "val"}, {"train": 0, "val": 1, "test": 0}, 0, "s") == {"a": "val"}
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4, unique=True), st.integers(0, 99), st.sampled_from([0, 0.05, 0.3]))
+def test_who_follows_the_message_to_the_letter_has_a_split_in_which_nobody_has_moved(groups, seed, test):
+    shares, own = {"train": 0.6, "val": round(0.4 - test, 9), "test": test}, {name: name for name in groups}
+    try:
+        split_recordings(own, {}, shares, seed, "s")
+    except ConfigError as error:
+        said = str(error).rpartition("or set ")[2]
+        changes = {name: float(share) for name, share in re.findall(r"s\.(\w+): ([\d.]+)", said)}
+        followed = split_recordings(own, {}, {**shares, **changes}, seed, "s")
+        assert followed == {name: hashed_split(name, shares, seed) for name in groups}
+
+
+def test_all_splits_that_stay_empty_are_named_at_once():
+    shares = {"train": 0.8, "val": 0.1, "test": 0.1}
+    with pytest.raises(ConfigError, match=r"into `val` \(share 0\.1\) and into `test` \(share 0\.1\)") as error:
+        split_recordings({"a": "A"}, {"a": "train"}, shares, 0, "s")
+    assert str(error.value).endswith("or set s.train: 1, s.val: 0 and s.test: 0")
 
 
 def test_no_recordings_need_no_split():
