@@ -9,8 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.common.cameras_plan import CamerasRoom
 from scripts.common.config import checked, load_config, schema
 from scripts.common.datasets import Dataset, make_datasets
@@ -30,6 +28,7 @@ from scripts.common.room import Room
 from scripts.common.shards_plan import ShardsRoom
 from scripts.common.site import Site, read_site
 from scripts.common.store import store_prefix
+from scripts.common.yaml_file import read_yaml
 
 # The facts of the cluster, unless RUSHES_SITE names another folder.
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
@@ -292,12 +291,9 @@ def _check_folders(names: Iterable[str], place: str) -> None:
 
 
 def _weights(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        entries = yaml.safe_load(path.read_text()) or {}
-    except FileNotFoundError:
-        raise ConfigError(f"weights: {path} does not exist") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    if not path.is_file():
+        raise ConfigError(f"weights: {path} {'is no file' if path.exists() else 'does not exist'}")
+    entries = read_yaml(path) or {}
     if not isinstance(entries, dict):
         raise ConfigError(f"{path}: it holds no names of weight files")
     return {name: checked(entry, schema("weights"), f"{path.name}: {name}") for name, entry in entries.items()}

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.common.errors import ConfigError
+from scripts.common.yaml_file import read_yaml
 
 SITE = "RUSHES_SITE"
 RUNTIME_FACTOR = "RUSHES_RUNTIME_FACTOR"
@@ -82,8 +81,5 @@ def read_site(folder: Path, environment: Mapping[str, str]) -> Site:
 def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    content = read_yaml(path)
     return content if isinstance(content, dict) else {}

@@ -257,6 +257,17 @@ def test_weights_that_a_dataset_needs_must_be_listed(house, tmp_path):
     assert mistake(house, weights="bad.yaml").startswith("bad.yaml: a.")
 
 
+def test_weights_are_listed_in_a_file_of_yaml(house, tmp_path):
+    (tmp_path / "w.yaml").write_bytes("# größer\na: {}\n# größer\n".encode("latin-1"))
+    assert mistake(house, weights="w.yaml") == "w.yaml, line 1: this is not UTF-8; save the file as UTF-8"
+    (tmp_path / "w.yaml").write_text("a: {}\nb: {}\na: {}\n")
+    said = "w.yaml, line 3: the key `a` stands there twice, first in line 1; keep one"
+    assert mistake(house, weights="w.yaml") == said
+    (tmp_path / "w.yaml").write_text("a: [\n")
+    assert mistake(house, weights="w.yaml").startswith("w.yaml: while parsing")
+    assert mistake(house, weights=".") == "weights: . is no file"
+
+
 def test_a_swap_of_two_settings_is_another_key():
     assert versioned(1, hop=5, frames=10) != versioned(1, hop=10, frames=5)
     assert sorted(versioned(1, hop=5, frames=10).values()) == sorted(versioned(1, hop=10, frames=5).values())
