@@ -7,11 +7,21 @@ from snakemake.utils import min_version
 from scripts.common import failures, planning_cost, publishing, retry, run_lock
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
+from scripts.common.yaml_file import check_config_files
 
 min_version("9.27")
 
+CONFIGFILE = "config/config.yaml"
 
-configfile: "config/config.yaml"
+try:
+    # A job has the config of its run, which was looked at.
+    if workflow.is_main_process:
+        check_config_files([*workflow.configfiles, CONFIGFILE])
+except ConfigError as mistake:
+    sys.exit(str(mistake))
+
+
+configfile: CONFIGFILE
 
 
 try:

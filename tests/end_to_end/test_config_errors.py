@@ -11,6 +11,12 @@ EXCLUDE = "config/exclude.tsv"
 MISTAKES = {
     "an unknown key": (CONFIGFILE, "augment_factor", "augment_facto", "datasets.visemes", "augment_factor"),
     "a bad type": (CONFIGFILE, "overlays: 1", "overlays: many", "reports.overlays", "integer"),
+    "a key that stands there twice": (
+        CONFIGFILE,
+        '    microphones: {voice: "{source}"}',
+        '    microphones: {voice: "{source}"}\n    cameras: {side: "{source}"}',
+        "config/small.yaml, line 13: the key `cameras` stands there twice in `rigs.booth`, first in line 11",
+    ),
     "cameras that differ in case alone": (
         CONFIGFILE,
         'cameras: {front: "{source}"}',
