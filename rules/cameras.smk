@@ -64,7 +64,7 @@ rule align_cameras:
         recording="{recording}",
         cameras=rig_cameras,
         by=lambda wildcards: alignment(wildcards)["by"],
-        key=multicam_key(2, "align"),
+        key=multicam_key(3, "align"),
     script:
         "../scripts/cameras/align_cameras.py"
 
