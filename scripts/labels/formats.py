@@ -8,6 +8,7 @@ from pathlib import Path
 from scripts.common.errors import InputError
 from scripts.labels import boris, plain_tables, procedures, tiers, web_tools
 from scripts.labels.marks import Mark, text_of
+from scripts.labels.own_part import Own
 
 HEAD = 65_536
 
@@ -17,27 +18,33 @@ class Source:
     """A label file. recording: whose; columns: of a sheet, by name.
 
     chunks: name of a chunk's file -> where it begins, in seconds after the recording's start, if times count from the
-    beginning of the chunk that their row names; else None.
+    beginning of the chunk that their row names; else None.  sources: names of the files that the recording is made of.
     """
 
     path: Path
     recording: str
     columns: Mapping[str, str]
     chunks: Mapping[str, Fraction] | None = None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> Own:
+        """What the file may call the recording, where it holds several."""
+        return Own(self.recording, self.sources, together=self.chunks is not None)
 
 
 READERS: dict[str, Callable[[Source], list[Mark]]] = {
     "procedures": lambda source: procedures.read_procedures(source.path, source.columns, source.chunks),
-    "boris": lambda source: boris.read_tabular(source.path, source.chunks),
-    "boris_aggregated": lambda source: boris.read_aggregated(source.path),
-    "boris_project": lambda source: boris.read_project(source.path, source.recording),
+    "boris": lambda source: boris.read_tabular(source.path, source.own, source.chunks),
+    "boris_aggregated": lambda source: boris.read_aggregated(source.path, source.own),
+    "boris_project": lambda source: boris.read_project(source.path, source.own),
     "elan": lambda source: tiers.read_elan(source.path),
     "textgrid": lambda source: tiers.read_textgrid(source.path),
-    "label_studio": lambda source: web_tools.read_label_studio(source.path),
-    "cvat": lambda source: web_tools.read_cvat(source.path),
-    "segments_json": lambda source: web_tools.read_segments_json(source.path, source.recording),
+    "label_studio": lambda source: web_tools.read_label_studio(source.path, source.own),
+    "cvat": lambda source: web_tools.read_cvat(source.path, source.own),
+    "segments_json": lambda source: web_tools.read_segments_json(source.path, source.own),
     "audacity": lambda source: plain_tables.read_audacity(source.path),
-    "raven": lambda source: plain_tables.read_raven(source.path),
+    "raven": lambda source: plain_tables.read_raven(source.path, source.own),
     "segments": lambda source: plain_tables.read_segments(source.path),
     "one_hot": lambda source: plain_tables.read_one_hot(source.path),
 }

@@ -37,12 +37,19 @@ def chunks_of(facts: dict[str, Any]) -> dict[str, Fraction]:
 
 
 def read_marks(
-    path: Path, recording: str, settings: dict[str, Any], chunks: dict[str, Fraction] | None = None
+    path: Path,
+    recording: str,
+    settings: dict[str, Any],
+    chunks: dict[str, Fraction] | None = None,
+    sources: Sequence[str] = (),
 ) -> tuple[str, list[Mark]]:
-    """The format of a file, and its marks. Raises InputError for whatever is wrong with it."""
+    """The format of a file, and its marks. Raises InputError for whatever is wrong with it.
+
+    sources: names of the files that the recording is made of.
+    """
     kind = guess(path) if settings["format"] == "auto" else settings["format"]
     try:
-        return kind, READERS[kind](Source(path, recording, settings["columns"], chunks))
+        return kind, READERS[kind](Source(path, recording, settings["columns"], chunks, tuple(sources)))
     # What is missing, or of another kind, where a format has it.
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         said = " ".join(str(error).split())[:120]
@@ -80,7 +87,7 @@ def import_labels(
     chunks = chunks_of(facts) if settings.get("per_chunk") else None
     if chunks == {}:
         raise InputError("labels", f"labels.per_chunk: {recording} has no chunks")
-    kind, raw = read_marks(labels, recording, settings, chunks)
+    kind, raw = read_marks(labels, recording, settings, chunks, facts.get("source", []))
     if chunks is not None and kind not in PER_CHUNK:
         raise InputError("labels", f"labels.per_chunk: {kind} does not say which chunk a time is of")
     if not raw:

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from scripts.common.errors import InputError
 from scripts.labels.marks import Mark, mistake, number, rows_of, runs, text_of
+from scripts.labels.own_part import Own, own_parts
 
 RAVEN = ("Begin Time (s)", "End Time (s)")
+# Where a selection begins in its own file.
+OFFSET = "File Offset (s)"
 # Columns of Raven that are measurements or choices of a view, and no label.
-RAVEN_OWN = {"Selection", "View", "Channel", *RAVEN, "Low Freq (Hz)", "High Freq (Hz)", "Begin File", "File Offset (s)"}
+RAVEN_OWN = {"Selection", "View", "Channel", *RAVEN, "Low Freq (Hz)", "High Freq (Hz)"}
+RAVEN_OWN |= {"Begin File", "Begin Path", "End File", OFFSET}
 
 
 def read_audacity(path: Path) -> list[Mark]:
@@ -27,20 +31,31 @@ def read_audacity(path: Path) -> list[Mark]:
     return marks
 
 
-def read_raven(path: Path) -> list[Mark]:
-    """A selection table: one row a view, so that selections that several views show count once."""
+def read_raven(path: Path, own: Own) -> list[Mark]:
+    """A selection table: one row a view, so that selections that several views show count once.
+
+    Of a table of several files, the selections in the recording's; their times then count from that file's beginning,
+    if the table has these (Raven counts from the beginning of the first file, where it shows several in a row).
+    """
     rows = rows_of(path, "\t")
     if not rows or not set(RAVEN) <= set(rows[0]):
         raise InputError("labels", f"{path.name} has no header with {' and '.join(RAVEN)}")
     names = {name: column for column, name in enumerate(rows[0])}
     described = [name for name in rows[0] if name not in RAVEN_OWN]
     column = next((names[name] for name in ("Annotation", "Label", "Species", *described) if name in names), None)
+    file, offset = names.get("Begin File"), names.get(OFFSET)
+    files = list(dict.fromkeys(row[file] for row in rows[1:] if file is not None and file < len(row)))
+    chosen = own_parts(path, own, {name: [name] for name in files}, "files", in_a_row=True)
     marks: dict[tuple[object, ...], Mark] = {}
     for line, row in enumerate(rows[1:], 2):
-        if row:
-            start, stop = (number(path, line, row[names[name]], name) for name in RAVEN)
-            label = row[column] if column is not None and column < len(row) else "selection"
-            marks.setdefault((row[names.get("Selection", 0)], start, stop, label), Mark(label, start, stop, line))
+        if not row or (file is not None and len(chosen) < len(files) and row[file] not in chosen):
+            continue
+        start, stop = (number(path, line, row[names[name]], name) for name in RAVEN)
+        if len(chosen) < len(files) and offset is not None:
+            begin = number(path, line, row[offset], OFFSET)
+            start, stop = begin, begin + stop - start
+        label = row[column] if column is not None and column < len(row) else "selection"
+        marks.setdefault((row[names.get("Selection", 0)], start, stop, label), Mark(label, start, stop, line))
     return list(marks.values())
 
 

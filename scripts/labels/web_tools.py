@@ -1,5 +1,6 @@
 """Label Studio, CVAT, VIA and ActivityNet: JSON and XML of tools in the browser."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -8,18 +9,33 @@ from xml.etree import ElementTree
 
 from scripts.common.errors import InputError
 from scripts.labels.marks import Mark, json_of, runs
+from scripts.labels.own_part import Own, own_parts
 from scripts.labels.tiers import no_entities
 
+# A text that is the path of a file.
+MEDIA = re.compile(r"/|\.\w{2,5}$")
 
-def read_label_studio(path: Path) -> list[Mark]:
-    """Timeline labels in frames, which the tool counts from 1, last one included; labels of sounds in seconds."""
+
+def read_label_studio(path: Path, own: Own) -> list[Mark]:
+    """Timeline labels in frames, which the tool counts from 1, last one included; labels of sounds in seconds.
+
+    Of the tasks with the recording's media, and of no annotation that was cancelled.
+    """
     content = json_of(path)
     tasks = content if isinstance(content, list) else [content]
-    marks: list[Mark] = []
+    named: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    called: dict[str, list[str]] = {}
     for line, task in enumerate(tasks, 1):
         if not isinstance(task, dict):
             raise InputError("labels", f"{path.name}: entry {line} is no task")
-        results = [result for one in task.get("annotations", []) for result in one.get("result", [])]
+        texts = _texts(task)
+        name = next((text for text in texts if MEDIA.search(text)), f"task {task.get('id', line)}")
+        named.setdefault(name, []).append((line, task))
+        called.setdefault(name, []).extend(texts)
+    marks: list[Mark] = []
+    for line, task in [one for name in own_parts(path, own, called, "tasks") for one in named[name]]:
+        whole = [one for one in task.get("annotations", []) if not one.get("was_cancelled")]
+        results = [result for one in whole for result in one.get("result", [])]
         values = [result.get("value", {}) | {"tier": result.get("from_name", "")} for result in results]
         for tier, value in task.items():
             # JSON-MIN has the regions under the names of their controls.
@@ -28,6 +44,13 @@ def read_label_studio(path: Path) -> list[Mark]:
         for value in values:
             marks += _regions(value, line)
     return marks
+
+
+def _texts(task: dict[str, Any]) -> list[str]:
+    """The texts of a task's row of data, which name its media; JSON-MIN has them beside the regions."""
+    found = task.get("data", task)
+    values = [*(found.values() if isinstance(found, dict) else []), task.get("file_upload")]
+    return [value for value in values if isinstance(value, str)]
 
 
 def _regions(value: dict[str, Any], line: int) -> Iterator[Mark]:
@@ -41,22 +64,30 @@ def _regions(value: dict[str, Any], line: int) -> Iterator[Mark]:
             yield Mark(label, *times, line, tier=tier)
 
 
-def read_cvat(path: Path) -> list[Mark]:
-    """Tags of frames (for images), which CVAT counts from 0, as runs; tracks (for video) while they are not outside."""
+def read_cvat(path: Path, own: Own) -> list[Mark]:
+    """Tags of frames (for images), which CVAT counts from 0, as runs; tracks (for video) while they are not outside.
+
+    Of a project, those of the task that has the recording's name or media.
+    """
     no_entities(path)
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise InputError("labels", f"{path.name} is no XML: {error}") from None
+    chosen = _chosen_tasks(path, root, own)
     marks: list[Mark] = []
     tags: dict[str, list[int]] = {}
     for image in root.iter("image"):
+        if image.get("task_id", "") not in chosen:
+            continue
         for tag in image.iter("tag"):
             tags.setdefault(tag.get("label", ""), []).append(int(image.get("id", 0)))
     for label, frames in tags.items():
         for name, first, stop in runs((frame, label) for frame in sorted(set(frames))):
             marks.append(Mark(name, Fraction(first), Fraction(stop), len(marks) + 1, "frames"))
     for track in root.iter("track"):
+        if track.get("task_id", "") not in chosen:
+            continue
         # A track has a shape where it changes; between two of them it goes on.
         shapes = sorted((int(shape.get("frame", 0)), shape.get("outside") == "1") for shape in track)
         begun: int | None = None
@@ -71,33 +102,66 @@ def read_cvat(path: Path) -> list[Mark]:
     return marks
 
 
+def _chosen_tasks(path: Path, root: ElementTree.Element, own: Own) -> set[str]:
+    """The ids of the recording's task, and "", which is that of everything in the export of one task."""
+    called = {
+        one.findtext("id", ""): [one.findtext("name", ""), one.findtext("source", "")] for one in root.iter("task")
+    }
+    for one in [*root.iter("image"), *root.iter("track")]:
+        if one.get("task_id"):
+            called.setdefault(one.get("task_id", ""), [])
+    # Two tasks of a project may have the same name.
+    ids = {" ".join([*called[number][:1], f"(task {number})"]): number for number in called}
+    found = own_parts(path, own, {shown: called[number] for shown, number in ids.items()}, "tasks")
+    return {"", *(ids[shown] for shown in found)}
+
+
 def _seen(track: ElementTree.Element, first: int, stop: int, line: int) -> Mark:
     return Mark(track.get("label", ""), Fraction(first), Fraction(stop), line, "frames", tier=track.get("id", ""))
 
 
-def read_segments_json(path: Path, recording: str) -> list[Mark]:
-    """ActivityNet's `database` of videos with segments, or a project of VIA 3 with its metadata."""
+def read_segments_json(path: Path, own: Own) -> list[Mark]:
+    """ActivityNet's `database` of videos with segments, or a project of VIA 3 with its metadata; the recording's."""
     content = json_of(path)
     if not isinstance(content, dict):
         raise InputError("labels", f"{path.name} is neither of ActivityNet nor of VIA")
     if "metadata" in content:
-        return list(_via(content))
+        return list(_via(path, content, own))
     videos = content.get("database", content)
-    chosen = videos.get(recording) or (next(iter(videos.values())) if len(videos) == 1 else None)
-    if not isinstance(chosen, dict) or "annotations" not in chosen:
-        raise InputError("labels", f"{path.name} has no video `{recording}`")
+    chosen = own_parts(path, own, {name: [name] for name in videos}, "videos")
+    if not all(isinstance(videos[name], dict) and "annotations" in videos[name] for name in chosen):
+        raise InputError("labels", f"{path.name} has no annotations of {', '.join(chosen)}")
     return [
         Mark(one["label"], Fraction(str(one["segment"][0])), Fraction(str(one["segment"][1])), line)
-        for line, one in enumerate(chosen["annotations"], 1)
+        for name in chosen
+        for line, one in enumerate(videos[name]["annotations"], 1)
     ]
 
 
-def _via(content: dict[str, Any]) -> Iterator[Mark]:
+def _via(path: Path, content: dict[str, Any], own: Own) -> Iterator[Mark]:
     attributes = content.get("attribute", {})
+    views = _via_views(content)
+    chosen = own_parts(path, own, views, "videos")
+    own_views = {view for name in chosen for view in views[name]}
     for line, entry in enumerate(content["metadata"].values(), 1):
+        if str(entry.get("vid", "")) not in own_views:
+            continue
         times = [Fraction(str(value)) for value in entry.get("z", [])]
         for number, value in entry.get("av", {}).items():
             attribute = attributes.get(number, {})
             label = attribute.get("options", {}).get(value, value)
             if times and label:
                 yield Mark(label, times[0], times[-1], line, tier=attribute.get("aname", ""))
+
+
+def _via_views(content: dict[str, Any]) -> dict[str, list[str]]:
+    """The views of a project by the names of their files; a view without a file by its number."""
+    files = {str(number): str(file.get("fname", "")) for number, file in content.get("file", {}).items()}
+    named = {
+        str(view): " ".join(files.get(str(number), "") for number in entry.get("fid_list", []))
+        for view, entry in content.get("view", {}).items()
+    }
+    views: dict[str, list[str]] = {}
+    for view in dict.fromkeys([*named, *(str(entry.get("vid", "")) for entry in content["metadata"].values())]):
+        views.setdefault(named.get(view) or f"view {view}", []).append(view)
+    return views
