@@ -60,10 +60,11 @@ def _observations(path: Path, own: Own, times: tuple[str, ...], said: str) -> tu
     An observation is known by its id and its media; where a flat export has no id, by its media alone.
     """
     rows = rows_of(path, "\t" if path.suffix.lower() == ".tsv" else ",")
-    at = next((k for k, row in enumerate(rows) if "Behavior" in row and set(times) & set(row)), None)
+    at = next((k for k, (_, row) in enumerate(rows) if "Behavior" in row and set(times) & set(row)), None)
     if at is None:
         raise InputError("labels", f"{path.name} has no header with {said}")
-    names = {name: column for column, name in enumerate(rows[at])}
+    header = rows[at][1]
+    names = {name: column for column, name in enumerate(header)}
     media = [names[name] for name in MEDIA if name in names]
     # A preamble is of one observation, and its files were watched in a row.
     by_media = OBSERVATION not in names and at == 0 and not own.together
@@ -71,12 +72,10 @@ def _observations(path: Path, own: Own, times: tuple[str, ...], said: str) -> tu
     last = max(names[name] for name in NEEDED if name in names)
     parts: dict[str, Lines] = {}
     called: dict[str, set[str]] = {}
-    for line, row in enumerate(rows[at + 1 :], at + 2):
-        if not row:
-            continue
+    for line, row in rows[at + 1 :]:
         if len(row) <= last:
-            raise mistake(path, line, f"{len(row)} cells, where the header has {len(rows[at])}")
-        row += [""] * (len(rows[at]) - len(row))
+            raise mistake(path, line, f"{len(row)} cells, where the header has {len(header)}")
+        row += [""] * (len(header) - len(row))
         name = "" if key is None else row[key]
         parts.setdefault(name, []).append((line, row))
         called.setdefault(name, set()).update(file for column in media for file in row[column].split(";"))

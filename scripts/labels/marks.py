@@ -1,7 +1,6 @@
 """What an importer reads: labels with times as their file has them."""
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from scripts.common.csv_rows import csv_rows
 from scripts.common.errors import InputError
 
 # Larger files are no label sheets.
@@ -57,11 +57,10 @@ def json_of(path: Path) -> Any:
         raise InputError("labels", f"{path.name} is no JSON: {error}") from None
 
 
-def rows_of(path: Path, delimiter: str = ",") -> list[list[str]]:
-    """Every row of a table, without spaces around its cells; an empty row is an empty list."""
-    rows = csv.reader(io.StringIO(text_of(path), newline=""), delimiter=delimiter)
+def rows_of(path: Path, delimiter: str = "") -> list[tuple[int, list[str]]]:
+    """Every row of a table that has content, with its line. delimiter: "" for the one that the file has."""
     try:
-        return [[cell.strip() for cell in row] if any(cell.strip() for cell in row) else [] for row in rows]
+        return list(csv_rows(text_of(path), delimiter))
     except csv.Error as error:
         raise InputError("labels", f"{path.name} is no table: {error}") from None
 

@@ -38,17 +38,18 @@ def read_raven(path: Path, own: Own) -> list[Mark]:
     if the table has these (Raven counts from the beginning of the first file, where it shows several in a row).
     """
     rows = rows_of(path, "\t")
-    if not rows or not set(RAVEN) <= set(rows[0]):
+    header = rows[0][1] if rows else []
+    if not set(RAVEN) <= set(header):
         raise InputError("labels", f"{path.name} has no header with {' and '.join(RAVEN)}")
-    names = {name: column for column, name in enumerate(rows[0])}
-    described = [name for name in rows[0] if name not in RAVEN_OWN]
+    names = {name: column for column, name in enumerate(header)}
+    described = [name for name in header if name not in RAVEN_OWN]
     column = next((names[name] for name in ("Annotation", "Label", "Species", *described) if name in names), None)
     file, offset = names.get("Begin File"), names.get(OFFSET)
-    files = list(dict.fromkeys(row[file] for row in rows[1:] if file is not None and file < len(row)))
+    files = list(dict.fromkeys(row[file] for _, row in rows[1:] if file is not None and file < len(row)))
     chosen = own_parts(path, own, {name: [name] for name in files}, "files", in_a_row=True)
     marks: dict[tuple[object, ...], Mark] = {}
-    for line, row in enumerate(rows[1:], 2):
-        if not row or (file is not None and len(chosen) < len(files) and row[file] not in chosen):
+    for line, row in rows[1:]:
+        if file is not None and len(chosen) < len(files) and row[file] not in chosen:
             continue
         start, stop = (number(path, line, row[names[name]], name) for name in RAVEN)
         if len(chosen) < len(files) and offset is not None:
@@ -76,15 +77,15 @@ def read_segments(path: Path) -> list[Mark]:
 def read_one_hot(path: Path) -> list[Mark]:
     """A row a frame and a column of 0 and 1 a label; a frame of zeros has none. Runs become intervals."""
     rows = rows_of(path, "\t" if path.suffix.lower() == ".tsv" else ",")
-    if not rows or len(rows[0]) < 2:
+    header = rows[0][1] if rows else []
+    if len(header) < 2:
         raise InputError("labels", f"{path.name} has no columns of labels")
-    has_frame = rows[0][0].lower() in ("frame", "index", "")
-    body = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
+    has_frame = header[0].lower() in ("frame", "index", "")
     marks = []
-    for column, label in enumerate(rows[0]):
+    for column, label in enumerate(header):
         if column == 0 and has_frame:
             continue
-        shown = _frames_of(path, body, column, has_frame)
+        shown = _frames_of(path, rows[1:], column, has_frame)
         marks += [Mark(label, Fraction(a), Fraction(b), 1, "frames") for _, a, b in runs((k, label) for k in shown)]
     return marks
 

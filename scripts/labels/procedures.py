@@ -37,13 +37,14 @@ def wall_seconds(text: str) -> Fraction | None:
     return whole + (Fraction(int(fraction), 10 ** len(fraction)) if fraction else 0)
 
 
-def cells_of(path: Path) -> list[list[str]]:
-    """The rows of a csv, or of the first sheet of an xlsx, as text."""
+def cells_of(path: Path) -> list[tuple[int, list[str]]]:
+    """The rows with content of a csv, or of the first sheet of an xlsx, as text, with their lines."""
     if path.suffix.lower() != ".xlsx":
         return rows_of(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        return [[_as_text(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+        rows = [[_as_text(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+        return [(line, row) for line, row in enumerate(rows, 1) if any(row)]
     # openpyxl raises whatever its parser meets.
     except Exception as error:
         raise InputError("labels", f"{path.name} cannot be read as xlsx ({type(error).__name__})") from None
@@ -69,10 +70,10 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
     rows = cells_of(path)
     if not rows:
         raise InputError("labels", f"{path.name} is empty")
-    places = _places(path, rows[0], columns)
+    places = _places(path, rows[0][1], columns)
     marks: list[Mark] = []
     before: Fraction | None = None
-    for line, row in enumerate(rows[1:], 2):
+    for line, row in rows[1:]:
         cells = {name: row[place] if place < len(row) else "" for name, place in places.items()}
         if not cells["label"]:
             continue

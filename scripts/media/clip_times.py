@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from scripts.common.csv_rows import csv_rows
 from scripts.common.errors import InputError
 from scripts.common.timeline import NS, Timeline
 
@@ -43,21 +44,18 @@ def read_table(path: Path) -> Iterator[ClipRow]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("table", f"{path.name}: it is no UTF-8 text; save it as csv") from None
-    lines = text.splitlines()
-    head = lines[0] if lines else ""
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    columns = {(name or "").strip().casefold(): name for name in reader.fieldnames or []}
-    missing = [name for name in ("start", "end") if name not in columns]
-    if missing:
-        raise InputError("table", f"{path.name}: the column `{missing[0]}` is missing; it has {', '.join(columns)}")
+    rows = csv_rows(text)
     try:
-        for number, row in enumerate(reader, start=1):
-            cells = {name: (row.get(column) or "").strip() for name, column in columns.items()}
-            if any(cells.values()):
-                yield ClipRow(number, cells.get("recording", ""), cells.get("clip", ""), cells["start"], cells["end"])
+        header = next(rows, (1, []))[1]
+        columns = {name.casefold(): place for place, name in enumerate(header)}
+        missing = [name for name in ("start", "end") if name not in columns]
+        if missing:
+            raise InputError("table", f"{path.name}: the column `{missing[0]}` is missing; it has {', '.join(columns)}")
+        for number, (_, row) in enumerate(rows, start=1):
+            cells = {name: row[place] if place < len(row) else "" for name, place in columns.items()}
+            yield ClipRow(number, cells.get("recording", ""), cells.get("clip", ""), cells["start"], cells["end"])
     except csv.Error as error:
-        raise InputError("table", f"{path.name}: row {reader.line_num}: {error}") from None
+        raise InputError("table", f"{path.name} is no table: {error}") from None
 
 
 def instant_of(text: str, kind: str, zone: ZoneInfo, timeline: Timeline) -> int:

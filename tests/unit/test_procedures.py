@@ -1,0 +1,30 @@
+"""Sheets of procedures as people keep them, and what is wrong with some of them."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.labels.procedures import read_procedures
+
+NAMED = {"label": "label", "start": "start", "stop": "stop"}
+
+
+def spans(folder: Path, text: str, columns=NAMED):
+    """Label, start and stop (seconds) of each row."""
+    path = folder / "p.csv"
+    path.write_text(text, encoding="utf-8")
+    return [(mark.label, float(mark.start), float(mark.stop)) for mark in read_procedures(path, columns)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nr;label;start;stop\n1;groom;0,5;1,5\n2;rear;2;3\n",
+        "nr\tlabel\tstart\tstop\n1\tgroom\t0,5\t1.5\n2\trear\t2\t3\n",
+        'nr,label,start,stop\n1,groom,"0,5",1.5\n2,rear,2,3\n',
+    ],
+    ids=["semicolons", "tabs", "commas"],
+)
+@pytest.mark.parametrize("columns", [{}, NAMED], ids=["by position", "by name"])
+def test_sheets_are_read_whatever_stands_between_their_cells(tmp_path, text, columns):
+    assert spans(tmp_path, text, columns) == [("groom", 0.5, 1.5), ("rear", 2, 3)]
