@@ -15,6 +15,8 @@ from scripts.labels.marks import Mark, chunk_start, mistake, number, rows_of
 BY_POSITION = {"label": 1, "start": 2, "stop": 3}
 # 2019-04-04 09:21:58:740439: a colon or a point before the fraction; the date may be missing.
 WALL = re.compile(r"(?:(\d{4})-(\d\d?)-(\d\d?)[ T])?(\d\d?):(\d\d):(\d\d)(?:[:.](\d{1,9}))?")
+# Seconds, milliseconds or frames.
+PLAIN = re.compile(r"[+-]?\d+([.,]\d+)?")
 DAY_S = 86_400
 # A time that seems to lie so far before the one it follows lies on the next day.
 BACK_S = DAY_S // 2
@@ -70,7 +72,7 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
     rows = cells_of(path)
     if not rows:
         raise InputError("labels", f"{path.name} is empty")
-    places = _places(path, rows[0][1], columns)
+    places = _places(path, *rows[0], columns)
     marks: list[Mark] = []
     before: Fraction | None = None
     for line, row in rows[1:]:
@@ -89,13 +91,22 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
     return marks
 
 
-def _places(path: Path, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
+def _places(path: Path, line: int, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
     if not columns:
+        start = header[BY_POSITION["start"]] if len(header) > BY_POSITION["start"] else ""
+        if _is_time(start):
+            raise mistake(
+                path, line, f"{start} is a time, where the names of the columns are wanted; put them above it"
+            )
         return BY_POSITION
     for name, column in columns.items():
         if column not in header:
             raise InputError("labels", f"{path.name} has no column `{column}` for {name}: {', '.join(header)}")
     return {name: header.index(column) for name, column in columns.items()}
+
+
+def _is_time(text: str) -> bool:
+    return wall_seconds(text) is not None or bool(PLAIN.fullmatch(text))
 
 
 def _times(path: Path, line: int, start: str, stop: str) -> tuple[Fraction, Fraction, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.common.errors import InputError
 from scripts.labels.procedures import read_procedures
 
 NAMED = {"label": "label", "start": "start", "stop": "stop"}
@@ -28,3 +29,9 @@ def spans(folder: Path, text: str, columns=NAMED):
 @pytest.mark.parametrize("columns", [{}, NAMED], ids=["by position", "by name"])
 def test_sheets_are_read_whatever_stands_between_their_cells(tmp_path, text, columns):
     assert spans(tmp_path, text, columns) == [("groom", 0.5, 1.5), ("rear", 2, 3)]
+
+
+@pytest.mark.parametrize("start", ["0", "0,5", "09:21:58:1", "2019-04-04 09:21:58"])
+def test_a_sheet_without_names_of_columns_loses_no_row_but_is_refused(tmp_path, start):
+    with pytest.raises(InputError, match=r"line 2: .* is a time, where the names of the columns are wanted"):
+        spans(tmp_path, f"\n1;groom;{start};\n2;rear;{start};\n", {})
