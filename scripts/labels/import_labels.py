@@ -60,7 +60,8 @@ def read_marks(
 def refusal(mark: Mark) -> tuple[str, str, str] | None:
     """Outcome, reason and message of a mark that becomes no interval; None for one that does."""
     if not mark.label:
-        return "filtered", "no_label", f"entry {mark.line} of tier `{mark.tier}` has no text"
+        where = f"entry {mark.line} of tier `{mark.tier}`" if mark.tier else f"line {mark.line}"
+        return "filtered", "no_label", f"{where} has no text"
     if mark.stop < mark.start:
         return "failed", "backwards", f"line {mark.line}: `{mark.label}` stops before it starts"
     return None

@@ -63,7 +63,8 @@ def _as_text(cell: object) -> str:
 
 
 def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str, Fraction] | None = None) -> list[Mark]:
-    """A row a procedure. Rows with no label are passed over, and so are stray columns beside the table.
+    """A row a procedure, without a label where it has times alone. Rows with neither are passed over, and so are stray
+    columns beside the table.
 
     columns: label, start, stop, subject, tier, chunk -> name in the header; with none, BY_POSITION. chunks: where each
     begins, if times count from the beginning of that in column `chunk`. Times of a clock on the
@@ -77,10 +78,10 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
     before: Fraction | None = None
     for line, row in rows[1:]:
         cells = {name: row[place] if place < len(row) else "" for name, place in places.items()}
-        if not cells["label"]:
+        if not cells["label"] and not _is_time(cells["start"]):
             continue
         start, stop, unit = _times(path, line, cells["start"], cells["stop"])
-        begin = chunk_start(path, line, cells.get("chunk", ""), chunks)
+        begin = chunk_start(path, line, cells.get("chunk", ""), chunks if cells["label"] else None)
         start, stop = start + begin, stop + begin
         if unit == "wall":
             start = _after(start, before)

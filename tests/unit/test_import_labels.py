@@ -257,6 +257,13 @@ def test_an_interval_that_stops_before_it_starts_fails_alone(tmp_path):
     assert [(row.outcome, row.reason) for row in rows] == [("written", ""), ("failed", "backwards")]
 
 
+def test_a_row_of_a_sheet_with_times_and_no_label_is_said(tmp_path):
+    intervals, rows = read(tmp_path, "p.csv", "what,from,to,who\nwalk,1,2,\n,2,3,\n,,,ann\n", columns=NAMED)
+    assert [interval.label for interval in intervals] == ["walk"]
+    assert [(row.item, row.outcome, row.reason) for row in rows[1:]] == [("mark 2", "filtered", "no_label")]
+    assert rows[1].message == "line 3 has no text"
+
+
 @pytest.mark.parametrize(
     ("unit", "fps", "start", "stop"),
     [("milliseconds", "10", "1500", "2000.5"), ("frames", "30000/1001", "45", "60"), ("auto", "10", "1.5", "2.0005")],
