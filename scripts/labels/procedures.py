@@ -80,7 +80,7 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
         cells = {name: row[place] if place < len(row) else "" for name, place in places.items()}
         if not cells["label"] and not _is_time(cells["start"]):
             continue
-        start, stop, unit = _times(path, line, cells["start"], cells["stop"])
+        start, stop, unit = _times(path, line, cells["start"], cells.get("stop", ""))
         begin = chunk_start(path, line, cells.get("chunk", ""), chunks if cells["label"] else None)
         start, stop = start + begin, stop + begin
         if unit == "wall":

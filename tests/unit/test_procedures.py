@@ -35,3 +35,7 @@ def test_sheets_are_read_whatever_stands_between_their_cells(tmp_path, text, col
 def test_a_sheet_without_names_of_columns_loses_no_row_but_is_refused(tmp_path, start):
     with pytest.raises(InputError, match=r"line 2: .* is a time, where the names of the columns are wanted"):
         spans(tmp_path, f"\n1;groom;{start};\n2;rear;{start};\n", {})
+
+
+def test_without_a_column_of_stops_every_label_is_a_point(tmp_path):
+    assert spans(tmp_path, "label,start\ngroom,0.5\n", {"label": "label", "start": "start"}) == [("groom", 0.5, 0.5)]
