@@ -51,14 +51,19 @@ READERS: dict[str, Callable[[Source], list[Mark]]] = {
 BY_ENDING = {".eaf": "elan", ".textgrid": "textgrid", ".boris": "boris_project", ".xlsx": "procedures", ".xml": "cvat"}
 
 
-def guess(path: Path) -> str:
-    """The format of a file by its ending and its first lines. Raises InputError where they do not tell."""
+def guess(path: Path, columns: Mapping[str, str] | None = None) -> str:
+    """The format of a file by its ending, by `columns`, which only sheets have, and by its first lines.
+
+    Raises InputError where they do not tell.
+    """
     ending = path.suffix.lower()
     if ending in BY_ENDING:
         return BY_ENDING[ending]
     head = text_of(path)[:HEAD]
     if ending == ".json":
         return "segments_json" if '"segment"' in head or '"metadata"' in head else "label_studio"
+    if columns:
+        return "procedures"
     if "Behavior" in head and "Start (s)" in head:
         return "boris_aggregated"
     if "Behavior" in head and "Status" in head:

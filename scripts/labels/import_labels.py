@@ -47,7 +47,7 @@ def read_marks(
 
     sources: names of the files that the recording is made of.
     """
-    kind = guess(path) if settings["format"] == "auto" else settings["format"]
+    kind = guess(path, settings["columns"]) if settings["format"] == "auto" else settings["format"]
     try:
         return kind, READERS[kind](Source(path, recording, settings["columns"], chunks, tuple(sources)))
     # What is missing, or of another kind, where a format has it.

@@ -257,6 +257,12 @@ def test_an_interval_that_stops_before_it_starts_fails_alone(tmp_path):
     assert [(row.outcome, row.reason) for row in rows] == [("written", ""), ("failed", "backwards")]
 
 
+@pytest.mark.parametrize("name", ["p.csv", "p.tsv", "p.txt"])
+def test_a_table_whose_columns_are_named_is_one_of_procedures_whatever_stands_in_it(tmp_path, name):
+    intervals, _ = read(tmp_path, name, "what\tfrom\tto\twho\n0\t0\t1\t1\n", columns=NAMED)
+    assert [(i.label, i.subject, i.stop_ns - i.start_ns) for i in intervals] == [("0", "1", 10**9)]
+
+
 def test_a_row_of_a_sheet_with_times_and_no_label_is_said(tmp_path):
     intervals, rows = read(tmp_path, "p.csv", "what,from,to,who\nwalk,1,2,\n,2,3,\n,,,ann\n", columns=NAMED)
     assert [interval.label for interval in intervals] == ["walk"]
