@@ -13,8 +13,8 @@ from scripts.labels.marks import Mark, chunk_start, mistake, number, rows_of
 
 # Where the old sheets have them, whatever their header says: the label in capitals, start, stop.
 BY_POSITION = {"label": 1, "start": 2, "stop": 3}
-# 2019-04-04 09:21:58:740439: a colon or a point before the fraction; the date may be missing.
-WALL = re.compile(r"(?:(\d{4})-(\d\d?)-(\d\d?)[ T])?(\d\d?):(\d\d):(\d\d)(?:[:.](\d{1,9}))?")
+# 2019-04-04 09:21:58:740439: a colon, a point or a comma before the fraction; the date may be missing.
+WALL = re.compile(r"(?:(\d{4})-(\d\d?)-(\d\d?)[ T])?(\d\d?):(\d\d):(\d\d)(?:[:.,](\d{1,9}))?")
 # Seconds, milliseconds or frames.
 PLAIN = re.compile(r"[+-]?\d+([.,]\d+)?")
 DAY_S = 86_400

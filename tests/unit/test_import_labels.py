@@ -310,7 +310,7 @@ def test_a_failed_import_fails_its_labels_upstream(tmp_path):
         )
 
 
-@given(st.integers(0, 86_399), st.integers(0, 999_999), st.sampled_from([":", "."]))
+@given(st.integers(0, 86_399), st.integers(0, 999_999), st.sampled_from([":", ".", ","]))
 def test_a_time_on_the_wall_is_read_to_the_microsecond(seconds, micros, mark):
     hours, rest = divmod(seconds, 3600)
     text = f"1970-01-02 {hours:02d}:{rest // 60:02d}:{rest % 60:02d}{mark}{micros:06d}"

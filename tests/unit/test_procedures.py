@@ -39,3 +39,8 @@ def test_a_sheet_without_names_of_columns_loses_no_row_but_is_refused(tmp_path, 
 
 def test_without_a_column_of_stops_every_label_is_a_point(tmp_path):
     assert spans(tmp_path, "label,start\ngroom,0.5\n", {"label": "label", "start": "start"}) == [("groom", 0.5, 0.5)]
+
+
+def test_a_comma_before_the_fraction_of_a_second_is_as_good_as_a_point(tmp_path):
+    text = "label;start;stop\nCLAP;00:00:01,500;00:00:02,25\n"
+    assert spans(tmp_path, text) == [("CLAP", 1.5, 2.25)]
