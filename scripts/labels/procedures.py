@@ -1,7 +1,9 @@
 """Sheets of procedures with times of a clock on the wall, as csv or xlsx: by position, or by the names of columns."""
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +22,8 @@ PLAIN = re.compile(r"[+-]?\d+([.,]\d+)?")
 DAY_S = 86_400
 # A time that seems to lie so far before the one it follows lies on the next day.
 BACK_S = DAY_S // 2
+# Of a row's start and stop: year, month and day, or None where they have no date.
+Days = tuple[tuple[str, ...] | None, tuple[str, ...] | None]
 
 
 def wall_seconds(text: str) -> Fraction | None:
@@ -67,29 +71,26 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
     columns beside the table.
 
     columns: label, start, stop, subject, tier, chunk -> name in the header; with none, BY_POSITION. chunks: where each
-    begins, if times count from the beginning of that in column `chunk`. Times of a clock on the
-    wall are in order: one that goes back by more than half a day has passed midnight.
+    begins, if times count from the beginning of that in column `chunk`. Times without a date are in order: one that
+    goes back by more than half a day has passed midnight.
     """
     rows = cells_of(path)
     if not rows:
         raise InputError("labels", f"{path.name} is empty")
     places = _places(path, *rows[0], columns)
     marks: list[Mark] = []
-    before: Fraction | None = None
+    days: list[Days] = []
     for line, row in rows[1:]:
         cells = {name: row[place] if place < len(row) else "" for name, place in places.items()}
-        if not cells["label"] and not _is_time(cells["start"]):
+        begun, ended = cells["start"], cells.get("stop", "") or cells["start"]
+        if not cells["label"] and not (_is_time(begun) and _is_time(ended)):
             continue
-        start, stop, unit = _times(path, line, cells["start"], cells.get("stop", ""))
+        start, stop, unit = _times(path, line, begun, ended)
         begin = chunk_start(path, line, cells.get("chunk", ""), chunks if cells["label"] else None)
-        start, stop = start + begin, stop + begin
-        if unit == "wall":
-            start = _after(start, before)
-            stop = _after(stop, start)
-            before = start
         more = {name: cells.get(name, "") for name in ("subject", "tier")}
-        marks.append(Mark(cells["label"], start, stop, line, unit, **more))
-    return marks
+        marks.append(Mark(cells["label"], start + begin, stop + begin, line, unit, **more))
+        days.append((_day(begun), _day(ended)))
+    return _over_midnight(marks, days)
 
 
 def _places(path: Path, line: int, header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
@@ -111,16 +112,42 @@ def _is_time(text: str) -> bool:
 
 
 def _times(path: Path, line: int, start: str, stop: str) -> tuple[Fraction, Fraction, str]:
-    walls = [wall_seconds(text) for text in (start, stop or start)]
+    walls = [wall_seconds(text) for text in (start, stop)]
     if walls[0] is not None and walls[1] is not None:
         return walls[0], walls[1], "wall"
     if ":" in start or ":" in stop:
         raise mistake(path, line, f"{start!r}, {stop!r} are no times such as 2019-04-04 09:21:58:740439")
     first = number(path, line, start, "the start")
-    return first, number(path, line, stop, "the stop") if stop else first, "seconds"
+    return first, number(path, line, stop, "the stop"), "seconds"
+
+
+def _day(text: str) -> tuple[str, ...] | None:
+    found = WALL.fullmatch(text.strip())
+    return tuple(part.zfill(2) for part in found.groups()[:3]) if found and found[1] else None
+
+
+def _over_midnight(marks: list[Mark], days: list[Days]) -> list[Mark]:
+    """The marks with their times on a clock that goes on beyond midnight.
+
+    A time with a date is what it says, whatever the order of rows; but in a sheet that has one date throughout, also
+    where a stop lies half a day before its start, it is that of the first day.
+    """
+    pairs = list(zip(marks, days, strict=True))
+    known = {day for pair in days for day in pair if day}
+    first_alone = len(known) == 1 and any(all(day) and mark.start - mark.stop > BACK_S for mark, day in pairs)
+    moved: list[Mark] = []
+    before: Fraction | None = None
+    for mark, day in pairs:
+        if mark.unit != "wall":
+            moved.append(mark)
+            continue
+        start = mark.start if day[0] and not first_alone else _after(mark.start, before)
+        stop = mark.stop if day[1] and not first_alone else _after(mark.stop, start)
+        moved.append(replace(mark, start=start, stop=stop))
+        before = start
+    return moved
 
 
 def _after(instant: Fraction, before: Fraction | None) -> Fraction:
-    while before is not None and before - instant > BACK_S:
-        instant += DAY_S
-    return instant
+    days = 0 if before is None else math.ceil((before - instant - BACK_S) / DAY_S)
+    return instant + max(days, 0) * DAY_S

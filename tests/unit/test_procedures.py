@@ -44,3 +44,25 @@ def test_without_a_column_of_stops_every_label_is_a_point(tmp_path):
 def test_a_comma_before_the_fraction_of_a_second_is_as_good_as_a_point(tmp_path):
     text = "label;start;stop\nCLAP;00:00:01,500;00:00:02,25\n"
     assert spans(tmp_path, text) == [("CLAP", 1.5, 2.25)]
+
+
+def test_times_with_a_date_are_what_they_say_whatever_the_order_of_their_rows(tmp_path):
+    text = (
+        "label,start,stop\nrear,2024-01-01 22:00:00,2024-01-01 22:00:05\n"
+        "CLAP,2024-01-01 09:00:00,2024-01-01 09:00:01\nlate,2024-01-01 23:59:59,00:00:02\n"
+    )
+    (_, rear, _), (_, clap, _), (_, late, stop) = spans(tmp_path, text)
+    assert rear - clap == 13 * 3600
+    assert stop - late == 3
+
+
+def test_times_without_a_date_that_go_back_have_passed_midnight(tmp_path):
+    found = spans(tmp_path, "label,start,stop\nCLAP,23:59:00,23:59:01\na,23:59:59,00:00:02\nb,00:00:10,00:00:20\n")
+    assert [start for _, start, _ in found] == [86_340, 86_399, 86_410]
+    assert [stop for _, _, stop in found] == [86_341, 86_402, 86_420]
+
+
+def test_a_sheet_with_one_date_throughout_shows_by_a_stop_before_its_start_that_it_is_the_first_days(tmp_path):
+    text = "label,start,stop\na,2024-01-01 23:59:59,2024-01-01 00:00:02\nb,2024-01-01 00:00:10,2024-01-01 00:00:20\n"
+    (_, first, stop), (_, second, _) = spans(tmp_path, text)
+    assert (stop - first, second - first) == (3, 11)
