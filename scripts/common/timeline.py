@@ -10,6 +10,8 @@ NS = 1_000_000_000
 DAY_NS = 86_400 * NS
 # A frame a moment for years would fill every memory.
 MOST_DAYS = 31
+# Instants of user tables end here, in the year 2116, so that the difference of any two is an int64, too.
+LAST_S = 2**62 // NS
 
 # A last frame that lacks no more than this share of itself counts: times are rounded to microseconds, and
 # containers round their lengths to milliseconds.

@@ -110,19 +110,22 @@ def import_labels(
 
 
 def _intervals(marks: Sequence[Mark], recording: str, subject: str, start_ns: int) -> list[LabelInterval]:
-    return [
-        LabelInterval(
-            recording=recording,
-            subject=mark.subject or subject,
-            camera="",
-            tier=mark.tier,
-            label=mark.label,
-            start_ns=to_ns(mark.start, start_ns),
-            stop_ns=to_ns(mark.stop, start_ns),
-            source_line=mark.line,
+    intervals = []
+    for mark in marks:
+        begin_ns, end_ns = to_ns(mark, start_ns)
+        intervals.append(
+            LabelInterval(
+                recording=recording,
+                subject=mark.subject or subject,
+                camera="",
+                tier=mark.tier,
+                label=mark.label,
+                start_ns=begin_ns,
+                stop_ns=end_ns,
+                source_line=mark.line,
+            )
         )
-        for mark in marks
-    ]
+    return intervals
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,6 +14,8 @@ from scripts.common.errors import InputError
 
 # Larger files are no label sheets.
 MOST_BYTES = 256 * 2**20
+# An exact number with an exponent of this length fills any memory.
+VAST = re.compile(r"e[+-]?0*[1-9]\d\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def rows_of(path: Path, delimiter: str = "") -> list[tuple[int, list[str]]]:
 
 def number(path: Path, line: int, text: object, what: str) -> Fraction:
     """An exact number. Raises InputError that names the line."""
+    if VAST.search(str(text)):
+        raise mistake(path, line, f"{what} {text!r} lies beyond all times")
     try:
         return Fraction(str(text).strip().replace(",", "."))
     except (ValueError, ZeroDivisionError):

@@ -7,9 +7,11 @@ from fractions import Fraction
 import numpy as np
 
 from scripts.common.errors import InputError
+from scripts.common.timeline import LAST_S, NS
 from scripts.labels.marks import Mark
 
-NS = 1_000_000_000
+# Of what a message and a ledger show of a number that no float holds.
+MOST = Fraction(10**300)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,19 @@ def _fitted(marks: Sequence[Mark], fit: Sequence[tuple[Fraction, Fraction]]) -> 
     return [replace(mark, start=moved(mark.start), stop=moved(mark.stop)) for mark in marks], said
 
 
-def to_ns(seconds: Fraction, start_ns: int) -> int:
-    """Nanoseconds on the recording's clock, of seconds after its start."""
-    return start_ns + round(seconds * NS)
+def to_ns(mark: Mark, start_ns: int) -> tuple[int, int]:
+    """Start and stop in nanoseconds on the recording's clock, of a mark in seconds after its start.
+
+    Raises InputError for what no int64 holds.
+    """
+    start, stop = (start_ns + round(seconds * NS) for seconds in (mark.start, mark.stop))
+    for seconds, instant in ((mark.start, start), (mark.stop, stop)):
+        if abs(instant) > LAST_S * NS:
+            value = float(max(min(seconds, MOST), -MOST))
+            message = (
+                f"line {mark.line}: `{mark.label}` at {value:.6g} s lies beyond all times (the limit is "
+                f"{LAST_S:,} s); set labels.unit if its times are no seconds, labels.sync or labels.fit if they do "
+                "not count from the recording's start"
+            )
+            raise InputError("labels", message, value=value, limit=float(LAST_S))
+    return start, stop

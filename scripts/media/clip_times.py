@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from scripts.common.csv_rows import csv_rows
 from scripts.common.errors import InputError
-from scripts.common.timeline import NS, Timeline
+from scripts.common.timeline import LAST_S, NS, Timeline
 
 # Plain numbers from here on are ROS seconds, below they count from the recording's start: three years.
 EPOCH_SECONDS = 10**8
@@ -65,12 +65,19 @@ def instant_of(text: str, kind: str, zone: ZoneInfo, timeline: Timeline) -> int:
     """
     if not text:
         raise ValueError("a time is missing")
+    instant_ns = _instant_of(text, kind, zone, timeline)
+    if abs(instant_ns) > LAST_S * NS:
+        raise ValueError(f"`{text}` lies beyond all times, whose limit is {LAST_S} s after 1970-01-01")
+    return instant_ns
+
+
+def _instant_of(text: str, kind: str, zone: ZoneInfo, timeline: Timeline) -> int:
     if NUMBER.fullmatch(text):
         if kind in ("utc", "local"):
             raise ValueError(f"`{text}` is no time of day; write 14:05:30.5 or 2024-05-01T14:05:30.5")
         seconds = Fraction(text)
-        if abs(seconds) >= 10**11:
-            raise ValueError(f"`{text}` is not in seconds")
+        if abs(seconds) > LAST_S:
+            raise ValueError(f"`{text}` is not in seconds, whose limit is {LAST_S}")
         if kind == "relative" or (kind == "auto" and seconds < EPOCH_SECONDS):
             return timeline.start_ns + round(seconds * NS)
         return round(seconds * NS)

@@ -214,6 +214,7 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         ",for all,1,2\n"
         ",for_all,1,2\n"
         ",elsewhere,100,200\n"
+        "take,far,1,9999999999\n"
     )
     rows = clips(recording, text, tmp_path)
     assert [(row.item, row.outcome) for row in rows] == [
@@ -221,8 +222,9 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         *((f"clips/row {number}", "failed") for number in (2, 3, 4, 5, 6, 7, 9)),
         ("clips/for_all", "written"),
         ("clips/row 11", "filtered"),
+        ("clips/row 12", "failed"),
     ]
-    assert rows[-1].reason == "outside"
+    assert rows[-2].reason == "outside"
     messages = [row.message for row in rows if row.outcome == "failed"]
     assert messages[1] == "clips.csv, row 3: there is another clip `GOOD`"
     assert messages[2] == "clips.csv, row 4: the end 2 is not after the start 3"
@@ -302,6 +304,8 @@ def test_a_time_of_day_after_midnight_is_the_next_day():
         ("nan", "UTC", EVENING, "`nan` is no time"),
         ("1700000012000000000", "UTC", EVENING, "is not in seconds"),
         ("9" * 400, "UTC", EVENING, "is not in seconds"),
+        ("9999999999", "UTC", EVENING, "`9999999999` is not in seconds, whose limit is 4611686018"),
+        ("9999-12-31 10:00", "UTC", EVENING, "lies beyond all times"),
     ],
 )
 def test_a_time_that_cannot_be_known_is_said(text, zone, timeline, message):

@@ -202,6 +202,27 @@ def test_a_file_that_cannot_be_read_is_one_line_that_says_where(tmp_path, name, 
         read(tmp_path, name, content, **settings)
 
 
+@pytest.mark.parametrize(("start", "seconds"), [("1700000000500", 1.7e12), ("1e40", 1e40), ("-1e30", -1e30)])
+def test_a_time_that_no_clock_shows_fails_the_recording_and_not_the_run(tmp_path, start, seconds):
+    text = f"what,from,to\nwalk,1,2\nrun,{start},{start}\n"
+    with pytest.raises(InputError, match=r"line 3: `run` .* \(the limit is 4,611,686,018 s\).*labels.unit") as error:
+        read(tmp_path, "p.csv", text, columns={"label": "what", "start": "from", "stop": "to"})
+    assert error.value.value == pytest.approx(seconds)
+    assert error.value.limit == 4_611_686_018
+
+
+def test_a_number_of_json_that_no_float_holds_is_one_line_too(tmp_path):
+    content = made.label_studio().replace('"end": 20', f'"end": 2{"0" * 400}')
+    with pytest.raises(InputError, match="lies beyond all times"):
+        read(tmp_path, "l.json", content)
+
+
+@pytest.mark.parametrize("start", ["1e999999999", "-1E+400"])
+def test_a_number_that_would_fill_the_memory_is_one_line(tmp_path, start):
+    with pytest.raises(InputError, match=r"line 1: a time .* lies beyond all times"):
+        read(tmp_path, "a.txt", f"{start}\t1\twalk\n", format="audacity")
+
+
 MALFORMED = [
     "[]",
     "{}",
