@@ -6,9 +6,11 @@
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from scripts.common.clip_table import stray_row
 from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
 from scripts.common.names import is_stream_name, nearest
@@ -41,6 +43,10 @@ class Exports(Room):
         super().__init__(plan)
         self._implied: dict[tuple[str, str], Settings] = {}
         self.products = {rig.name: _products(rig, plan.config["exports"]) for rig in plan.rigs.values()}
+        for rig, products in self.products.items():
+            # A scan for recordings has no sheet yet.
+            if "clips" in products and plan.recordings:
+                _check_clip_rows(products["clips"]["table"], plan.recordings, f"rigs.{rig}.exports.clips.table")
 
     def settings(self, rig: str, product: str) -> Settings:
         """What a rig says of a product, whether it lists it or another one needs it."""
@@ -196,6 +202,18 @@ def _check_clips(rig: Rig, settings: Settings, place: str) -> None:
         near = nearest(settings["zone"], available_timezones())
         hint = near if "did you mean" in near else "; write one like Europe/Vienna"
         raise ConfigError(f"{place}.zone: there is no time zone `{settings['zone']}`{hint}") from None
+
+
+def _check_clip_rows(table: str, recordings: Mapping[str, Recording], place: str) -> None:
+    """No job would cut, or miss, the clips of a recording that is misspelt."""
+    row = stray_row(Path(table), recordings)
+    if row is not None:
+        near = nearest(row.recording, recordings)
+        hint = near if "did you mean" in near else ""
+        todo = hint or "; name one of the recordings sheet, or leave the cell empty for all"
+        raise ConfigError(
+            f"{place}: {os.path.basename(table)}, line {row.line}: there is no recording `{row.recording}`{todo}"
+        )
 
 
 def _need_cameras(rig: Rig, settings: Settings, place: str) -> None:

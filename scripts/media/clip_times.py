@@ -1,61 +1,22 @@
 """The times of a table of clips: seconds after the recording's start, ROS seconds, UTC, or local time of day."""
 
-import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
 from fractions import Fraction
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from scripts.common.csv_rows import csv_rows
-from scripts.common.errors import InputError
 from scripts.common.timeline import LAST_S, NS, Timeline
 
 # Plain numbers from here on are ROS seconds, below they count from the recording's start: three years.
 EPOCH_SECONDS = 10**8
-LARGEST_TABLE = 10**8
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?|[+-]?\.\d+")
 CLOCK = re.compile(
     r"(?:(\d{4}-\d\d-\d\d)[T ])?(\d{1,2}):(\d\d)(?::(\d\d)([.,]\d+)?)?\s*(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class ClipRow:
-    """A row of the table, as text. number: from 1; recording: "" for any; name: "" for none."""
-
-    number: int
-    recording: str
-    name: str
-    start: str
-    end: str
-
-
-def read_table(path: Path) -> Iterator[ClipRow]:
-    """The rows of a csv with the columns start, end, and optionally recording, clip. Raises InputError."""
-    if path.stat().st_size > LARGEST_TABLE:
-        raise InputError("table", f"{path.name}: {path.stat().st_size} bytes are more than a table of clips has")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError("table", f"{path.name}: it is no UTF-8 text; save it as csv") from None
-    rows = csv_rows(text)
-    try:
-        header = next(rows, (1, []))[1]
-        columns = {name.casefold(): place for place, name in enumerate(header)}
-        missing = [name for name in ("start", "end") if name not in columns]
-        if missing:
-            raise InputError("table", f"{path.name}: the column `{missing[0]}` is missing; it has {', '.join(columns)}")
-        for number, (_, row) in enumerate(rows, start=1):
-            cells = {name: row[place] if place < len(row) else "" for name, place in columns.items()}
-            yield ClipRow(number, cells.get("recording", ""), cells.get("clip", ""), cells["start"], cells["end"])
-    except csv.Error as error:
-        raise InputError("table", f"{path.name} is no table: {error}") from None
 
 
 def instant_of(text: str, kind: str, zone: ZoneInfo, timeline: Timeline) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.common import ledger
 from scripts.common import manifest as manifests
+from scripts.common.clip_table import ClipRow, read_table
 from scripts.common.clock import Clock
 from scripts.common.cut_video import COPIED, codec_of, copy_packets, cut_table, encode_frames
 from scripts.common.encoder import Coding, usable
@@ -17,7 +18,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.names import is_recording_name
 from scripts.common.timeline import NS, Timeline
-from scripts.media.clip_times import ClipRow, instant_of, read_table
+from scripts.media.clip_times import instant_of
 from scripts.media.cut_sound import cut_clock, cut_sound
 
 STEP = "cut_clips"

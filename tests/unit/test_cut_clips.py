@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rushes.synthetic.player import watch
 from scripts.common import ledger, manifest
+from scripts.common.clip_table import read_table
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.cut_video import COPIED, codec_of, copy_packets
 from scripts.common.empty import write_empty
@@ -18,7 +19,7 @@ from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.timeline import Timeline
-from scripts.media.clip_times import instant_of, read_table
+from scripts.media.clip_times import instant_of
 from scripts.media.cut_clips import Camera, cut, cut_clips
 from scripts.media.cut_sound import cut_clock
 from tests.unit.made_media import NS, Pictures, digests, run_import, write_media

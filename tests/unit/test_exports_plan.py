@@ -102,6 +102,28 @@ def test_a_mistake_is_one_line_with_its_place(house, exports, message):
     assert str(error.value) == f"rigs.aviary.exports{message}"
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("booth_O1", "; did you mean `booth_01`?"),
+        ("xyz", "; name one of the recordings sheet, or leave the cell empty for all"),
+    ],
+)
+def test_a_clip_of_a_recording_that_is_misspelt_is_said_before_any_is_cut(house, name, said):
+    house.sheet(COLUMNS, [["booth_01", "aviary", "d.bag"]])
+    table = house.root / "season.csv"
+    table.write_text(f'recording;note;start;end\nbooth_01;"a\nb";1;2\n;;3;4\n{name};;5;6\n')
+    with pytest.raises(ConfigError) as error:
+        planned(house, {"clips": {"table": "season.csv"}})
+    place = "rigs.aviary.exports.clips.table: season.csv, line 5"
+    assert str(error.value) == f"{place}: there is no recording `{name}`{said}"
+    # Without a sheet there is none to look at, and what is no table fails in its job.
+    house.write_config()
+    load(house.config(folder="somewhere"))
+    table.write_bytes(b"\xff\xfe")
+    planned(house, {"clips": {"table": "season.csv"}})
+
+
 def test_a_merge_needs_a_microphone_and_a_grid_a_camera(house):
     house.rigs["aviary"]["microphones"] = {}
     with pytest.raises(ConfigError, match="no microphone"):

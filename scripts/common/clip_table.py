@@ -1,0 +1,55 @@
+"""A table of clips: time ranges of recordings, as people write them."""
+
+import csv
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.common.csv_rows import csv_rows
+from scripts.common.errors import InputError
+
+LARGEST_TABLE = 10**8
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """A row of the table, as text. number: from 1; line: of the file; recording: "" for any; name: "" for none."""
+
+    number: int
+    line: int
+    recording: str
+    name: str
+    start: str
+    end: str
+
+
+def read_table(path: Path) -> Iterator[ClipRow]:
+    """The rows of a csv with the columns start, end, and optionally recording, clip. Raises InputError."""
+    if path.stat().st_size > LARGEST_TABLE:
+        raise InputError("table", f"{path.name}: {path.stat().st_size} bytes are more than a table of clips has")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("table", f"{path.name}: it is no UTF-8 text; save it as csv") from None
+    rows = csv_rows(text)
+    try:
+        header = next(rows, (1, []))[1]
+        columns = {name.casefold(): place for place, name in enumerate(header)}
+        missing = [name for name in ("start", "end") if name not in columns]
+        if missing:
+            raise InputError("table", f"{path.name}: the column `{missing[0]}` is missing; it has {', '.join(columns)}")
+        for number, (line, row) in enumerate(rows, start=1):
+            cells = {name: row[place] if place < len(row) else "" for name, place in columns.items()}
+            name = cells.get("clip", "")
+            yield ClipRow(number, line, cells.get("recording", ""), name, cells["start"], cells["end"])
+    except csv.Error as error:
+        raise InputError("table", f"{path.name} is no table: {error}") from None
+
+
+def stray_row(path: Path, recordings: Container[str]) -> ClipRow | None:
+    """The first row whose recording is none of `recordings`; None if there is none, or the table cannot be read, which
+    is for its job to say."""
+    try:
+        return next((row for row in read_table(path) if row.recording and row.recording not in recordings), None)
+    except (InputError, OSError):
+        return None
