@@ -64,7 +64,7 @@ rule align_cameras:
         recording="{recording}",
         cameras=rig_cameras,
         by=lambda wildcards: alignment(wildcards)["by"],
-        key=multicam_key(3, "align"),
+        key=align_key,
     script:
         "../scripts/cameras/align_cameras.py"
 
@@ -153,7 +153,7 @@ rule import_calibration:
         recording="{recording}",
         cameras=rig_cameras,
         unit=lambda wildcards: cameras_room.settings[wildcards.rig]["calibration"]["unit"],
-        key=multicam_key(1, "calibration"),
+        key=imported_key,
     script:
         "../scripts/cameras/import_calibration.py"
 

@@ -74,6 +74,22 @@ def multicam_key(version, *sections):
     return quick(lambda wildcards: versioned(version, **{name: settings[wildcards.rig][name] for name in sections}))
 
 
+@quick
+def align_key(wildcards):
+    """Of frames aligned by tables, their size is part of it."""
+    tables = cameras_room.tables[wildcards.recording]
+    return versioned(2, align=alignment(wildcards), **({"bytes": bytes_of(*tables)} if tables else {}))
+
+
+@quick
+def imported_key(wildcards):
+    return versioned(
+        1,
+        bytes=bytes_of(cameras_room.sources[wildcards.recording]),
+        calibration=cameras_room.settings[wildcards.rig]["calibration"],
+    )
+
+
 def of_this(pattern):
     """A file of the rig and recording."""
     return quick(lambda wildcards: pattern.format(rig=wildcards.rig, recording=wildcards.recording))

@@ -4,7 +4,7 @@ common: what the rules share - path names, resources, and the files and settings
 
 from scripts.common.plan import LANDMARK_WEIGHTS, versioned
 from scripts.common.planning_cost import quick
-from scripts.common.recordings import is_remote
+from scripts.common.recordings import bytes_of, is_remote
 from scripts.common.resources import Work
 
 path = plan.path
@@ -109,6 +109,15 @@ def conform_key(*settings):
 @quick
 def weight_files(wildcards):
     return [path.weights().format(weights=name) for name in plan.rooms["faces"].weight_files(wildcards.landmarks)]
+
+
+@quick
+def landmarks_key(wildcards):
+    """Of landmarks from a file, its size is part of it."""
+    search = {name: value for name, value in plan.rooms["faces"].search.items() if name != "batch"}
+    if wildcards.landmarks == "given":
+        search["bytes"] = bytes_of(plan.recordings[wildcards.recording].landmarks)
+    return versioned(4, **search)
 
 
 @quick

@@ -39,7 +39,7 @@ rule extract_landmarks:
         backend="{landmarks}",
         whole=is_whole,
         fps=rig_fps,
-        key=versioned(4, **{name: value for name, value in faces_room.search.items() if name != "batch"}),
+        key=landmarks_key,
     script:
         "../scripts/faces/extract_landmarks.py"
 

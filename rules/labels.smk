@@ -30,7 +30,11 @@ rule import_labels:
         recording="{recording}",
         subject=lambda wildcards: plan.recordings[wildcards.recording].subject,
         settings=lambda wildcards: labels_room.reading(wildcards.rig),
-        key=lambda wildcards: versioned(2, **labels_room.reading(wildcards.rig)),
+        key=lambda wildcards: versioned(
+            2,
+            bytes=bytes_of(plan.recordings[wildcards.recording].labels),
+            **labels_room.reading(wildcards.rig),
+        ),
     script:
         "../scripts/labels/import_labels.py"
 

@@ -6,6 +6,7 @@ from typing import Any
 from scripts.common.exports_plan import Exports, Settings, names_in, rows_of, sides_of
 from scripts.common.plan import versioned
 from scripts.common.planning_cost import quick
+from scripts.common.recordings import bytes_of
 
 CODING = ("codec", "crf", "preset", "encoder")
 
@@ -140,7 +141,7 @@ class ExportRules:
         """The key of the clips."""
         settings = self._of(wildcards, "clips")
         told = {name: settings[name] for name in ("time", "zone", "mode")}
-        return versioned(1, coding=self.clip_coding(wildcards), **told)
+        return versioned(1, coding=self.clip_coding(wildcards), bytes=bytes_of(settings["table"]), **told)
 
     def _merged(self, wildcards: Any, full: str, camera: str) -> str:
         picture = self._of(wildcards, "merge")["picture"]

@@ -218,6 +218,12 @@ def _bag_files(row: SheetRow, source: str) -> list[str]:
     return [*files, metadata] if os.path.isfile(metadata) else files
 
 
+def bytes_of(*files: str) -> int:
+    """Size of files that people write, together, for the keys of the rules that read them: a mended file may be older
+    than what was made of the broken one. What lies in a store, or is not there, counts nothing."""
+    return sum(os.path.getsize(file) for file in files if file and not is_remote(file) and os.path.isfile(file))
+
+
 def is_remote(path: str) -> bool:
     """Whether a path is an object of a store, as s3://bucket/key, which Snakemake brings here for a job."""
     return "://" in path

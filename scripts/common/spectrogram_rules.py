@@ -5,6 +5,7 @@ from typing import Any
 from scripts.common.exports_rules import ExportRules
 from scripts.common.plan import versioned
 from scripts.common.planning_cost import quick
+from scripts.common.recordings import bytes_of
 
 Settings = dict[str, Any]
 
@@ -41,7 +42,8 @@ class SpectrogramRules(ExportRules):
 
     def spectrogram_key(self, wildcards: Any) -> Settings:
         """The key of the spectrogram."""
-        return versioned(1, grid=self.grid_key(wildcards), spectrogram=self.look(wildcards))
+        given = self._calibration_bytes(wildcards)
+        return versioned(1, grid=self.grid_key(wildcards), spectrogram=self.look(wildcards), **given)
 
     def location(self, wildcards: Any) -> Settings:
         """How sound is located."""
@@ -50,7 +52,12 @@ class SpectrogramRules(ExportRules):
 
     def location_key(self, wildcards: Any) -> Settings:
         """The key of the location."""
-        return versioned(2, cameras=self.all_cameras(wildcards), location=self.location(wildcards))
+        given = self._calibration_bytes(wildcards)
+        return versioned(2, cameras=self.all_cameras(wildcards), location=self.location(wildcards), **given)
+
+    def _calibration_bytes(self, wildcards: Any) -> dict[str, int]:
+        file = self.calibration(wildcards)
+        return {"bytes": bytes_of(file)} if file else {}
 
     def located(self, pattern: str) -> Any:
         """An input: a file of the microphone whose sound is located."""

@@ -91,14 +91,18 @@ class Archive(House):
         rows = (line.split() for line in table[1].splitlines()) if table else ()
         return DryRun(status, text, {name: int(count) for name, count in rows if name != "all"})
 
+    def make(self, path: Path) -> None:
+        """Make an output as an empty file or folder."""
+        is_folder = path.parent.name == "npz" or path.name in ("train", "val", "test")
+        path.mkdir(exist_ok=True) if is_folder else path.touch()
+
     def finish(self) -> None:
         """Make every file of the run as an empty one, with Snakemake's record of how it was made."""
         self.write()
         _, text = snakemake(self.root, "--summary")
         table = text[text.index("output_file\t") :].splitlines()[1:]
         for path in (self.root / line.split("\t")[0] for line in table):
-            is_folder = path.parent.name == "npz" or path.name in ("train", "val", "test")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir(exist_ok=True) if is_folder else path.touch()
+            self.make(path)
         status, text = snakemake(self.root, "--touch", "--forceall", "--quiet", "all")
         assert status == 0, text
