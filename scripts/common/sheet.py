@@ -36,16 +36,17 @@ def _rows(path: Path, columns: list[str], required: list[str]) -> Iterator[Sheet
     header: list[str] | None = None
     # No csv: a quote is part of a name, and no other character than the tab has a meaning.
     for number, line in enumerate(text.split("\n"), start=1):
-        cells = line.split("\t")
-        if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
+        # A spreadsheet pads every row to the width of its widest one.
+        cells = [cell.strip() for cell in line.rstrip().split("\t")]
+        if not any(cells) or line.startswith("#"):
             continue
         if header is None:
-            header = [cell.strip() for cell in cells]
+            header = cells
             _check_header(path, number, header, columns, required)
             continue
         if len(cells) > len(header):
             raise ConfigError(f"{path.name}, row {number}: {len(cells)} cells under {len(header)} columns")
-        row = SheetRow(path, number, {k: c.strip() for k, c in zip(header, cells, strict=False) if c.strip()})
+        row = SheetRow(path, number, {k: c for k, c in zip(header, cells, strict=False) if c})
         for name in required:
             if name not in row.cells:
                 raise ConfigError(f"{row.where()}: the column `{name}` is empty")

@@ -58,6 +58,12 @@ def test_comments_empty_lines_and_line_ends_of_windows_are_no_rows():
     assert list(read_recordings(Path("recordings.tsv"), rigs())) == ["a"]
 
 
+def test_empty_cells_that_a_spreadsheet_pads_rows_with_are_none():
+    padded = "recording\trig\tsource\t\t\na\tbooth\traw/a.mov\t \t\t\t\r\nb\tbooth\traw/b.mov\n"
+    Path("recordings.tsv").write_text(padded)
+    assert list(read_recordings(Path("recordings.tsv"), rigs())) == ["a", "b"]
+
+
 def test_an_unknown_column_names_the_nearest():
     assert mistake([[*A, "x"]], [*COLUMNS, "subjct"]) == (
         "recordings.tsv, row 1: unknown column `subjct`; did you mean `subject`?"
