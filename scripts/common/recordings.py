@@ -68,7 +68,7 @@ def read_recordings(path: Path, rigs: Mapping[str, Rig]) -> dict[str, Recording]
                 f"{row.where()}: `{name}` cannot name files; use letters, digits and ._+=@-, not beginning with a dot"
             )
         if _folded(name) in seen:
-            raise ConfigError(f"{row.where()}: the recording `{name}` stands in row {seen[_folded(name)].line}, too")
+            raise ConfigError(f"{row.where()}: the recording `{name}` stands in line {seen[_folded(name)].line}, too")
         seen[_folded(name)] = row
         recordings[name] = _recording(row, name, rigs)
         _check_subject(row, recordings[name].subject, subjects)

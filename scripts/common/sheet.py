@@ -1,4 +1,4 @@
-"""Tab-separated sheets: one header row, `#` lines are comments, every error names its row."""
+"""Tab-separated sheets: one header row, `#` lines are comments, every error names its line."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class SheetRow:
 
     def where(self) -> str:
         """Place of the row for a message."""
-        return f"{self.sheet.name}, row {self.line}"
+        return f"{self.sheet.name}, line {self.line}"
 
 
 def read_sheet(path: Path, columns: list[str], required: list[str]) -> list[SheetRow]:
@@ -45,7 +45,7 @@ def _rows(path: Path, columns: list[str], required: list[str]) -> Iterator[Sheet
             _check_header(path, number, header, columns, required)
             continue
         if len(cells) > len(header):
-            raise ConfigError(f"{path.name}, row {number}: {len(cells)} cells under {len(header)} columns")
+            raise ConfigError(f"{path.name}, line {number}: {len(cells)} cells under {len(header)} columns")
         row = SheetRow(path, number, {k: c for k, c in zip(header, cells, strict=False) if c})
         for name in required:
             if name not in row.cells:
@@ -58,9 +58,9 @@ def _rows(path: Path, columns: list[str], required: list[str]) -> Iterator[Sheet
 def _check_header(path: Path, line: int, header: list[str], columns: list[str], required: list[str]) -> None:
     for name in header:
         if name not in columns:
-            raise ConfigError(f"{path.name}, row {line}: unknown column `{name}`{nearest(name, columns)}")
+            raise ConfigError(f"{path.name}, line {line}: unknown column `{name}`{nearest(name, columns)}")
         if header.count(name) > 1:
-            raise ConfigError(f"{path.name}, row {line}: the column `{name}` stands twice")
+            raise ConfigError(f"{path.name}, line {line}: the column `{name}` stands twice")
     for name in required:
         if name not in header:
-            raise ConfigError(f"{path.name}, row {line}: the column `{name}` is missing")
+            raise ConfigError(f"{path.name}, line {line}: the column `{name}` is missing")

@@ -91,15 +91,15 @@ def cut_clips(
             if outside and not row.recording:
                 # A table of a whole season holds the clips of other recordings, too.
                 rows.append(
-                    ledger.Row(STEP, recording, f"{product}/row {row.number}", "filtered", "outside", message=outside)
+                    ledger.Row(STEP, recording, f"{product}/line {row.line}", "filtered", "outside", message=outside)
                 )
                 continue
             if outside:
                 raise ValueError(outside)
             message = cut(out_folder / name, seen, heard, start_ns, stop_ns, mode, encoding)
         except ValueError as error:
-            text = f"{table.name}, row {row.number}: {error}"
-            rows.append(ledger.Row(STEP, recording, f"{product}/row {row.number}", "failed", "bad_clip", message=text))
+            text = f"{table.name}, line {row.line}: {error}"
+            rows.append(ledger.Row(STEP, recording, f"{product}/line {row.line}", "failed", "bad_clip", message=text))
             continue
         names.add(name.casefold())
         rows.append(

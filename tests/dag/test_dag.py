@@ -216,10 +216,10 @@ def spoil(archive, what):
     if what == "file":
         archive.rows[0][2] = "raw/Week#2/it's you.MOV"
         return (
-            "recordings.tsv, row 2: the source \"raw/Week#2/it's you.MOV\" does not exist; did you mean `it's me.MOV`?"
+            "recordings.tsv, line 2: the source \"raw/Week#2/it's you.MOV\" does not exist; did you mean `it's me.MOV`?"
         )
     archive.rows[1][0] = "A.1"
-    return "recordings.tsv, row 3: the recording `A.1` stands in row 2, too"
+    return "recordings.tsv, line 3: the recording `A.1` stands in line 2, too"
 
 
 @pytest.mark.parametrize("what", ["config", "file", "sheet"])

@@ -26,11 +26,11 @@ MISTAKES = {
     ),
     "an accepted failure of nobody": (CONFIGFILE, "[garbage]", "[garbag]", "known_failures", "`garbage`"),
     "a missing sheet": (CONFIGFILE, "small.tsv", "smal.tsv", "config/smal.tsv", "does not exist"),
-    "a recording of an absent rig": (SHEET, "one\tbooth", "one\tboth", "small.tsv, row 3", "`booth`"),
-    "a missing source": (SHEET, "recordings/one.mp4", "recordings/on.mp4", "small.tsv, row 3", "`one.mp4`"),
-    "a duplicate recording": (SHEET, "\ntwo\t", "\nOne\t", "small.tsv, row 4", "row 3"),
-    "a recording that cannot name a file": (SHEET, "\ntwo\t", "\n../two\t", "small.tsv, row 4", "../two"),
-    "an excluded recording that is not there": (EXCLUDE, "", "recording\treason\nonne\tblurred\n", "row 2", "`one`"),
+    "a recording of an absent rig": (SHEET, "one\tbooth", "one\tboth", "small.tsv, line 3", "`booth`"),
+    "a missing source": (SHEET, "recordings/one.mp4", "recordings/on.mp4", "small.tsv, line 3", "`one.mp4`"),
+    "a duplicate recording": (SHEET, "\ntwo\t", "\nOne\t", "small.tsv, line 4", "line 3"),
+    "a recording that cannot name a file": (SHEET, "\ntwo\t", "\n../two\t", "small.tsv, line 4", "../two"),
+    "an excluded recording that is not there": (EXCLUDE, "", "recording\treason\nonne\tblurred\n", "line 2", "`one`"),
 }
 
 

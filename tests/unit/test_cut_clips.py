@@ -220,18 +220,20 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
     rows = clips(recording, text, tmp_path)
     assert [(row.item, row.outcome) for row in rows] == [
         ("clips/good", "written"),
-        *((f"clips/row {number}", "failed") for number in (2, 3, 4, 5, 6, 7, 9)),
+        *((f"clips/line {number}", "failed") for number in (3, 4, 5, 6, 7, 8, 10)),
         ("clips/for_all", "written"),
-        ("clips/row 11", "filtered"),
-        ("clips/row 12", "failed"),
+        ("clips/line 12", "filtered"),
+        ("clips/line 13", "failed"),
     ]
     assert rows[-2].reason == "outside"
     messages = [row.message for row in rows if row.outcome == "failed"]
-    assert messages[1] == "clips.csv, row 3: there is another clip `GOOD`"
-    assert messages[2] == "clips.csv, row 4: the end 2 is not after the start 3"
-    assert messages[3] == "clips.csv, row 5: `soon` is no time; write seconds, a date and time, or a time of day"
-    assert messages[4] == "clips.csv, row 6: a time is missing"
-    assert messages[5] == ("clips.csv, row 7: it lies outside of the recording: it would begin at 100.000 s of 8.000 s")
+    assert messages[1] == "clips.csv, line 4: there is another clip `GOOD`"
+    assert messages[2] == "clips.csv, line 5: the end 2 is not after the start 3"
+    assert messages[3] == "clips.csv, line 6: `soon` is no time; write seconds, a date and time, or a time of day"
+    assert messages[4] == "clips.csv, line 7: a time is missing"
+    assert messages[5] == (
+        "clips.csv, line 8: it lies outside of the recording: it would begin at 100.000 s of 8.000 s"
+    )
     assert {path.name for path in (tmp_path / "clips").iterdir()} == {"good", "for_all"}
 
 
@@ -255,6 +257,11 @@ def test_tables_of_other_programs_are_read(tmp_path, text):
     (tmp_path / "x.csv").write_text(text, encoding="utf-8")
     rows = list(read_table(tmp_path / "x.csv"))
     assert [(row.number, row.end) for row in rows] == [(1, "2")]
+
+
+def test_a_row_has_the_line_where_an_editor_shows_its_beginning(tmp_path):
+    (tmp_path / "x.csv").write_text('note,start,end\n\n"a\nb",1,2\n,,\n"c\n\nd",3,4\nx,5,6\n')
+    assert [(row.number, row.line) for row in read_table(tmp_path / "x.csv")] == [(1, 3), (2, 6), (3, 9)]
 
 
 # 2023-11-14 22:13:20 UTC, ten minutes.

@@ -66,3 +66,9 @@ def test_a_sheet_with_one_date_throughout_shows_by_a_stop_before_its_start_that_
     text = "label,start,stop\na,2024-01-01 23:59:59,2024-01-01 00:00:02\nb,2024-01-01 00:00:10,2024-01-01 00:00:20\n"
     (_, first, stop), (_, second, _) = spans(tmp_path, text)
     assert (stop - first, second - first) == (3, 11)
+
+
+def test_a_mistake_below_a_cell_with_a_line_break_has_the_line_that_an_editor_shows(tmp_path):
+    text = 'label,start,stop,notes\nrear,1,2,"a\nb"\n\nrear,x,2,\n'
+    with pytest.raises(InputError, match=r"p\.csv, line 5: the start 'x' is no number"):
+        spans(tmp_path, text)

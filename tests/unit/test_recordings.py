@@ -66,17 +66,17 @@ def test_empty_cells_that_a_spreadsheet_pads_rows_with_are_none():
 
 def test_an_unknown_column_names_the_nearest():
     assert mistake([[*A, "x"]], [*COLUMNS, "subjct"]) == (
-        "recordings.tsv, row 1: unknown column `subjct`; did you mean `subject`?"
+        "recordings.tsv, line 1: unknown column `subjct`; did you mean `subject`?"
     )
 
 
 @pytest.mark.parametrize(
     ("columns", "row", "message"),
     [
-        (["recording", "rig"], A[:2], "row 1: the column `source` is missing"),
-        ([*COLUMNS, "rig"], [*A, "x"], "row 1: the column `rig` stands twice"),
-        (COLUMNS, ["a", "", "raw/a.mov"], "row 2: the column `rig` is empty"),
-        (COLUMNS, [*A, "x"], "row 2: 4 cells under 3 columns"),
+        (["recording", "rig"], A[:2], "line 1: the column `source` is missing"),
+        ([*COLUMNS, "rig"], [*A, "x"], "line 1: the column `rig` stands twice"),
+        (COLUMNS, ["a", "", "raw/a.mov"], "line 2: the column `rig` is empty"),
+        (COLUMNS, [*A, "x"], "line 2: 4 cells under 3 columns"),
     ],
 )
 def test_a_sheet_that_is_no_table_names_its_row(columns, row, message):
@@ -85,40 +85,40 @@ def test_a_sheet_that_is_no_table_names_its_row(columns, row, message):
 
 def test_an_unknown_rig_names_the_nearest():
     assert mistake([["a", "boot", "raw/a.mov"]]) == (
-        "recordings.tsv, row 2: there is no rig `boot`; did you mean `booth`?"
+        "recordings.tsv, line 2: there is no rig `boot`; did you mean `booth`?"
     )
 
 
 def test_a_missing_file_names_the_nearest():
     assert mistake([A, ["b", "booth", "raw/b.mv"]]) == (
-        "recordings.tsv, row 3: the source 'raw/b.mv' does not exist; did you mean `b.mov`?"
+        "recordings.tsv, line 3: the source 'raw/b.mv' does not exist; did you mean `b.mov`?"
     )
 
 
 def test_a_missing_folder_is_named_without_a_guess():
-    assert mistake([["a", "booth", "row/a.mov"]]) == "recordings.tsv, row 2: the source 'row/a.mov' does not exist"
+    assert mistake([["a", "booth", "row/a.mov"]]) == "recordings.tsv, line 2: the source 'row/a.mov' does not exist"
 
 
 def test_a_missing_landmarks_file_is_a_mistake_of_its_row():
     message = mistake([[*A, "raw/a.npy"]], [*COLUMNS, "landmarks"])
-    assert message == "recordings.tsv, row 2: the landmarks 'raw/a.npy' does not exist"
+    assert message == "recordings.tsv, line 2: the landmarks 'raw/a.npy' does not exist"
 
 
 @pytest.mark.parametrize("again", ["a", "A"])
 def test_a_recording_that_stands_twice_names_both_rows(again):
     assert mistake([A, [again, "booth", "raw/b.mov"]]) == (
-        f"recordings.tsv, row 3: the recording `{again}` stands in row 2, too"
+        f"recordings.tsv, line 3: the recording `{again}` stands in line 2, too"
     )
 
 
 def test_two_spellings_of_one_letter_are_one_name():
     angstrom, a_with_ring = "\u212b", "\u00c5"
-    assert "stands in row 2, too" in mistake([[angstrom, *A[1:]], [a_with_ring, *A[1:]]])
+    assert "stands in line 2, too" in mistake([[angstrom, *A[1:]], [a_with_ring, *A[1:]]])
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", ".a", "it's", 'a"b', "x" * 101])
 def test_a_name_that_cannot_name_files_is_refused(name):
-    assert mistake([[name, *A[1:]]]).startswith(f"recordings.tsv, row 2: `{name}` cannot name files; use letters")
+    assert mistake([[name, *A[1:]]]).startswith(f"recordings.tsv, line 2: `{name}` cannot name files; use letters")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,9 @@ def test_a_bag_is_a_file_or_a_folder_of_them_with_its_metadata(tmp_path):
 
 def test_a_folder_without_bags_is_a_mistake():
     Path("empty").mkdir()
-    assert mistake([["a", "aviary", "empty"]]) == ("recordings.tsv, row 2: the folder empty holds no .bag, .mcap, .db3")
+    assert mistake([["a", "aviary", "empty"]]) == (
+        "recordings.tsv, line 2: the folder empty holds no .bag, .mcap, .db3"
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_a_folder_without_bags_is_a_mistake():
     ],
 )
 def test_a_cell_of_a_wrong_type_names_its_row(column, text, message):
-    assert mistake([[*A, text]], [*COLUMNS, column]) == f"recordings.tsv, row 2: {message}"
+    assert mistake([[*A, text]], [*COLUMNS, column]) == f"recordings.tsv, line 2: {message}"
 
 
 def test_start_and_end_are_seconds_in_their_order():
@@ -193,7 +195,7 @@ def test_start_and_end_are_seconds_in_their_order():
 def test_a_subject_has_one_spelling():
     rows = [[*A, "Anna M."], ["b", "booth", "raw/b.mov", "anna m."]]
     assert mistake(rows, [*COLUMNS, "subject"]).endswith(
-        "row 3: the subject `anna m.` is written `Anna M.` in an earlier row"
+        "line 3: the subject `anna m.` is written `Anna M.` in an earlier row"
     )
 
 
@@ -230,7 +232,7 @@ def test_an_exclusion_without_start_and_stop_is_the_whole_recording():
 def test_a_wrong_exclusion_names_its_row(row, message):
     with pytest.raises(ConfigError) as error:
         exclusions([row])
-    assert str(error.value) == f"exclude.tsv, row 2: {message}"
+    assert str(error.value) == f"exclude.tsv, line 2: {message}"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=["Cs"])), min_size=1, max_size=3))
