@@ -7,8 +7,7 @@ from pathlib import Path
 
 from scripts.common.csv_rows import csv_rows
 from scripts.common.errors import InputError
-
-LARGEST_TABLE = 10**8
+from scripts.common.text_file import text_of
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,7 @@ class ClipRow:
 
 def read_table(path: Path) -> Iterator[ClipRow]:
     """The rows of a csv with the columns start, end, and optionally recording, clip. Raises InputError."""
-    if path.stat().st_size > LARGEST_TABLE:
-        raise InputError("table", f"{path.name}: {path.stat().st_size} bytes are more than a table of clips has")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError("table", f"{path.name}: it is no UTF-8 text; save it as csv") from None
-    rows = csv_rows(text)
+    rows = csv_rows(text_of(path, "table"))
     try:
         header = next(rows, (1, []))[1]
         columns = {name.casefold(): place for place, name in enumerate(header)}

@@ -13,16 +13,17 @@ def delimiter_of(text: str) -> str:
     return max(DELIMITERS, key=first.count)
 
 
-def csv_rows(text: str, delimiter: str = "") -> Iterator[tuple[int, list[str]]]:
+def csv_rows(text: str, delimiter: str = "", *, empty: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Every row that has content, without spaces around its cells, with the line where it begins, from 1.
 
-    delimiter: "" for what the text has. Raises csv.Error for what is no table.
+    delimiter: "" for what the text has; empty: with rows of cells without content. Raises csv.Error for what is no table.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or delimiter_of(text))
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter or delimiter_of(text), skipinitialspace=True)
     line = 1
     for row in reader:
         cells = [cell.strip() for cell in row]
-        if any(cells):
+        if any(cells) or (empty and cells):
             yield line, cells
         # A cell with a line break ends lines below the one where its row begins.
         line = reader.line_num + 1

@@ -1,11 +1,11 @@
 """Files that people and other programs wrote, read so that a bad one is a row of the ledger and never a traceback."""
 
 import csv
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.common.csv_rows import csv_rows
 from scripts.common.errors import InputError
 
 # Larger files are no tables of a person.
@@ -33,13 +33,12 @@ def text_of(path: Path, reason: str) -> str:
 
 
 def rows_of(path: Path, reason: str) -> list[list[str]]:
-    """The rows of a csv without spaces around its cells; empty lines are left out.
+    """The rows of a csv, see `csv_rows`; empty lines are left out, rows of empty cells are not.
 
     Raises InputError with `reason` for what is no csv.
     """
     with refused(path, reason, "a csv"):
-        rows = csv.reader(io.StringIO(text_of(path, reason), newline=""), skipinitialspace=True)
-        return [[cell.strip() for cell in row] for row in rows if row]
+        return [row for _, row in csv_rows(text_of(path, reason), empty=True)]
 
 
 @contextmanager

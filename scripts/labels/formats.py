@@ -6,8 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from scripts.common.errors import InputError
+from scripts.common.text_file import text_of
 from scripts.labels import boris, plain_tables, procedures, tiers, web_tools
-from scripts.labels.marks import Mark, text_of
+from scripts.labels.marks import REASON, Mark
 from scripts.labels.own_part import Own
 
 HEAD = 65_536
@@ -59,7 +60,7 @@ def guess(path: Path, columns: Mapping[str, str] | None = None) -> str:
     ending = path.suffix.lower()
     if ending in BY_ENDING:
         return BY_ENDING[ending]
-    head = text_of(path)[:HEAD]
+    head = text_of(path, REASON)[:HEAD]
     if ending == ".json":
         return "segments_json" if '"segment"' in head or '"metadata"' in head else "label_studio"
     if columns:

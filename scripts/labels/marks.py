@@ -11,9 +11,9 @@ from typing import Any
 
 from scripts.common.csv_rows import csv_rows
 from scripts.common.errors import InputError
+from scripts.common.text_file import text_of
 
-# Larger files are no label sheets.
-MOST_BYTES = 256 * 2**20
+REASON = "labels"
 # An exact number with an exponent of this length fills any memory.
 VAST = re.compile(r"e[+-]?0*[1-9]\d\d", re.IGNORECASE)
 
@@ -35,37 +35,23 @@ class Mark:
 
 def mistake(path: Path, line: int, message: str) -> InputError:
     """What is wrong, and where."""
-    return InputError("labels", f"{path.name}, line {line}: {message}")
-
-
-def text_of(path: Path) -> str:
-    """The text of a file in UTF-8 or, by its mark of byte order, UTF-16. Raises InputError for what is no text."""
-    if path.stat().st_size > MOST_BYTES:
-        raise InputError("labels", f"{path.name} has more than {MOST_BYTES:,} bytes; it is no file of labels")
-    raw = path.read_bytes()
-    wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if b"\0" in raw and not wide:
-        raise InputError("labels", f"{path.name} is no text")
-    try:
-        return raw.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("utf-16" if wide else "latin-1", "replace")
+    return InputError(REASON, f"{path.name}, line {line}: {message}")
 
 
 def json_of(path: Path) -> Any:
     """The content of a JSON file. Raises InputError if it is none."""
     try:
-        return json.loads(text_of(path))
+        return json.loads(text_of(path, REASON))
     except ValueError as error:
-        raise InputError("labels", f"{path.name} is no JSON: {error}") from None
+        raise InputError(REASON, f"{path.name} is no JSON: {error}") from None
 
 
 def rows_of(path: Path, delimiter: str = "") -> list[tuple[int, list[str]]]:
     """Every row of a table that has content, with its line. delimiter: "" for the one that the file has."""
     try:
-        return list(csv_rows(text_of(path), delimiter))
+        return list(csv_rows(text_of(path, REASON), delimiter))
     except csv.Error as error:
-        raise InputError("labels", f"{path.name} is no table: {error}") from None
+        raise InputError(REASON, f"{path.name} is no table: {error}") from None
 
 
 def number(path: Path, line: int, text: object, what: str) -> Fraction:

@@ -6,7 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from scripts.common.errors import InputError
-from scripts.labels.marks import Mark, mistake, number, rows_of, runs, text_of
+from scripts.common.text_file import text_of
+from scripts.labels.marks import REASON, Mark, mistake, number, rows_of, runs
 from scripts.labels.own_part import Own, own_parts
 
 RAVEN = ("Begin Time (s)", "End Time (s)")
@@ -20,7 +21,7 @@ RAVEN_OWN |= {"Begin File", "Begin Path", "End File", OFFSET}
 def read_audacity(path: Path) -> list[Mark]:
     """start, end, label between tabs; a second line of frequencies, which begins with a backslash, is passed over."""
     marks = []
-    for line, text in enumerate(text_of(path).splitlines(), 1):
+    for line, text in enumerate(text_of(path, REASON).splitlines(), 1):
         if not text.strip() or text.startswith("\\"):
             continue
         cells = text.split("\t")
@@ -63,7 +64,7 @@ def read_raven(path: Path, own: Own) -> list[Mark]:
 def read_segments(path: Path) -> list[Mark]:
     """start, end, label in frames from 1, last one included (50Salads, MS-TCN); a background is a label like others."""
     marks = []
-    for line, text in enumerate(text_of(path).splitlines(), 1):
+    for line, text in enumerate(text_of(path, REASON).splitlines(), 1):
         cells = [cell for cell in re.split(r"[,\s]+", text.strip(), maxsplit=2) if cell]
         if not cells or (line == 1 and not cells[0].isdigit()):
             continue

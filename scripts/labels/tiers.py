@@ -8,7 +8,8 @@ import pympi
 from praatio import textgrid
 
 from scripts.common.errors import InputError
-from scripts.labels.marks import MOST_BYTES, Mark
+from scripts.common.text_file import MOST_BYTES
+from scripts.labels.marks import Mark
 
 MS = 1000
 

@@ -242,7 +242,7 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
     [
         (b"", "the column `start` is missing"),
         (b"begin,end\n1,2\n", "the column `start` is missing; it has begin, end"),
-        (b"\xff\xfe\x00", "it is no UTF-8 text"),
+        (b"\x89PNG\0\x01", "x.csv is no text"),
     ],
 )
 def test_a_table_that_is_none_is_one_line(tmp_path, content, message):
@@ -253,8 +253,9 @@ def test_a_table_that_is_none_is_one_line(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("text", ["start;end\n1,5;2\n", "\ufeffSTART\tEnd\n1\t2\n", 'end,start\n"2","1"\n\n'])
-def test_tables_of_other_programs_are_read(tmp_path, text):
-    (tmp_path / "x.csv").write_text(text, encoding="utf-8")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_of_other_programs_are_read(tmp_path, text, encoding):
+    (tmp_path / "x.csv").write_text(text if encoding == "utf-8" else text.lstrip("\ufeff"), encoding=encoding)
     rows = list(read_table(tmp_path / "x.csv"))
     assert [(row.number, row.end) for row in rows] == [(1, "2")]
 
