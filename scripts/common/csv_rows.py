@@ -16,7 +16,8 @@ def delimiter_of(text: str) -> str:
 def csv_rows(text: str, delimiter: str = "", *, empty: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Every row that has content, without spaces around its cells, with the line where it begins, from 1.
 
-    delimiter: "" for what the text has; empty: with rows of cells without content. Raises csv.Error for what is no table.
+    delimiter: "" for what the text has; empty: with rows of cells without content.
+    Raises csv.Error for what is no table.
     """
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter or delimiter_of(text), skipinitialspace=True)
