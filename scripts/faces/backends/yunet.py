@@ -1,6 +1,8 @@
 """Faces found by YuNet, through OpenCV, in pictures of at most 480 px."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ LONGEST_SIDE = 480
 SAME_FACE = 0.3
 # Smaller faces have no landmarks worth the name.
 LEAST_SIDE_PX = 12.0
+LEVEL = threading.Lock()
 
 
 class YuNet:
@@ -54,16 +57,27 @@ class YuNet:
     def _opened(self) -> Any:
         """This thread's detector."""
         if not hasattr(self._own, "detector"):
-            level = cv2.utils.logging.getLogLevel()
-            # OpenCV 5 warns at every start that its default target is the default target.
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-            try:
-                self._own.detector = cv2.FaceDetectorYN.create(
-                    str(self._weights), "", (320, 320), self._min_score, SAME_FACE
-                )
-            except cv2.error as error:
-                raise unreadable(self._weights, "YuNet", error) from error
-            finally:
-                cv2.utils.logging.setLogLevel(level)
+            with quiet_opencv():
+                try:
+                    self._own.detector = cv2.FaceDetectorYN.create(
+                        str(self._weights), "", (320, 320), self._min_score, SAME_FACE
+                    )
+                except cv2.error as error:
+                    raise unreadable(self._weights, "YuNet", error) from error
             self._own.size = None
         return self._own.detector
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """No warnings: OpenCV 5 gives one at every start, that its default target is the default target.
+
+    One thread at a time, for the level is that of the whole process.
+    """
+    with LEVEL:
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            yield
+        finally:
+            cv2.utils.logging.setLogLevel(level)
