@@ -191,7 +191,7 @@ def pose_key(wildcards):
 def window_key(wildcards):
     dataset = plan.datasets[wildcards.dataset]
     return versioned(
-        2,
+        3,
         window_frames=dataset.window_frames,
         hop=dataset.hop,
         limits=dataset.limits,

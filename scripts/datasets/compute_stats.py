@@ -18,8 +18,8 @@ def compute_stats(stats: list[Path], splits: Path, out_mean: Path, out_std: Path
     """Merge the moments of each train recording, in the order of `stats`.
 
     stats: one `{recording}.stats.npz` each.  Writes float64 (136,) each: x row then y row, relative to the nose tip;
-    of poses of K keypoints (3 K,): x row, y row, z row, relative to their middle. Coordinates that nobody measured keep
-    mean 0 and deviation 1, so that they pass unchanged. Without any train window everything is NaN.
+    of poses of K keypoints (3 K,): x row, y row, z row, relative to their middle. Coordinates of a keypoint that is
+    nowhere seen get mean 0 and deviation 1; they are NaN anyway. Without any train window everything is NaN.
     Raises RunError if recordings have different keypoints.
     """
     members = split_table.read(splits)

@@ -113,7 +113,7 @@ def extract_windows(
             signal = audio.read(int(window_frames * samples_per_frame), dtype="float32", always_2d=True)
             arrays: dict[str, Any] = {"pose": pose, **heard(signal[:, 0], int(times.nominal_rate_hz), features)}
             np.savez(out_windows / f"{name}.npz", **arrays)
-            moments = moments.merge(Moments.of(relative_to_nose(people.measured(pose))))
+            moments = moments.merge(Moments.of(relative_to_nose(pose)))
             rows.append(ledger.Row(STEP, recording, name, "written", start_ns=start_ns, stop_ns=stop_ns))
             samples.append(
                 {

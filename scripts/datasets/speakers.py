@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from scripts.common.face_shape import lip_opening
-from scripts.common.landmarks import POINTS, Landmarks
+from scripts.common.landmarks import Landmarks
 
 SPEAKERS = ("only", "largest", "central", "active")
 
@@ -71,7 +71,3 @@ class Faces:
     def pose(self, rows: np.ndarray) -> np.ndarray:
         """Landmarks of rows, float32 (N, 2, 68)."""
         return np.ascontiguousarray(self.landmarks.points[rows].transpose(0, 2, 1), dtype=np.float32)
-
-    def measured(self, pose: np.ndarray) -> np.ndarray:
-        """`pose` with NaN where no network measured the point, for statistics."""
-        return np.where(self.landmarks.imputed[None, None, :POINTS], np.nan, pose)

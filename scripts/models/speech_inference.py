@@ -13,7 +13,7 @@ from scripts.common.errors import InputError, RunError
 from scripts.common.landmarks import POINTS
 from scripts.common.sound_features import FEATURES
 from scripts.models.checkpoint import Identity, read_checkpoint
-from scripts.models.landmark_layout import LAYOUT, in_pixels, normalised
+from scripts.models.landmark_layout import LAYOUT, in_pixels, normalised, without_statistics
 from scripts.models.sounds import at_rate
 from scripts.models.speech_training import SpeechTraining
 from scripts.models.spoken_stretches import LOUDNESS, stretches_by
@@ -85,7 +85,8 @@ class Speaker:
     ) -> None:
         """speech: how it is found, loudness or silero.  wanted: fields of the checkpoint's identity, as they must be.
 
-        Raises InputError for a checkpoint of something else, and where features, layout or anything wanted differ.
+        Raises InputError for a checkpoint of something else or without statistics of a point, and where features,
+        layout or anything wanted differ.
         """
         if accelerator != "cpu" and not torch.cuda.is_available():
             raise RunError("there is no GPU that this torch can use; set accelerator: cpu, or ask for another node")
@@ -104,6 +105,12 @@ class Speaker:
             ) from error
         self._network = training.network.eval().to(self._device)
         self._mean, self._std = np.array(self.identity.mean), np.array(self.identity.std)
+        if points := without_statistics(self._mean, self._std):
+            raise InputError(
+                "bad_statistics",
+                f"{checkpoint.name} has no statistics of the points {points}: its dataset is of an earlier version, "
+                "and its resting face is wrong; train it again",
+            )
         self._first = self._face(face)
         self._hop = min(hop, self.identity.frames)
         self._find = stretches_by(speech)

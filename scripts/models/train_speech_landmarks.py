@@ -17,7 +17,7 @@ from scripts.common.sound_features import FEATURES
 from scripts.models import fitting
 from scripts.models.checkpoint import Identity, read_checkpoint
 from scripts.models.face_pictures import write_epochs_plot
-from scripts.models.landmark_layout import COORDINATES, LAYOUT
+from scripts.models.landmark_layout import COORDINATES, LAYOUT, without_statistics
 from scripts.models.measures import figures
 from scripts.models.speech_training import Sampler, SpeechTraining, predict
 from scripts.models.window_samples import Windows, files_of, read_window
@@ -152,6 +152,11 @@ def _check(splits: dict[str, Windows], statistics: tuple[np.ndarray, np.ndarray]
     for array in statistics:
         if array.shape != (COORDINATES,) or not np.isfinite(array).all():
             raise InputError("bad_statistics", f"the dataset's statistics are no {COORDINATES} numbers")
+    if points := without_statistics(*statistics):
+        raise InputError(
+            "bad_statistics",
+            f"the dataset has no statistics of the points {points}: it is of an earlier version; make it again",
+        )
 
 
 if __name__ == "__main__":
