@@ -123,7 +123,7 @@ def train_classifier(
         "class_weights": weights,
     }
     facts = {"version": VERSION, "index": sha256_of(index), "run": run, "settings": of_weights}
-    fitting.open_working(working, facts)
+    fitting.open_working(working, facts, epochs=int(settings["epochs"]))
     fitting.seed_all(int(settings["seed"]))
     fitting.fit(
         ClassifierTraining(about),

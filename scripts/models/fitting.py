@@ -19,6 +19,7 @@ from scripts.common import atomic
 from scripts.common.errors import RunError
 from scripts.common.job import progress
 from scripts.common.links import link_or_copy
+from scripts.models.checkpoint import read_checkpoint
 
 log = logging.getLogger("rushes")
 
@@ -155,8 +156,8 @@ def seed_all(seed: int) -> None:
     lightning.seed_everything(seed, verbose=False)
 
 
-def open_working(working: Path, facts: Mapping[str, Any]) -> None:
-    """The folder in which a training goes on; another training's is emptied.
+def open_working(working: Path, facts: Mapping[str, Any], *, epochs: int) -> None:
+    """The folder in which a training goes on; one of another training, or beyond `epochs`, is emptied.
 
     facts: all that decides what the training leads to; plain values.
     """
@@ -165,8 +166,17 @@ def open_working(working: Path, facts: Mapping[str, Any]) -> None:
     if working.exists() and not (mark.exists() and mark.read_text() == text):
         log.info("the working folder is of another training; it begins anew")
         shutil.rmtree(working)
+    # Its best weights may be of an epoch that no longer is: what fewer epochs lead to, only those can tell.
+    elif (reached := _epochs_of(working / CHECKPOINTS / LAST)) > epochs:
+        log.info("the working folder is of %d epochs, %d are wanted; it begins anew", reached, epochs)
+        shutil.rmtree(working)
     working.mkdir(parents=True, exist_ok=True)
     atomic.write_text(mark, text)
+
+
+def _epochs_of(last: Path) -> int:
+    """How many epochs a checkpoint was trained for; 0 where there is none."""
+    return int(read_checkpoint(last)["epoch"]) + 1 if last.exists() else 0
 
 
 def hand_over(source: Path, target: Path) -> None:

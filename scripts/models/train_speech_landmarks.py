@@ -80,8 +80,9 @@ def train_speech_landmarks(
         model, card, *statistics, splits["train"].files[0], rate_hz=rate_hz, fps=fps, settings=settings
     )
     own = Path(working)
-    facts = {"version": VERSION, "card": identity.card_sha256, "index": sha256_of(index)}
-    fitting.open_working(own, {**facts, "mean": sha256_of(mean), "settings": of_weights})
+    facts: dict[str, Any] = {"version": VERSION, "card": identity.card_sha256, "index": sha256_of(index)}
+    facts |= {"mean": sha256_of(mean), "settings": of_weights}
+    fitting.open_working(own, facts, epochs=int(settings["epochs"]))
     fitting.seed_all(int(settings["seed"]))
     sampler = Sampler(
         own / fitting.SAMPLES, splits["val"], every=int(settings["sample_every"]), count=int(settings["samples"])

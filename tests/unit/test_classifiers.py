@@ -118,6 +118,16 @@ def test_a_training_that_goes_on_ends_as_one_that_was_never_stopped(still, tmp_p
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.parametrize("epochs", [2, 1])
+def test_fewer_epochs_than_were_trained_give_what_a_new_training_gives(still, tmp_path, epochs):
+    train("frame", still, tmp_path / "a", tmp_path / "w", epochs=3)
+    lowered = train("frame", still, tmp_path / "b", tmp_path / "w", epochs=epochs)
+    assert lowered == train("frame", still, tmp_path / "c", tmp_path / "v", epochs=epochs)
+    last = [read_checkpoint(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("b", "c")]
+    assert [read["epoch"] for read in last] == [epochs - 1] * 2
+    assert all(torch.equal(last[0]["state_dict"][name], last[1]["state_dict"][name]) for name in last[0]["state_dict"])
+
+
 def test_folds_share_the_subjects_out_and_a_random_split_does_not(still):
     samples = read_samples(still)
     tested = []

@@ -171,6 +171,21 @@ def test_more_epochs_go_on_and_another_setting_begins_anew(little, tmp_path):
     assert read_checkpoint(tmp_path / "d" / "checkpoints" / "last.ckpt")["epoch"] == 1
 
 
+@pytest.mark.parametrize("epochs", [2, 1])
+def test_fewer_epochs_than_were_trained_give_what_a_new_training_gives(little, tmp_path, epochs):
+    """The best weights, the sheets and the logs of the longer one are not those of the shorter one."""
+    changes = {"checkpoint_every": 1, "sample_every": 1, "samples": 1}
+    train(little, tmp_path / "long", tmp_path / "w", epochs=3, **changes)
+    lowered = train(little, tmp_path / "lowered", tmp_path / "w", epochs=epochs, **changes)
+    assert lowered == train(little, tmp_path / "new", tmp_path / "other", epochs=epochs, **changes)
+    for name in ("last.ckpt", "best.ckpt"):
+        assert equal(weights(tmp_path / "lowered", name), weights(tmp_path / "new", name))
+    for part in ("checkpoints", "val_samples"):
+        names = [{file.name for file in (tmp_path / run / part).rglob("*")} for run in ("lowered", "new")]
+        assert names[0] == names[1]
+    assert len(list((tmp_path / "lowered" / "tf_logs").glob("events*"))) == 1
+
+
 def test_an_adversarial_training_trains_both_networks(little, tmp_path):
     train(little, tmp_path / "a", tmp_path / "w", epochs=2, adversarial=0.1)
     after = weights(tmp_path / "a")
