@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from scripts.common.pose_shape import middle_of
-
 # Of a folder without a card: how the seed takes its landmarks.
 SEEDS_WAY: dict[str, Any] = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6, "origin": 33}
 
@@ -26,6 +24,17 @@ SEEDS_WAY: dict[str, Any] = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilo
 MIDDLE = "middle"
 
 Window = dict[str, Any]
+
+
+def middle_of(pose: np.ndarray) -> np.ndarray:
+    """Mean of the points of each frame that have a place, float (T, D, 1), of points (T, D, K); 0 where none has.
+
+    As `scripts/common/pose_shape.py` has it, which is not there where rushes is installed.
+    """
+    seen = np.isfinite(pose)
+    count = np.maximum(seen.sum(axis=2, keepdims=True), 1)
+    mean: np.ndarray = np.where(seen, pose, 0).sum(axis=2, keepdims=True) / count
+    return mean
 
 
 class Windows(Sequence[Window]):
