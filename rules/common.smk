@@ -202,6 +202,13 @@ def window_key(wildcards):
     )
 
 
+@quick
+def recordings_after(wildcards):
+    """Recordings, of any dataset that has this one, whose windows' names may begin as this one's do."""
+    name = wildcards.recording
+    return sorted({other for data in plan.datasets.values() if name in data.makers for other in data.named_after(name)})
+
+
 def dataset_setting(name):
     return quick(lambda wildcards: getattr(plan.datasets[wildcards.dataset], name))
 

@@ -116,8 +116,10 @@ rule adopt_windows:
         fps=dataset_fps,
         rate_hz=dataset_setting("rate_hz"),
         window_frames=dataset_setting("window_frames"),
+        others=recordings_after,
         key=lambda wildcards: versioned(
-            1,
+            2,
+            others=recordings_after(wildcards),
             window_frames=plan.datasets[wildcards.dataset].window_frames,
             fps=plan.datasets[wildcards.dataset].fps,
             rate_hz=plan.datasets[wildcards.dataset].rate_hz,

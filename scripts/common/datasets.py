@@ -1,17 +1,24 @@
 """Datasets of the config, resolved against their rigs."""
 
+import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scripts.common.adopted_folders import misplaced
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
 from scripts.common.names import is_stream_name, nearest
 from scripts.common.recordings import Recording
 from scripts.common.rigs import Rig, StreamSource
 from scripts.common.splits import SPLITS, shares_of, split_recordings
+
+# Files that a message names.
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,16 @@ class Dataset:
     def members(self, split: str | None) -> list[str]:
         """The recordings of a split, or all of them, in the order of the sheet."""
         return [name for name in self.recordings if split in (None, self.splits[name])]
+
+    @cached_property
+    def _by_name(self) -> list[str]:
+        return sorted(self.recordings)
+
+    def named_after(self, recording: str) -> list[str]:
+        """The recordings whose names begin with this one's and `_`, as the names of its windows do; sorted."""
+        start = f"{recording}_"
+        first, stop = (bisect_left(self._by_name, name) for name in (start, start + chr(sys.maxunicode)))
+        return self._by_name[first:stop]
 
     @property
     def split_names(self) -> list[str]:
@@ -146,6 +163,12 @@ def adopt_dataset(name: str, entry: dict[str, Any]) -> Dataset:
             adopted[speaker.name], splits[speaker.name] = str(speaker), split
     if not adopted:
         raise ConfigError(f"{place}: {folder} has no folder train/<speaker>, val/<speaker> or test/<speaker>")
+    if lost := [str(path) for path in misplaced(folder)]:
+        more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+        raise ConfigError(
+            f"{place}: {folder} must hold train/<speaker>/*.npz, val/<speaker>/*.npz and test/<speaker>/*.npz; move "
+            f"what would be left out: {', '.join(lost[:SHOWN])}{more}"
+        )
     fps = rational(entry.get("fps", "25"), f"datasets.{name}.fps")
     if Fraction(entry["rate_hz"]) % Fraction(fps):
         raise ConfigError(f"datasets.{name}: {entry['rate_hz']} samples cannot be divided evenly among {fps} frames")

@@ -4,12 +4,14 @@ They are linked, not written anew; what is no such window fails with its reason.
 each begins at 0.
 """
 
+from collections.abc import Container, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from scripts.common import ledger, sample_index
+from scripts.common.adopted_folders import npz_below
 from scripts.common.errors import InputError
 from scripts.common.face_shape import relative_to_nose
 from scripts.common.job import progress, run
@@ -53,28 +55,37 @@ def adopt_windows(
     fps: str,
     rate_hz: int,
     window_frames: int,
+    others: Sequence[str] = (),
 ) -> None:
     """Link every window of `folder`, in the order of their names, and index them as the recording's.
 
+    others: recordings whose names begin with this one's and `_`; a window that may be called as one of theirs fails.
     Raises InputError if there is none.
     """
-    files = sorted(folder.glob("*.npz"))
+    files = list(npz_below(folder))
     if not files:
         raise InputError("no_windows", f"{folder} has no npz")
     samples = int(window_frames * Fraction(rate_hz) / Fraction(fps))
     length_ns = int(window_frames * 10**9 / Fraction(fps))
     out_windows.mkdir()
     rows, found, moments = [], [], Moments.empty(2 * POINTS)
+    taken: set[str] = set()
     for number, file in enumerate(files):
         progress(number + 1, len(files))
         name = f"{recording}_{file.stem}"
         try:
+            if file.parent != folder:
+                raise InputError(
+                    "bad_place", f"{file.relative_to(folder)} lies too deep: move it into the folder {folder}"
+                )
             if not is_recording_name(name):
                 raise InputError("bad_name", f"{file.name!r} becomes a file's name; use letters, digits and . _+=@-")
+            _check_alone(file.name, name, others, taken)
             pose = read_pose(file, window_frames, samples)
         except InputError as error:
             rows.append(ledger.Row(STEP, recording, f"file {number}", "failed", error.reason, message=error.message))
             continue
+        taken.add(name)
         link_or_copy(file, out_windows / f"{name}.npz")
         moments = moments.merge(Moments.of(relative_to_nose(pose)))
         rows.append(ledger.Row(STEP, recording, name, "written", start_ns=0, stop_ns=length_ns))
@@ -93,6 +104,15 @@ def adopt_windows(
     sample_index.write(out_index, found)
     moments.write(out_stats)
     ledger.write(out_ledger, rows)
+
+
+def _check_alone(file: str, name: str, others: Sequence[str], taken: Container[str]) -> None:
+    """Raises InputError where another window is called `name`, or another recording's windows may be."""
+    if name in taken:
+        raise InputError("same_name", f"{file} becomes {name}, as another file of this folder does; rename it")
+    for other in others:
+        if name.startswith(f"{other}_"):
+            raise InputError("same_name", f"{file} becomes {name}, as a window of {other} may be called; rename it")
 
 
 if __name__ == "__main__":

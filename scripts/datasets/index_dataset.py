@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -87,7 +88,7 @@ def index_dataset(
     """Concatenate the indexes in the sheet's order, add subject and split, and write the card.
 
     places: where the windows of a recording are, from the dataset's folder, if another dataset makes them.
-    Raises RunError if the written samples of the ledgers are not those of the indexes.
+    Raises RunError if the written samples of the ledgers are not those of the indexes, or two have one name.
     """
     members = split_table.read(splits)
     tables = [sample_index.read(path) for path in indexes]
@@ -96,6 +97,8 @@ def index_dataset(
     written = outcomes.filter(pc.equal(outcomes["outcome"], "written"))
     if written["item"].to_pylist() != samples["sample"].to_pylist():
         raise RunError(f"{dataset}: {written.num_rows} windows are written, but {samples.num_rows} are indexed")
+    if doubled := [name for name, count in Counter(samples["sample"].to_pylist()).items() if count > 1]:
+        raise RunError(f"{dataset}: {len(doubled)} names stand for two windows each, such as {doubled[0]}; rename one")
     ledger.write_table(out_index, _at_their_places(samples, places or {}))
     card = describe(dataset, settings, samples, outcomes, leaking_groups(members))
     out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")

@@ -105,6 +105,12 @@ def test_an_index_that_is_not_that_of_its_ledger_is_an_error():
         index((indexed, written))
 
 
+def test_two_windows_of_one_name_are_an_error():
+    one = cut("a", 1)
+    with pytest.raises(RunError, match="1 names stand for two windows each, such as a_000000"):
+        index(one, one)
+
+
 def test_a_dataset_without_a_sample_has_a_card_all_the_same():
     table, card = index(cut("a", 0, ("short",)))
     assert (table.num_rows, card["splits"], card["candidates"]) == (0, {}, 1)

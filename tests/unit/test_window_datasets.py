@@ -5,6 +5,7 @@ import json
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,13 +42,13 @@ def write_windows(folder: Path, count: int, seed: int = 0) -> list[Path]:
     return files
 
 
-def adopt(source: Path, root: Path, recording: str) -> dict[str, Path]:
+def adopt(source: Path, root: Path, recording: str, **changes: Any) -> dict[str, Path]:
     """What the rule makes of a speaker's folder."""
     names = ("windows", "index.parquet", "stats.npz", "ledger.parquet")
     made = {name: root / f"{recording}.{name}" for name in names}
     made["windows"] = root / "npz" / recording
     made["windows"].parent.mkdir(parents=True, exist_ok=True)
-    adopt_windows(source, *made.values(), recording=recording, **ADOPTION)
+    adopt_windows(source, *made.values(), recording=recording, **ADOPTION, **changes)
     return made
 
 
@@ -80,6 +81,35 @@ def test_what_is_no_window_fails_alone_with_what_is_wrong_with_it(tmp_path):
         assert any(word in message for word in part.split("|")), (message, part)
     assert not any("\n" in message for message in said)
     assert not list(made["windows"].iterdir())
+
+
+def test_an_npz_below_the_speaker_s_folder_is_a_row_and_the_case_of_an_ending_is_none(tmp_path):
+    first, second = write_windows(tmp_path / "ann", 2)
+    (tmp_path / "ann" / "sess2").mkdir()
+    second.rename(tmp_path / "ann" / "sess2" / "x.npz")
+    (tmp_path / "ann" / "UP.NPZ").write_bytes(first.read_bytes())
+    (tmp_path / "ann" / "000.NPZ").write_bytes(first.read_bytes())
+    (tmp_path / "ann" / "loop").symlink_to(tmp_path / "ann")
+    made = adopt(tmp_path / "ann", tmp_path / "new", "ann")
+    rows = ledger.rows(ledger.read([made["ledger.parquet"]]))
+    assert [(row.outcome, row.reason) for row in rows] == [
+        ("written", ""), ("failed", "same_name"), ("written", ""), ("failed", "bad_place")
+    ]  # fmt: skip
+    assert "sess2/x.npz lies too deep" in rows[-1].message
+    assert sorted(file.name for file in made["windows"].iterdir()) == ["ann_000.npz", "ann_UP.npz"]
+
+
+def test_a_window_that_would_be_called_as_another_speaker_s_is_a_row(tmp_path):
+    (one,) = write_windows(tmp_path / "a", 1)
+    (tmp_path / "a" / "b_000.npz").write_bytes(one.read_bytes())
+    write_windows(tmp_path / "a_b", 1)
+    made = adopt(tmp_path / "a", tmp_path / "new", "a", others=["a_b"])
+    rows = ledger.rows(ledger.read([made["ledger.parquet"]]))
+    assert [(row.outcome, row.reason) for row in rows] == [("written", ""), ("failed", "same_name")]
+    assert "b_000.npz becomes a_b_000, as a window of a_b may be called; rename it" in rows[1].message
+    other = adopt(tmp_path / "a_b", tmp_path / "new", "a_b")
+    samples = [sample_index.read(m["index.parquet"])["sample"].to_pylist() for m in (made, other)]
+    assert samples == [["a_000"], ["a_b_000"]]
 
 
 def test_an_empty_folder_is_one_line(tmp_path):
@@ -141,6 +171,32 @@ def test_a_speaker_or_recording_of_two_places_is_refused(house, tmp_path):
     (tmp_path / "old" / "test" / "one").rename(tmp_path / "old" / "test" / "s1")
     with pytest.raises(ConfigError, match="`s1` stands in train and, by old, in test"):
         load(house.config())
+
+
+def test_npz_that_no_speaker_s_folder_holds_are_listed_before_the_run(house, tmp_path):
+    (window,) = (tmp_path / "old" / "train" / "ann").iterdir()
+    for place in ("train/loose.npz", "validation/d/1.npz", "top.NPZ"):
+        (tmp_path / "old" / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "old" / place).write_bytes(window.read_bytes())
+    with pytest.raises(
+        ConfigError, match=r"must hold train/<speaker>.*: top\.NPZ, train/loose\.npz, validation/d/1\.npz"
+    ):
+        load(house.config())
+
+
+def test_a_dataset_of_this_project_is_adopted_with_what_stands_beside_its_splits(house, tmp_path):
+    for place in ("npz/ann", "windows"):
+        write_windows(tmp_path / "old" / place, 1)
+    (tmp_path / "old" / "card.json").write_text("{}")
+    assert load(house.config()).datasets["old"].recordings == ("ann", "bob")
+
+
+def test_the_recordings_whose_windows_may_be_called_alike_are_known(house, tmp_path):
+    for name in ("ann_1", "ann_b", "anna"):
+        write_windows(tmp_path / "old" / "train" / name, 1)
+    plan = load(house.config())
+    assert plan.datasets["both"].named_after("ann") == ["ann_1", "ann_b"]
+    assert plan.datasets["booths"].named_after("one") == []
 
 
 def joined(root: Path, speakers: dict[str, str]) -> Path:
