@@ -256,7 +256,7 @@ for split in ("train", "val", "test"):
             split=split,
             shard_samples=dataset_setting("shard_samples"),
             key=lambda wildcards, split=split: versioned(
-                1, split=split, shard_samples=plan.datasets[wildcards.dataset].shard_samples
+                2, split=split, shard_samples=plan.datasets[wildcards.dataset].shard_samples
             ),
         script:
             "../scripts/datasets/pack_windows.py"

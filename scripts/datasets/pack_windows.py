@@ -10,6 +10,11 @@ from scripts.common.job import progress, run
 from scripts.common.tar_file import TarWriter
 
 
+def shard_key(sample: str) -> str:
+    """What a sample is called in a shard: a dot would end its key for webdataset; no sample's own name holds `%`."""
+    return sample.replace(".", "%2E")
+
+
 def pack_windows(index: Path, windows: list[Path], out_folder: Path, *, split: str, shard_samples: int) -> None:
     """Write `{split}-{number:05d}.tar` with `shard_samples` windows each, in the order of the index.
 
@@ -21,9 +26,10 @@ def pack_windows(index: Path, windows: list[Path], out_folder: Path, *, split: s
     for number in range(max(1, math.ceil(len(rows) / shard_samples))):
         with TarWriter(out_folder / f"{split}-{number:05d}.tar") as tar:
             for row in rows[number * shard_samples : (number + 1) * shard_samples]:
-                tar.copy(f"{row['sample']}.npz", folders[row["recording"]] / Path(row["file"]).name)
+                key = shard_key(row["sample"])
+                tar.copy(f"{key}.npz", folders[row["recording"]] / Path(row["file"]).name)
                 facts = {name: value for name, value in row.items() if name != "file"}
-                tar.add(f"{row['sample']}.json", json.dumps(facts, sort_keys=True).encode())
+                tar.add(f"{key}.json", json.dumps(facts, sort_keys=True).encode())
         progress(min(len(rows), (number + 1) * shard_samples), max(1, len(rows)))
 
 

@@ -295,6 +295,23 @@ def test_another_program_reads_the_shards(tmp_path):
         assert {entry.mtime for entry in tar} == {0}
 
 
+def test_names_with_dots_are_samples_of_their_own_in_a_shard(tmp_path):
+    """Of `a.1_000` webdataset would take `a` for the key, and all windows of a recording for one sample."""
+    (only,) = write_windows(tmp_path / "old" / "ann", 1)
+    (only.parent / "000.1.npz").write_bytes(only.read_bytes())
+    made = adopt(only.parent, tmp_path, "ann")
+    split_table.write(tmp_path / "splits.tsv", {"ann": split_table.Membership("ann", "train")})
+    index_dataset(
+        [made["index.parquet"]], [made["ledger.parquet"]], tmp_path / "splits.tsv",
+        tmp_path / "index.parquet", tmp_path / "card.json", dataset="d", settings={},
+    )  # fmt: skip
+    pack_windows(tmp_path / "index.parquet", [made["windows"]], tmp_path / "shards", split="train", shard_samples=3)
+    (shard,) = (tmp_path / "shards").iterdir()
+    samples = list(webdataset.WebDataset([str(shard)], shardshuffle=False, empty_check=False))
+    assert [json.loads(sample["json"])["sample"] for sample in samples] == ["ann_000.1", "ann_000"]
+    assert all(np.load(io.BytesIO(sample["npz"]))["pose"].shape == (64, 2, 68) for sample in samples)
+
+
 @given(
     st.dictionaries(st.integers(0, 10**6), st.tuples(st.integers(0, 9), st.integers(0, 700)), min_size=2, max_size=20),
     st.integers(1, 64),
