@@ -15,6 +15,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.names import is_stream_name, nearest
 from scripts.common.recordings import Recording
 from scripts.common.rigs import Rig, StreamSource
+from scripts.common.same_source import joined_groups, refuse_apart
 from scripts.common.splits import SPLITS, shares_of, split_recordings
 
 # Files that a message names.
@@ -113,6 +114,9 @@ def make_datasets(
     for name, entry in entries.items():
         if "from" in entry:
             made[name] = join_datasets(name, entry, made)
+            rig_of = {recording: made[maker].rig for recording, maker in made[name].makers.items()}
+            members = [recording for recording in listed if rig_of.get(recording.name) == recording.rig]
+            refuse_apart(members, made[name].splits, f"datasets.{name}.from")
     return {name: made[name] for name in entries}
 
 
@@ -246,9 +250,12 @@ def _common(entry: dict[str, Any], place: str) -> dict[str, Any]:
 def splits_of(recordings: Iterable[Recording], entry: dict[str, Any], place: str) -> dict[str, str]:
     """The split of each recording of a dataset that is cut from them. Raises ConfigError."""
     own, by = list(recordings), entry["split"]["by"]
+    groups = {r.name: {"subject": r.subject, "session": r.session, "recording": r.name}[by] for r in own}
+    fixed = {r.name: r.split for r in own if r.split}
+    refuse_apart(own, fixed, f"{place}.split")
     return split_recordings(
-        {r.name: {"subject": r.subject, "session": r.session, "recording": r.name}[by] for r in own},
-        {r.name: r.split for r in own if r.split},
+        joined_groups(own, groups, by),
+        fixed,
         shares_of(entry["split"]),
         entry["split"]["seed"],
         f"{place}.split",

@@ -11,6 +11,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.names import is_folder_name, is_stream_name, nearest, picture_name
 from scripts.common.recordings import Recording
 from scripts.common.room import Room
+from scripts.common.same_source import joined_groups, refuse_apart
 from scripts.common.splits import SPLITS, shares_of, split_recordings
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ class FramesRoom(Room):
         by = settings["split"]["by"]
         of_recording = {r.name: {"subject": r.subject, "session": r.session}.get(by, r.name) for r in own}
         fixed = {r.name: r.split for r in own if r.split}
+        if by != "interval" and not settings["split"]["lists"]:
+            refuse_apart(own, fixed, f"{place}.split")
+            of_recording = joined_groups(own, of_recording, by)
         splits = known_splits(settings["split"], of_recording, fixed, f"{place}.split")
+        refuse_apart(own, splits, f"{place}.split")
         names = tuple(recording.name for recording in own)
         return FramesDataset(name, entry["rig"], tuple(cameras), settings, names, of_recording, splits)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import soundfile
 import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,14 +21,14 @@ from scripts.common import ledger, sample_index, split_table
 from scripts.common.errors import ConfigError, InputError
 from scripts.common.face_shape import relative_to_nose
 from scripts.common.plan import load
-from scripts.common.splits import hashed_split
 from scripts.common.statistics import Moments, merge_all
 from scripts.datasets.adopt_windows import adopt_windows
 from scripts.datasets.compute_stats import compute_stats
-from scripts.datasets.extract_windows import window_starts
+from scripts.datasets.extract_windows import extract_windows
 from scripts.datasets.index_dataset import index_dataset
 from scripts.datasets.pack_windows import pack_windows
-from tests.unit.examples import House
+from tests.unit.examples import House, conformed_clock, conformed_frames, face_points, one_face, ramp
+from tests.unit.test_extract_windows import LIMITS
 
 ADOPTION = {"fps": "25", "rate_hz": 16_000, "window_frames": 64}
 
@@ -49,6 +51,22 @@ def adopt(source: Path, root: Path, recording: str, **changes: Any) -> dict[str,
     made["windows"] = root / "npz" / recording
     made["windows"].parent.mkdir(parents=True, exist_ok=True)
     adopt_windows(source, *made.values(), recording=recording, **ADOPTION, **changes)
+    return made
+
+
+def cut(root: Path, recording: str, frames: int) -> dict[str, Path]:
+    """What the rule makes of a recording of one face, in windows of 64 frames that overlap by half."""
+    root.mkdir(exist_ok=True)
+    given = {what: root / f"{recording}.{what}" for what in ("frames", "sound.wav", "clock", "landmarks")}
+    conformed_frames(frames).write(given["frames"])
+    conformed_clock(frames).write(given["clock"])
+    soundfile.write(given["sound.wav"], ramp(frames), 16_000, subtype="PCM_16")
+    one_face(face_points(frames)).write(given["landmarks"])
+    made = {what: root / f"{recording}.{what}" for what in ("windows", "index.parquet", "stats.npz", "ledger.parquet")}
+    extract_windows(
+        *given.values(), *made.values(), recording=recording, fps="25", window_frames=64, hop=32, limits=LIMITS,
+        start_s=0.0, excluded=[],
+    )  # fmt: skip
     return made
 
 
@@ -312,16 +330,29 @@ def test_names_with_dots_are_samples_of_their_own_in_a_shard(tmp_path):
     assert all(np.load(io.BytesIO(sample["npz"]))["pose"].shape == (64, 2, 68) for sample in samples)
 
 
-@given(
-    st.dictionaries(st.integers(0, 10**6), st.tuples(st.integers(0, 9), st.integers(0, 700)), min_size=2, max_size=20),
-    st.integers(1, 64),
-)
-def test_no_second_of_a_recording_stands_in_two_splits(recordings, hop):
-    """Splits are decided before windows are cut, so overlapping windows of a recording stay together."""
-    splits_of: dict[tuple[int, int], set[str]] = {}
-    for recording, (subject, frames) in recordings.items():
-        split = hashed_split(str(subject), {"train": 0.5, "val": 0.3, "test": 0.2}, 0)
-        for first in window_starts(frames, 64, hop):
-            for frame in range(first, first + 64):
-                splits_of.setdefault((recording, frame // 25), set()).add(split)
+def test_no_second_of_a_source_stands_in_two_splits_of_a_made_dataset(house, tmp_path):
+    """Windows overlap, rows of the sheet do, and one source has two names: by the index, no second is in two splits."""
+    sources = {f"r{number}": f"{number}.mp4" for number in range(6)} | {"again": "2.mp4", "linked": "link.mp4"}
+    house.files_of_sources(*sorted(set(sources.values()) - {"link.mp4"}))
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "4.mp4")
+    start_s = {"again": 2.0, "linked": 1.0}
+    rows = [[name, "booth", source, f"{start_s.get(name, 0):g}", "6"] for name, source in sources.items()]
+    house.sheet(["recording", "rig", "source", "start", "end"], rows)
+    house.datasets = {"booths": {**house.datasets["booths"], "split": {"train": 0.4, "test": 0.2, "seed": 3}}}
+    dataset = load(house.config()).datasets["booths"]
+    made = [cut(tmp_path / "made", name, int((6 - start_s.get(name, 0)) * 25)) for name in dataset.recordings]
+    split_table.write(
+        tmp_path / "splits.tsv",
+        {n: split_table.Membership(dataset.subjects[n], dataset.splits[n]) for n in dataset.recordings},
+    )
+    index_dataset(
+        *([files[what] for files in made] for what in ("index.parquet", "ledger.parquet")),
+        tmp_path / "splits.tsv", tmp_path / "index.parquet", tmp_path / "card.json", dataset="booths", settings={},
+    )  # fmt: skip
+    splits_of: dict[tuple[Path, int], set[str]] = {}
+    for row in pq.read_table(tmp_path / "index.parquet", partitioning=None).to_pylist():
+        source, begun = (tmp_path / sources[row["recording"]]).resolve(), start_s.get(row["recording"], 0)
+        for frame in range(row["start_ns"] // 40_000_000, row["stop_ns"] // 40_000_000):
+            splits_of.setdefault((source, int(begun + frame / 25)), set()).add(row["split"])
+    assert set.union(*splits_of.values()) == {"train", "val", "test"}
     assert all(len(found) == 1 for found in splits_of.values())
