@@ -72,7 +72,23 @@ class ModelsRoom(Room):
                 f"{place}.dataset: there is no dataset `{entry['dataset']}` of kind {kind}"
                 f"{nearest(entry['dataset'], fitting)}"
             )
+        if kind == "windows":
+            self._check_sound(entry["dataset"], place)
         return Model(name, entry["kind"], entry["dataset"], entry)
+
+    def _check_sound(self, name: str, place: str) -> None:
+        """A model from sound takes its samples; datasets whose `features` leave them out have none."""
+        # Without recordings (`snakemake scan`, sounds alone) no dataset is resolved.
+        resolved = self.plan.datasets.get(name)
+        for maker in dict.fromkeys(resolved.makers.values()) if resolved else ():
+            features = self.plan.datasets[maker].features
+            # What is adopted has its samples, whatever else is asked for.
+            if "raw" not in features and not self.plan.datasets[maker].adopted:
+                wanted = ", ".join(["raw", *features])
+                raise ConfigError(
+                    f"{place}.dataset: the windows of {name} hold no samples of the sound; "
+                    f"set datasets.{maker}.features: [{wanted}]"
+                )
 
     def names(self, kind: str) -> str:
         """The models of a kind as a wildcard's pattern; one that matches none where there is none."""

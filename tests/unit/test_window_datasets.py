@@ -191,6 +191,25 @@ def test_a_speaker_or_recording_of_two_places_is_refused(house, tmp_path):
         load(house.config())
 
 
+def test_a_model_on_windows_without_samples_is_refused_before_the_run(house):
+    models = {"lips": {"kind": "speech_landmarks", "dataset": "booths"}}
+    assert load(house.config(models=models)).rooms["models"].targets("models")
+    house.datasets["booths"]["features"] = ["log_mel", "pitch"]
+    del house.datasets["both"]
+    said = (
+        r"models.lips.dataset: the windows of {} hold no samples.*set datasets.booths.features: \[raw, log_mel, pitch\]"
+    )
+    with pytest.raises(ConfigError, match=said.format("booths")):
+        load(house.config(models=models))
+    house.datasets["joined"] = {"kind": "windows", "from": ["booths"]}
+    models["lips"]["dataset"] = "joined"
+    with pytest.raises(ConfigError, match=said.format("joined")):
+        load(house.config(models=models))
+    house.files_of_sources("talks/a.wav", "lips.ckpt")
+    (house.root / "config" / "recordings.tsv").unlink()
+    assert load(house.config(models=models, audio_dir="talks", checkpoint="lips.ckpt")).datasets == {}
+
+
 def test_npz_that_no_speaker_s_folder_holds_are_listed_before_the_run(house, tmp_path):
     (window,) = (tmp_path / "old" / "train" / "ann").iterdir()
     for place in ("train/loose.npz", "validation/d/1.npz", "top.NPZ"):
