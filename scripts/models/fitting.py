@@ -118,8 +118,6 @@ def fit(
     torch.utils.deterministic.fill_uninitialized_memory = False
     folder = working / CHECKPOINTS
     folder.mkdir(parents=True, exist_ok=True)
-    for part in folder.glob(f"{atomic.PART}*"):
-        atomic.remove(part)
     batches = -(-len(train) // batch)
     keeper = Keeper(folder, every=checkpoint_every, batches=batches)
     with warnings.catch_warnings():
@@ -171,6 +169,9 @@ def open_working(working: Path, facts: Mapping[str, Any], *, epochs: int) -> Non
         log.info("the working folder is of %d epochs, %d are wanted; it begins anew", reached, epochs)
         shutil.rmtree(working)
     working.mkdir(parents=True, exist_ok=True)
+    # What a killed training was writing: checkpoints, samples, the mark itself.
+    for part in list(working.rglob(f"{atomic.PART}*")):
+        atomic.remove(part)
     atomic.write_text(mark, text)
 
 
@@ -180,5 +181,6 @@ def _epochs_of(last: Path) -> int:
 
 
 def hand_over(source: Path, target: Path) -> None:
-    """A folder of the working folder as an output; it stays there, for a training that goes on."""
-    shutil.copytree(source, target, copy_function=lambda a, b: link_or_copy(Path(a), Path(b)))
+    """A folder of the working folder as an output, but for parts; it stays there, for a training that goes on."""
+    parts = shutil.ignore_patterns(f"{atomic.PART}*")
+    shutil.copytree(source, target, ignore=parts, copy_function=lambda a, b: link_or_copy(Path(a), Path(b)))

@@ -17,6 +17,7 @@ from scripts.common import ledger
 from scripts.common.errors import InputError
 from scripts.common.sound_features import FEATURES
 from scripts.models.checkpoint import Identity, read_checkpoint
+from scripts.models.fitting import hand_over
 from scripts.models.landmark_layout import LAYOUT, in_pixels, normalised
 from scripts.models.log_mel import LogMel
 from scripts.models.measures import figures, pck
@@ -169,6 +170,23 @@ def test_more_epochs_go_on_and_another_setting_begins_anew(little, tmp_path):
     train(little, tmp_path / "d", tmp_path / "w", epochs=2, seed=1)
     assert not equal(weights(tmp_path / "d"), weights(tmp_path / "a"))
     assert read_checkpoint(tmp_path / "d" / "checkpoints" / "last.ckpt")["epoch"] == 1
+
+
+def test_what_a_killed_training_was_writing_becomes_no_output(little, tmp_path):
+    changes = {"checkpoint_every": 1, "sample_every": 1, "samples": 1}
+    train(little, tmp_path / "a", tmp_path / "w", epochs=1, **changes)
+    left = [tmp_path / "w" / place / ".part.host-99.x" for place in ("", "checkpoints", "val_samples", "tf_logs")]
+    for part in left:
+        part.mkdir()
+        (part / "half.npz").write_bytes(b"x")
+    train(little, tmp_path / "b", tmp_path / "w", epochs=2, **changes)
+    assert not any(part.exists() for part in left)
+    for root in (tmp_path / "b", tmp_path / "w"):
+        assert not list(root.rglob(".part.*")), root
+    # A part that a job elsewhere is about to write meanwhile is handed over neither.
+    left[2].mkdir()
+    hand_over(tmp_path / "w" / "val_samples", tmp_path / "c")
+    assert {folder.name for folder in (tmp_path / "c").iterdir()} == {"epoch_00001", "epoch_00002"}
 
 
 @pytest.mark.parametrize("epochs", [2, 1])
