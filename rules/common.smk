@@ -117,7 +117,7 @@ def landmarks_key(wildcards):
     search = {name: value for name, value in plan.rooms["faces"].search.items() if name != "batch"}
     if wildcards.landmarks == "given":
         search["bytes"] = bytes_of(plan.recordings[wildcards.recording].landmarks)
-    return versioned(4, **search)
+    return versioned(5, **search)
 
 
 @quick

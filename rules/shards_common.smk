@@ -125,7 +125,7 @@ def annotation_setting(what):
     def find(wildcards):
         found = shards.annotation(wildcards.dataset, wildcards.annotation)
         if what == "key":
-            return versioned(2, **found.settings)
+            return versioned(found.version, **found.settings)
         return getattr(found, what) if what == "settings" else list(getattr(found, what))
 
     return find

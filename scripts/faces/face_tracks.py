@@ -15,7 +15,7 @@ from scripts.common.bgr_picture import Picture
 
 # Two boxes show the same face if they share this part of their union.
 SAME_FACE = 0.5
-# A face that comes back after more frames than these begins a new track.
+# A face that comes back after more frames without it than these begins a new track.
 GAP_FRAMES = 10
 
 Detector = Callable[[Picture], np.ndarray]
@@ -45,7 +45,7 @@ def match_faces(boxes: np.ndarray, others: np.ndarray) -> dict[int, int]:
 
 
 class Tracker:
-    """Numbers faces: a box that overlaps one of the last GAP_FRAMES frames is the same track."""
+    """Numbers faces: a box that overlaps one from before a gap of at most GAP_FRAMES is the same track."""
 
     def __init__(self) -> None:
         self._last: dict[int, tuple[int, np.ndarray]] = {}
@@ -57,7 +57,8 @@ class Tracker:
 
     def update(self, frame: int, boxes: np.ndarray) -> list[int]:
         """Track of each box in `frame`, which must increase. A face seen just now goes before a lost one."""
-        self._last = {track: seen for track, seen in self._last.items() if frame - seen[0] <= GAP_FRAMES}
+        # As in `fill_gaps`, a gap is the frames that lie between two.
+        self._last = {track: seen for track, seen in self._last.items() if frame - seen[0] - 1 <= GAP_FRAMES}
         tracks: dict[int, int] = {}
         for moment in sorted({seen for seen, _ in self._last.values()}, reverse=True):
             left = [i for i in range(len(boxes)) if i not in tracks]
