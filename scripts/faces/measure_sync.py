@@ -29,6 +29,8 @@ log = logging.getLogger("rushes")
 SIDE_PX, EXTENT = 224, 2.5
 BATCH = 16
 MAX_LAG, LEAST_FRAMES = 10, 50
+# Deviations whose product is less are rounding.
+STILL = 1e-12
 
 
 class SyncModel:
@@ -70,17 +72,19 @@ class _Track:
     vectors: dict[int, np.ndarray] = field(default_factory=dict)
 
 
-def lag_of(opening: np.ndarray, level: np.ndarray) -> tuple[int, float]:
+def lag_of(opening: np.ndarray, level: np.ndarray) -> tuple[int, float] | None:
     """Frames by which lips open later than the sound gets louder, and the correlation there.
 
-    opening, level: float (N,), of the same frames.
+    opening, level: float (N,), of the same frames.  Returns None where one of them never changes.
     """
+    if opening.std() * level.std() <= STILL:
+        return None
     found = []
     for lag in range(-MAX_LAG, MAX_LAG + 1):
         a = opening[max(0, lag) : len(opening) + min(0, lag)]
         b = level[max(0, -lag) : len(level) - max(0, lag)]
         spread = a.std() * b.std()
-        found.append(float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-12 else 0.0)
+        found.append(float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > STILL else 0.0)
     best = int(np.argmax(found))
     return best - MAX_LAG, found[best]
 
@@ -117,11 +121,17 @@ def measure_sync(
     for track in np.unique(faces.track[known]):
         own = known[faces.track[known] == track]
         if len(own) >= LEAST_FRAMES:
-            lag, fit = lag_of(lip_opening(faces.points[own].astype(np.float64)), level[faces.frame[own]])
-            said.append(f"lips of track {track} {lag:+d} frames from the sound (correlation {fit:.2f}; a diagnostic)")
+            found = lag_of(lip_opening(faces.points[own].astype(np.float64)), level[faces.frame[own]])
+            said.append(f"lips of track {track} {_as_text(found)}")
     message = "; ".join(said) or "no track is long enough for a lag"
     log.info("%s, %s: %s", recording, camera, message)
     ledger.write(out_ledger, [ledger.Row("measure_sync", recording, camera, "written", message=message)])
+
+
+def _as_text(found: tuple[int, float] | None) -> str:
+    if found is None:
+        return "have no lag: they, or the sound, never change"
+    return f"{found[0]:+d} frames from the sound (correlation {found[1]:.2f}; a diagnostic)"
 
 
 def _none() -> SyncScores:
