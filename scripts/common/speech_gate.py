@@ -18,9 +18,7 @@ def speech_stretches(signal: np.ndarray, rate_hz: int) -> list[tuple[int, int]]:
     """
     block = max(1, round(BLOCK_S * rate_hz))
     count = -(-len(signal) // block)
-    padded = np.zeros(count * block)
-    padded[: len(signal)] = signal
-    level_db = 10 * np.log10((padded.reshape(count, block) ** 2).mean(axis=1) + TINY) if count else np.empty(0)
+    level_db = levels_db(signal, block)
     if not count or level_db.max() < LEAST_DB:
         return []
     quiet_db, loud_db = max(np.percentile(level_db, 10), LEAST_DB - 20), np.percentile(level_db, 95)
@@ -33,6 +31,19 @@ def speech_stretches(signal: np.ndarray, rate_hz: int) -> list[tuple[int, int]]:
     margin = round(MARGIN_S / BLOCK_S)
     widened = _joined([[max(0, first - margin), stop + margin] for first, stop in kept], 0)
     return [(first * block, min(stop * block, len(signal))) for first, stop in widened]
+
+
+def levels_db(signal: np.ndarray, block: int) -> np.ndarray:
+    """Loudness of each block of samples about the block's own mean, float (ceil(N / block),): an offset is no sound."""
+    count = -(-len(signal) // block)
+    padded = np.zeros(count * block)
+    padded[: len(signal)] = signal
+    parts = padded.reshape(count, block)
+    # The last block may hold fewer samples, and stands as if silence followed.
+    held = np.minimum(block, len(signal) - block * np.arange(count))[:, None]
+    swing = np.where(np.arange(block) < held, parts - parts.sum(axis=1, keepdims=True) / held, 0.0)
+    level: np.ndarray = 10 * np.log10((swing**2).mean(axis=1) + TINY)
+    return level
 
 
 def _joined(stretches: list[list[int]], pause: int) -> list[list[int]]:

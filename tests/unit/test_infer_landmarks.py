@@ -23,6 +23,7 @@ from scripts.models import requests_again
 from scripts.models.checkpoint import IDENTITY, read_checkpoint
 from scripts.models.infer_landmarks import infer_landmarks
 from scripts.models.speech_inference import Speaker, blend, presence, window_starts
+from scripts.models.spoken_stretches import LOUDNESS, SILERO, stretches_by
 from tests.unit.speaking_checkpoint import make_checkpoint, write_speech
 from tests.unit.test_speech_and_cuts import sound_of
 
@@ -308,6 +309,27 @@ def test_the_gate_finds_two_words_and_no_speech_in_silence():
         assert abs(end - stop) <= 0.13 * 16_000
     assert speech_stretches(np.zeros(16_000), 16_000) == []
     assert speech_stretches(np.empty(0), 16_000) == []
+
+
+@pytest.mark.parametrize("offset", [0.2, -0.5])
+def test_a_constant_offset_is_no_speech(offset):
+    """A microphone's offset, after a second of digital silence: what is said is found as without it."""
+    sound = np.zeros(3 * 16_000)
+    sound[20_000:32_000] = 0.1 * np.sin(np.arange(12_000) * 0.1)
+    moved = sound + np.where(np.arange(len(sound)) < 16_000, 0, offset)
+    # But for the step itself, which is one.
+    assert speech_stretches(moved, 16_000)[-1] == speech_stretches(sound, 16_000)[-1]
+    (word,) = speech_stretches(sound + offset, 16_000)
+    assert word == speech_stretches(sound, 16_000)[0]
+    assert speech_stretches(np.full(16_007, offset), 16_000) == []
+
+
+@pytest.mark.parametrize("clip", ["bbaf2n", "id2_vcd_swwp2s", "lbax4n", "pwij3p"])
+def test_by_loudness_the_words_of_grid_are_found_where_silero_hears_them(data, clip):
+    """To 0.15 s, of which 0.1 s are the margin: the breath and the rumble after bbaf2n's words are none of them."""
+    sound = (sound_of(data / "faces" / "grid" / f"{clip}.mpg", 16_000) / 2**15).astype(np.float32)
+    (loud,), (heard,) = (stretches_by(name)(sound, 16_000) for name in (LOUDNESS, SILERO))
+    assert np.abs(np.subtract(loud, heard)).max() <= 0.15 * 16_000
 
 
 class Renderer(http.server.BaseHTTPRequestHandler):
