@@ -75,7 +75,7 @@ def import_key(wildcards):
     """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
     rig = plan.rigs[plan.recordings[wildcards.recording].rig].entry
     return versioned(
-        2,
+        3 if rig["source"] == "bag" else 2,
         cameras=cameras(wildcards),
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),
