@@ -5,7 +5,7 @@ import re
 from glob import escape, glob
 
 from scripts.common.errors import ConfigError
-from scripts.common.names import nearest
+from scripts.common.names import folder_of, nearest, place_of, told_apart
 
 # What TensorFlow 1 calls the parts of a checkpoint `model.ckpt-1200`, and the list of them.
 TENSORFLOW = (".index", ".meta", ".data-00000-of-00001")
@@ -26,7 +26,7 @@ def is_tensorflow(path: str) -> bool:
 
 
 def find_checkpoint(named: str, models: str) -> tuple[str, str]:
-    """The file of a checkpoint, and what to call it. Raises ConfigError, also for TensorFlow's.
+    """The file of a checkpoint, and what to call it, alike for no two files. Raises ConfigError, also for TensorFlow's.
 
     named: a path; or a model below the folder `models`, alone for its best checkpoint, or with `:last`, `:best` or
     the number of a step.
@@ -34,7 +34,7 @@ def find_checkpoint(named: str, models: str) -> tuple[str, str]:
     if is_tensorflow(named):
         raise ConfigError(f"checkpoint: {named} {REFUSED}")
     if os.path.isfile(named):
-        return named, re.sub(r"[^\w+=@-]+", "_", os.path.splitext(os.path.basename(named))[0])[:80] or "checkpoint"
+        return named, _label(named, models)
     model, _, which = named.partition(":")
     folder = f"{models}/{model}/checkpoints"
     if "/" in model or not os.path.isdir(folder):
@@ -47,6 +47,18 @@ def find_checkpoint(named: str, models: str) -> tuple[str, str]:
     if not which.isdecimal() or int(which) not in steps:
         raise ConfigError(f"checkpoint: {model} has none of step `{which}`; it has best, last and {sorted(steps)}")
     return steps[int(which)], f"{model}.step_{int(which)}"
+
+
+def _label(path: str, models: str) -> str:
+    """`lips.best` for a checkpoint of this project; one of elsewhere may be called so, too, and gets eight digits."""
+    real = os.path.realpath(path)
+    folder, file = os.path.split(real)
+    above, model = os.path.split(os.path.dirname(folder))
+    stem, ending = os.path.splitext(file)
+    which = re.sub(r"^epoch_\d+\.step_0*(\d+)$", r"step_\1", stem)
+    name = f"{model}.{which}" if os.path.basename(folder) == "checkpoints" else which
+    own = os.path.basename(folder) == "checkpoints" and above == os.path.realpath(models) and ending == ".ckpt"
+    return name if own and folder_of(name) == name else told_apart(name, place_of(path))
 
 
 def _step(path: str) -> int:

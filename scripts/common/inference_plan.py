@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.common.checkpoint_names import find_checkpoint
 from scripts.common.errors import ConfigError
-from scripts.common.names import nearest
+from scripts.common.names import folder_of, nearest, place_of, told_apart
 from scripts.common.recordings import tidy
 
 if TYPE_CHECKING:
@@ -63,16 +63,29 @@ def make_inference(plan: "Plan") -> Inference | None:
             f"inference.dataset: there is no dataset `{settings['dataset']}` of windows"
             f"{nearest(settings['dataset'], plan.datasets)}"
         )
-    checkpoint, label = "", "engine"
+    checkpoint, label = "", _engine_name(settings["endpoint"])
     if settings["endpoint"] in ("", OWN):
         if not config["checkpoint"]:
             raise ConfigError("checkpoint: which one? Say it by: --config checkpoint=FILE, or a model's name")
         checkpoint, label = find_checkpoint(
             os.path.expanduser(tidy(config["checkpoint"])), f"{plan.path.results}/models"
         )
-    name = re.sub(r"[^\w+=@-]+", "_", os.path.splitext(os.path.basename(audio_dir))[0])[:80] or "sounds"
-    folder = f"{plan.path.results}/inference/{name}/{label}"
+    folder = f"{plan.path.results}/inference/{_sounds_name(audio_dir)}/{label}"
     return Inference(audio_dir, files, [os.stat(file).st_size for file in files], checkpoint, folder, settings)
+
+
+def _sounds_name(audio_dir: str) -> str:
+    """The name of a folder or zip in the working directory; one of elsewhere is told apart."""
+    place = place_of(audio_dir)
+    name = os.path.basename(place)
+    return name if folder_of(name) == place else told_apart(name, place)
+
+
+def _engine_name(url: str) -> str:
+    """`127.0.0.1_8080` for the engine at http://127.0.0.1:8080; an address of another form is told apart."""
+    address = re.sub(r"^https?://([^/]*@)?", "", url.rstrip("/"))
+    name = folder_of(address.replace(":", "_"))
+    return name if re.fullmatch(r"http://[\w.-]+:\d+", url.rstrip("/")) else told_apart(name, url)
 
 
 def _files(audio_dir: str) -> list[str]:

@@ -1,6 +1,8 @@
 """Names that become file names, and the nearest valid one for a message."""
 
 import difflib
+import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 
@@ -25,6 +27,24 @@ def is_folder_name(name: str) -> bool:
     """Whether a subject may be called so: one path component that is not hidden; spaces and quotes may be in it."""
     plain = name.isprintable() and "/" not in name and not name.startswith(".")
     return plain and 0 < len(name.encode()) <= MAX_NAME_BYTES
+
+
+def folder_of(name: str) -> str:
+    """`name` as one path component of at most MAX_NAME_BYTES, "" for one of dots alone: runs of anything but letters,
+    digits and _.+=@- are an underscore."""
+    plain = re.sub(r"[^\w.+=@-]+", "_", name).lstrip(".")
+    return plain.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+
+
+def place_of(path: str) -> str:
+    """The real path of a file or folder, from the working directory if it is below: a project can be moved."""
+    here, real = os.path.realpath("."), os.path.realpath(path)
+    return os.path.relpath(real, here) if real.startswith(f"{here}/") else real
+
+
+def told_apart(name: str, source: str) -> str:
+    """A folder's name that no other source has: `name`, with eight digits that only `source`, a path or URL, gives."""
+    return f"{folder_of(name) or 'unnamed'}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:8]}"
 
 
 def picture_name(pattern: str, fields: Mapping[str, str], frame: int) -> str:

@@ -274,10 +274,24 @@ def test_a_checkpoint_is_found_by_its_path_by_its_model_and_by_its_step(tmp_path
         "last.ckpt",
         "epoch_00014.step_0000168.ckpt",
     ]
-    assert find_checkpoint(str(folder / "last.ckpt"), "x") == (str(folder / "last.ckpt"), "last")
+    by_path = [find_checkpoint(path, str(tmp_path)) for path, _ in found.values()]
+    assert by_path == list(found.values())
+    assert [label for _, label in by_path] == ["lips.best", "lips.last", "lips.step_168"]
     for named, message in (("lisp", "did you mean `lips`"), ("lips:169", "168"), ("../lips", "is no file")):
         with pytest.raises(ConfigError, match=message):
             find_checkpoint(named, str(tmp_path))
+
+
+def test_no_two_checkpoints_are_called_alike(tmp_path):
+    files = ["models/lips/checkpoints/best.ckpt", "ck/lips/checkpoints/best.ckpt", "ck2/lips/checkpoints/best.ckpt"]
+    files += ["best.ckpt", "best.pt", "a/best.ckpt", "models/lips/checkpoints/best.pt", "models/lips/best.ckpt"]
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    labels = [find_checkpoint(str(tmp_path / name), str(tmp_path / "models"))[1] for name in files]
+    assert len(set(labels)) == len(files)
+    assert labels[0] == "lips.best"
+    assert [label.rpartition("-")[0] for label in labels[1:5]] == ["lips.best", "lips.best", "best", "best"]
 
 
 @given(st.integers(0, 50), st.integers(1, 300), st.integers(2, 64), st.data())

@@ -1,0 +1,56 @@
+"""What `snakemake infer` is asked for: names of its results that no other source shares."""
+
+import pytest
+
+from scripts.common.plan import load
+from tests.unit.examples import House, make_files
+
+SOUNDS = ["talks/x.wav", "talks.zip", "a/talks/x.wav", "b/talks/x.wav", "b/talks.zip", "a b/x.wav", "a_b/x.wav"]
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """What a config asks for, in a working directory with sounds and a checkpoint."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    house = House(tmp_path / "here")
+    make_files(tmp_path / "here", *SOUNDS, "lips.ckpt")
+
+    def asked(**changes):
+        config = {"audio_dir": "talks", "checkpoint": "lips.ckpt", **changes}
+        return load(house.config(**config)).rooms["models"].inference
+
+    asked.root = tmp_path / "here"
+    return asked
+
+
+def parts(folder):
+    return folder.removeprefix("results/inference/").split("/")
+
+
+def test_sounds_of_the_working_directory_keep_their_name_and_no_two_sources_share_one(asked):
+    named = ["talks", "talks.zip", "a/talks", "b/talks", "b/talks.zip", "a b", "a_b", "."]
+    found = {name: parts(asked(audio_dir=name).folder)[0] for name in named}
+    assert (found["talks"], found["talks.zip"], found["a_b"]) == ("talks", "talks.zip", "a_b")
+    assert found["a/talks"].startswith("talks-")
+    assert len(set(found.values())) == len(named)
+
+
+def test_a_folder_has_one_name_however_it_is_written_and_keeps_it_where_the_project_is_moved(asked, monkeypatch):
+    found = asked(audio_dir="a/talks").folder
+    for written in ("./a/talks/", str(asked.root / "a" / "talks"), "b/../a/talks"):
+        assert asked(audio_dir=written).folder == found
+    (asked.root / "link").symlink_to("a/talks")
+    assert asked(audio_dir="link").folder == found
+    asked.root.rename(asked.root.parent / "there")
+    monkeypatch.chdir(asked.root.parent / "there")
+    assert asked(audio_dir="a/talks").folder == found
+
+
+def test_each_engine_has_results_of_its_own(asked):
+    urls = ["http://127.0.0.1:8080", "http://127.0.0.1:8081", "https://127.0.0.1:8080", "http://me:secret@x/lips"]
+    found = [parts(asked(inference={"endpoint": url}).folder)[1] for url in urls]
+    assert found[0] == "127.0.0.1_8080"
+    assert found[3].startswith("x_lips-")
+    assert len(set(found)) == len(urls)
+    assert asked(inference={"endpoint": f"{urls[0]}/"}).folder == asked(inference={"endpoint": urls[0]}).folder
