@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
@@ -116,6 +117,20 @@ class ModelsRoom(Room):
         """What `snakemake infer` makes; without sounds, a job that says what is missing."""
         asked = bool(self.inference and self.inference.endpoint)
         return [self.inferred("ledger.checked", engine=asked)]
+
+    def again(self, targets: Collection[str]) -> list[str]:
+        """The ledger of an inference with requests that failed; with `retry=failed`, with sounds that failed, too."""
+        (checked,) = self.inference_targets()
+        ledger = checked.removesuffix(".checked") + ".parquet"
+        if {"infer", checked}.isdisjoint(targets) or os.path.exists(checked) or not os.path.exists(ledger):
+            return []
+        # Only where an inference has ended badly: any other plan does without libraries for tables.
+        from scripts.common.inference_rows import failed_requests, failed_sounds
+
+        failed = failed_requests(Path(ledger))
+        if self.plan.config["retry"] == "failed":
+            failed += failed_sounds(Path(ledger))
+        return [ledger] if failed else []
 
     def targets(self, stage: str) -> list[str]:
         """The figures of every model; none for a few recordings, which no model is trained on."""

@@ -1,4 +1,5 @@
-"""`--config retry=failed`: which outputs must be made again because their item failed in the last run."""
+"""Which outputs must be made again because their item failed in the last run: those of `--config retry=failed`, and
+those that a server has failed, not their own data."""
 
 import csv
 from pathlib import Path
@@ -8,15 +9,17 @@ from scripts.common.plan import Plan
 
 
 def force(workflow: Any, plan: Plan) -> None:
-    """Make Snakemake's workflow run the failed jobs again if the config asks for it; a job of its own passes."""
-    if plan.config["retry"] != "failed" or not workflow.is_main_process:
+    """Make Snakemake's workflow run the failed jobs again where that is asked for; a job of its own passes."""
+    if not workflow.is_main_process:
         return
     prepare = workflow._prepare_dag
 
     # The command line arrives in the workflow only after the Snakefile has been read.
     def prepare_with_failed(*arguments: Any, **others: Any) -> Any:
         settings = workflow.dag_settings
-        settings.forcerun = frozenset({*settings.forcerun, *failed_outputs(plan)})
+        again = {path for room in plan.rooms.values() for path in room.again(settings.targets)}
+        failed = failed_outputs(plan) if plan.config["retry"] == "failed" else []
+        settings.forcerun = frozenset({*settings.forcerun, *again, *failed})
         return prepare(*arguments, **others)
 
     workflow._prepare_dag = prepare_with_failed

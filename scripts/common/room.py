@@ -1,6 +1,7 @@
 """What one kind of product adds to a run. A room is made from the plan, checks its own part of the config, and answers
 with what it makes; the plan asks each of them, and knows none by name."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,4 +41,8 @@ class Room:
 
     def retried(self) -> list[str]:
         """Outputs that `--config retry=failed` makes again, beside the ledgers of what failed."""
+        return []
+
+    def again(self, targets: Collection[str]) -> list[str]:
+        """Outputs that a run of these targets makes again untold: something that they asked met no answer."""
         return []

@@ -1,25 +1,38 @@
-"""The last word of an inference: which sounds failed. The others are made."""
+"""The last word of an inference: which sounds and requests failed. The others are made."""
 
 from pathlib import Path
 
-from scripts.common import ledger
 from scripts.common.errors import RunError
+from scripts.common.inference_rows import RENDER, failed_requests, failed_sounds
 from scripts.common.job import run
+from scripts.common.ledger import Row
 
 # As many failures as a terminal shows at once; the rest stand in the ledger.
 SHOWN = 20
 
 
 def check_inference(spoken: Path, out_checked: Path) -> None:
-    """Raises RunError while a sound has failed."""
-    failed = [row for row in ledger.rows(ledger.read([spoken])) if row.outcome == "failed"]
-    if failed:
-        lines = [f"  {row.item}: {row.message} ({row.reason})" for row in failed[:SHOWN]]
-        more = [f"  … and {len(failed) - SHOWN} more in {spoken}"] if len(failed) > SHOWN else []
-        many = f"{len(failed)} sounds" if len(failed) > 1 else "1 sound"
-        advice = "  Mend or remove them, and give the same command again."
-        raise RunError("\n".join([f"{many} failed; everything else is made:", *lines, *more, advice]))
+    """Raises RunError while a sound or a request has failed."""
+    sounds, requests = failed_sounds(spoken), failed_requests(spoken)
+    unrendered = [row for row in requests if row.step == RENDER]
+    unasked = [row for row in requests if row.step != RENDER]
+    said = [
+        *_said(sounds, "sound", "failed", "Mend or remove them, and give the same command again.", spoken),
+        *_said(unasked, "sound", "got no landmarks from the engine", "The same command asks it again.", spoken),
+        *_said(unrendered, "result", "not rendered", "The same command asks the service again.", spoken),
+    ]
+    if said:
+        raise RunError("\n".join(said))
     out_checked.write_text("every sound is made\n")
+
+
+def _said(rows: list[Row], what: str, happened: str, advice: str, ledger: Path) -> list[str]:
+    if not rows:
+        return []
+    heading = f"{len(rows)} {what}s" if len(rows) > 1 else f"1 {what}"
+    lines = [f"  {row.item}: {row.message} ({row.reason})" for row in rows[:SHOWN]]
+    more = [f"  … and {len(rows) - SHOWN} more in {ledger}"] if len(rows) > SHOWN else []
+    return [f"{heading} {happened}; everything else is made:", *lines, *more, f"  {advice}"]
 
 
 if __name__ == "__main__":

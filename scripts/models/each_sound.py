@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.common import ledger
 from scripts.common.errors import InputError
+from scripts.common.inference_rows import RENDER
 from scripts.common.job import progress
 from scripts.models.requests_again import post
 from scripts.models.sounds import Item, items_of, read_sound
@@ -16,8 +17,6 @@ from scripts.models.speech_inference import Spoken
 from scripts.models.spoken_files import write_spoken
 
 log = logging.getLogger("rushes")
-
-RENDER = "request_render"
 
 # The bytes of a sound, its samples and their rate to landmarks.
 Speak = Callable[[Item, np.ndarray, int], Spoken]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from scripts.common import ledger
+from scripts.common.plan import load
 from tests.dag.archive import Archive
 
 LIPS = {"kind": "speech_landmarks", "dataset": "visemes"}
@@ -80,3 +82,20 @@ def test_every_fold_of_a_classifier_is_a_job_and_a_table_of_frames_may_come_from
         ({"dataset": "none"}, "there is no dataset `none` of kind frames"),
     ):
         assert message in archive.dry_run(models={"acts": acts | change}).text
+
+
+def test_the_same_command_asks_a_render_service_again_that_did_not_answer(archive):
+    for name in ("talks/a.wav", "lips.ckpt"):
+        (archive.root / name).parent.mkdir(exist_ok=True)
+        (archive.root / name).touch()
+    asked = {"audio_dir": "talks", "checkpoint": "lips.ckpt"}
+    folder = archive.root / load(archive.config(**asked)).rooms["models"].inference.folder
+    (folder / "landmarks").mkdir(parents=True)
+    made = ledger.Row("infer_landmarks", "", "a.wav", "written")
+    for row, jobs in (
+        (ledger.Row("request_render", "", "a.wav", "failed", "no_answer"), {"infer_landmarks", "check_inference"}),
+        (ledger.Row("infer_landmarks", "", "b.wav", "failed", "no_sound"), {"check_inference"}),
+    ):
+        ledger.write(folder / "ledger.parquet", [made, row])
+        shown = archive.dry_run("infer", "--rerun-triggers", "mtime", **asked)
+        assert shown.rules == {*jobs, "infer"}, shown.text
