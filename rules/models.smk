@@ -210,6 +210,7 @@ rule serve_engine:
     """The inference behind HTTP, for as long as `infer_from_engine` needs it."""
     input:
         checkpoint=asked_checkpoint,
+        face=asked_face,
     output:
         url=service(models.engine()),
     log:
@@ -221,12 +222,12 @@ rule serve_engine:
         runtime=work.minutes(base=120),
     params:
         accelerator=accelerator,
-        speech=of_inference("speech", "loudness"),
+        options=of_inference("engine_options", []),
         root=workflow.basedir,
         python=program_of_env(),
     shell:
-        ": > {output.url:q}; PYTHONPATH={params.root:q} exec {params.python:q} -m rushes.engine --checkpoint {input.checkpoint:q} --speech {params.speech:q} --port 0"
-        " --accelerator {params.accelerator:q} --url-file {output.url:q} > {log:q} 2>&1"
+        ": > {output.url:q}; PYTHONPATH={params.root:q} exec {params.python:q} -m rushes.engine --checkpoint {input.checkpoint:q} --port 0"
+        " {params.options:q} --accelerator {params.accelerator:q} --url-file {output.url:q} > {log:q} 2>&1"
 
 
 rule infer_from_engine:
@@ -234,6 +235,9 @@ rule infer_from_engine:
     input:
         files=of_inference("files", []),
         engine=own_engine,
+        card=of_asked_dataset("card.json"),
+        mean=of_asked_dataset("lm_mean.npy"),
+        std=of_asked_dataset("lm_std.npy"),
     output:
         folder=directory(models.inferred("landmarks", engine=True)),
         ledger=models.inferred("ledger.parquet", engine=True),

@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--speech", default=LOUDNESS, choices=[LOUDNESS, SILERO], help="how it is found (default %(default)s)"
     )
+    made.add_argument("--face", type=Path, help="a .npy of the face to begin with (default: the training's mean face)")
     made.add_argument("--max-mb", type=float, default=64, help="largest request (default %(default)s)")
     made.add_argument("--max-s", type=float, default=600, help="longest sound in seconds (default %(default)s)")
     made.add_argument("--threads", type=int, default=1, help="of the network (default %(default)s)")
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
             speech=chosen.speech,
             accelerator=chosen.accelerator,
             threads=chosen.threads,
+            face=chosen.face,
         )
         listening = socket.create_server((chosen.host, chosen.port))
     except (InputError, RunError, OSError) as error:

@@ -13,6 +13,8 @@ from scripts.models.speech_inference import Speaker
 from scripts.models.spoken_files import as_json
 
 TOO_LARGE, UNPROCESSABLE, EMPTY, CONFLICT = 413, 422, 400, 409
+# What the engine says of its checkpoint.
+SAID = ("model", "kind", "card_sha256", "mean", "std", "rate_hz", "fps", "layout")
 STATUS = {"too_long": TOO_LARGE, "checkpoint_differs": CONFLICT}
 
 
@@ -33,7 +35,7 @@ def make_app(speaker: Speaker, *, max_bytes: int, max_s: float) -> FastAPI:
     def health() -> dict[str, Any]:
         """Which model answers, and what it was trained on."""
         identity = speaker.identity
-        facts = {name: getattr(identity, name) for name in ("model", "kind", "card_sha256", "rate_hz", "fps", "layout")}
+        facts = {name: getattr(identity, name) for name in SAID}
         return {"status": "ok", **facts, "max_bytes": max_bytes, "max_s": max_s}
 
     @app.post("/infer")

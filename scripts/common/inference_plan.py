@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.checkpoint_names import find_checkpoint
+from scripts.common.config import schema
 from scripts.common.errors import ConfigError
 from scripts.common.names import folder_of, nearest, place_of, told_apart
 from scripts.common.recordings import tidy
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
 TEXT = ".txt"
+# What a zip's sound may unpack to; larger files are only in folders.
+LARGEST_MB = 2**11
+# What an engine that somebody runs decides by its own options.
+OF_THE_ENGINE = ("hop", "speech", "face")
 # An engine that is started for the run.
 OWN = "own"
 
@@ -40,9 +45,11 @@ class Inference:
         return str(self.settings["endpoint"])
 
     @property
-    def speech(self) -> str:
-        """How speech is found."""
-        return str(self.settings["speech"])
+    def engine_options(self) -> list[str]:
+        """The command line of an engine that is started for the run, so that it says what no engine would."""
+        largest_mb = max(LARGEST_MB, *(-(-size // 2**20) for size in self.sizes))
+        said = {name: self.settings[name] for name in ("hop", "speech", "max_s", "face") if self.settings[name]}
+        return [f"--{name.replace('_', '-')}={value}" for name, value in {**said, "max_mb": largest_mb}.items()]
 
 
 def make_inference(plan: "Plan") -> Inference | None:
@@ -63,6 +70,8 @@ def make_inference(plan: "Plan") -> Inference | None:
             f"inference.dataset: there is no dataset `{settings['dataset']}` of windows"
             f"{nearest(settings['dataset'], plan.datasets)}"
         )
+    if settings["endpoint"] not in ("", OWN):
+        _refuse_what_is_of_the_engine(settings)
     checkpoint, label = "", _engine_name(settings["endpoint"])
     if settings["endpoint"] in ("", OWN):
         if not config["checkpoint"]:
@@ -72,6 +81,16 @@ def make_inference(plan: "Plan") -> Inference | None:
         )
     folder = f"{plan.path.results}/inference/{_sounds_name(audio_dir)}/{label}"
     return Inference(audio_dir, files, [os.stat(file).st_size for file in files], checkpoint, folder, settings)
+
+
+def _refuse_what_is_of_the_engine(settings: dict[str, Any]) -> None:
+    known = schema("config")["properties"]["inference"]["properties"]
+    for key in OF_THE_ENGINE:
+        if settings[key] != known[key]["default"]:
+            raise ConfigError(
+                f"inference.{key}: the engine at {settings['endpoint']} has its own; leave the key out, and start the "
+                f"engine with `--{key} {settings[key]}`"
+            )
 
 
 def _sounds_name(audio_dir: str) -> str:

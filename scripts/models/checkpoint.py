@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 
 from scripts.common.checkpoint_names import REFUSED, is_tensorflow
+from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
 
 # Where a checkpoint of lightning keeps what it says about itself.
@@ -50,13 +52,27 @@ class Identity:
 
     def refuse_others(self, wanted: Mapping[str, Any], name: str) -> None:
         """Raises InputError for the first of `wanted`, a part of these fields, that differs."""
-        for field, value in wanted.items():
-            own = getattr(self, field)
-            if own != value:
-                raise InputError(
-                    "checkpoint_differs",
-                    f"{name} was trained with another {field}: {_short(own)}, where {_short(value)} is given",
-                )
+        refuse_others(self.as_plain(), wanted, name)
+
+
+def refuse_others(said: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> None:
+    """Raises InputError for the first of `wanted` that is another in what `name` has said of itself, or is not said."""
+    for field, value in wanted.items():
+        if field not in said:
+            raise InputError("checkpoint_differs", f"{name} does not say its {field}, which is to be {_short(value)}")
+        if said[field] != value:
+            raise InputError(
+                "checkpoint_differs",
+                f"{name} was trained with another {field}: {_short(said[field])}, where {_short(value)} is given",
+            )
+
+
+def identity_of(card: Path | None, mean: Path | None, std: Path | None) -> dict[str, Any]:
+    """The fields of an identity that a dataset's files demand of a checkpoint."""
+    wanted: dict[str, Any] = {"card_sha256": sha256_of(card)} if card else {}
+    for name, file in (("mean", mean), ("std", std)):
+        wanted |= {name: np.load(file, allow_pickle=False).tolist()} if file else {}
+    return wanted
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

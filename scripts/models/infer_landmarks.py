@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scripts.common import ledger
-from scripts.common.checksum import sha256_of
 from scripts.common.errors import RunError
 from scripts.common.job import run
+from scripts.models.checkpoint import identity_of
 from scripts.models.each_sound import work_on_sounds
 from scripts.models.speech_inference import Speaker
 
@@ -35,9 +33,6 @@ def infer_landmarks(
     """
     if checkpoint is None:
         raise RunError("which sounds? Say it by: snakemake infer --cores 1 --config audio_dir=PATH checkpoint=PATH")
-    wanted: dict[str, Any] = {"card_sha256": sha256_of(card)} if card else {}
-    for name, file in (("mean", mean), ("std", std)):
-        wanted |= {name: np.load(file, allow_pickle=False).tolist()} if file else {}
     speaker = Speaker(
         checkpoint,
         hop=settings["hop"],
@@ -45,7 +40,7 @@ def infer_landmarks(
         accelerator=accelerator,
         threads=threads,
         face=face,
-        wanted=wanted,
+        wanted=identity_of(card, mean, std),
     )
     rows = work_on_sounds(
         "infer_landmarks",

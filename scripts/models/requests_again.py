@@ -25,7 +25,12 @@ class Answer:
 
 
 def post(url: str, *, timeout_s: float, retries: int, **what: Any) -> Answer:
-    """POST `what` (json=…, or data= and headers=).
+    """POST `what` (json=…, or data= and headers=, and params=), see `ask`."""
+    return ask("POST", url, timeout_s=timeout_s, retries=retries, **what)
+
+
+def ask(method: str, url: str, *, timeout_s: float, retries: int, **what: Any) -> Answer:
+    """A request of HTTP; `what` as the library requests takes it.
 
     Time-outs, broken connections, 429 and 5xx are tried again. Raises InputError where no try ends well.
     """
@@ -33,7 +38,7 @@ def post(url: str, *, timeout_s: float, retries: int, **what: Any) -> Answer:
         if attempt:
             time.sleep(min(PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S))
         try:
-            answer = _once(url, timeout_s, what)
+            answer = _once(method, url, timeout_s, what)
         except requests.RequestException as error:
             failure = InputError("no_answer", f"{url} does not answer: {type(error).__name__}")
             continue
@@ -46,10 +51,10 @@ def post(url: str, *, timeout_s: float, retries: int, **what: Any) -> Answer:
     raise failure
 
 
-def _once(url: str, timeout_s: float, what: dict[str, Any]) -> Answer:
+def _once(method: str, url: str, timeout_s: float, what: dict[str, Any]) -> Answer:
     stop = time.monotonic() + timeout_s
     # A redirect could lead anywhere: the URL is what a person has named.
-    with requests.post(url, timeout=timeout_s, stream=True, allow_redirects=False, **what) as response:
+    with requests.request(method, url, timeout=timeout_s, stream=True, allow_redirects=False, **what) as response:
         content = bytearray()
         for block in response.iter_content(BLOCK):
             content += block

@@ -14,11 +14,11 @@ import numpy as np
 import soundfile
 
 from scripts.common.errors import InputError
-from scripts.common.inference_plan import SOUNDS, TEXT
+from scripts.common.inference_plan import LARGEST_MB, SOUNDS, TEXT
 from scripts.common.resample import Line, nominal_ratio, resample
 
 # Of one file in a zip, unpacked, and of all of them.
-LARGEST_BYTES = 2**31
+LARGEST_BYTES = LARGEST_MB * 2**20
 LARGEST_ZIP_BYTES = 2**35
 
 # A file, or an entry of a zip.

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
+import soundfile
 
 from rushes.engine.__main__ import main, parser
 from scripts.common import ledger
+from scripts.common.errors import InputError
 from scripts.models.infer_from_engine import infer_from_engine
 from scripts.models.infer_landmarks import infer_landmarks
 from tests.unit.examples import REPO
@@ -24,9 +27,9 @@ pytestmark = pytest.mark.torch
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    """A running engine with small limits: its URL and its checkpoint."""
+    """A running engine with small limits: its URL, its checkpoint and the dataset of that."""
     root = tmp_path_factory.mktemp("engine")
-    checkpoint, _ = make_checkpoint(root)
+    checkpoint, dataset = make_checkpoint(root)
     url_file = root / "engine.url"
     command = [sys.executable, "-m", "rushes.engine", "--checkpoint", str(checkpoint), "--port", "0"]
     limits = ["--max-mb", "0.5", "--max-s", "5", "--url-file", str(url_file)]
@@ -34,7 +37,7 @@ def engine(tmp_path_factory):
     stop = time.monotonic() + 60
     while not url_file.exists() and program.poll() is None and time.monotonic() < stop:
         time.sleep(0.05)
-    yield url_file.read_text().strip(), checkpoint
+    yield url_file.read_text().strip(), checkpoint, dataset
     program.send_signal(signal.SIGTERM)
     assert program.wait(20) in (0, -signal.SIGTERM)
 
@@ -71,7 +74,7 @@ def test_nothing_else_is_answered(engine, method, path, status):
 
 
 def test_the_rule_writes_what_the_inference_without_an_engine_writes(engine, tmp_path):
-    url, checkpoint = engine
+    url, checkpoint, _ = engine
     files = [write_speech(tmp_path / "sounds" / f"{name}.wav", 2, 8000, seed=k) for k, name in enumerate("ab")]
     bad = tmp_path / "sounds" / "bad.wav"
     bad.write_bytes(b"none")
@@ -81,7 +84,7 @@ def test_the_rule_writes_what_the_inference_without_an_engine_writes(engine, tmp
     settings = settings_of(endpoint=url)
     infer_from_engine(
         files,
-        None,
+        *(None, None, None, None),
         tmp_path / "asked",
         tmp_path / "asked.parquet",
         audio_dir=str(tmp_path / "sounds"),
@@ -98,6 +101,35 @@ def test_the_rule_writes_what_the_inference_without_an_engine_writes(engine, tmp
         asked, whole = (np.load(tmp_path / folder / f"{name}.npy") for folder in ("asked", "own"))
         # Three digits travel.
         assert np.abs(asked - whole).max() < 0.002
+
+
+def test_an_engine_of_another_dataset_is_refused(engine, tmp_path):
+    url, _, dataset = engine
+    files = [write_speech(tmp_path / "sounds" / "a.wav", 1, 8000)]
+
+    def ask(to, **changes):
+        inputs = {name: dataset[name] for name in ("card", "mean", "std")} | changes
+        out = tmp_path / to
+        out.mkdir()
+        own = {"audio_dir": str(tmp_path / "sounds"), "endpoint": url, "settings": settings_of(endpoint=url)}
+        infer_from_engine(files, None, *inputs.values(), out / "landmarks", out / "ledger.parquet", **own)
+        return ledger.rows(ledger.read([out / "ledger.parquet"]))
+
+    (row,) = ask("same")
+    assert row.outcome == "written"
+    (tmp_path / "card.json").write_text("{}")
+    np.save(tmp_path / "other.npy", np.load(dataset["mean"]) + 1)
+    for name, other, field in (("card", "card.json", "card_sha256"), ("mean", "other.npy", "mean")):
+        with pytest.raises(InputError, match=f"the engine at http.* was trained with another {field}") as error:
+            ask(name, **{name: tmp_path / other})
+        assert error.value.reason == "checkpoint_differs"
+
+
+def test_the_engine_begins_with_the_face_that_it_is_given(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "--face" in capsys.readouterr().out
+    assert parser().parse_args(["--checkpoint", "x", "--face", "y.npy"]).face == Path("y.npy")
 
 
 def test_the_engine_listens_to_this_machine_alone_unless_told(capsys):
@@ -140,12 +172,18 @@ def test_sounds_that_are_no_recordings_need_no_sheet(engine, workplace):
     assert "Nothing to be done" in again.stdout
 
 
-def test_snakemake_starts_an_engine_and_ends_it(engine, workplace):
-    config = ["audio_dir=talks", f"checkpoint={engine[1]}", json.dumps({"endpoint": "own"})]
-    done = snakemake(workplace, "infer", "--config", *config[:2], f"inference={config[2]}")
+def test_snakemake_starts_an_engine_with_the_settings_of_the_config_and_ends_it(engine, workplace):
+    face = np.load(engine[2]["mean"]).reshape(2, 68).T * 1.1
+    np.save(workplace / "my face.npy", face)
+    (workplace / "quiet").mkdir()
+    soundfile.write(workplace / "quiet" / "two.wav", np.zeros(16_000), 16_000)
+    own = {"endpoint": "own", "face": "my face.npy", "speech": "silero"}
+    config = ["audio_dir=quiet", f"checkpoint={engine[1]}", f"inference={json.dumps(own)}"]
+    done = snakemake(workplace, "infer", "--config", *config)
     assert done.returncode == 0, done.stdout
-    (folder,) = (workplace / "results" / "inference" / "talks").glob("lips.best-????????.by_engine")
-    assert (folder / "landmarks" / "two.npy").exists()
+    (folder,) = (workplace / "results" / "inference" / "quiet").glob("lips.best-????????.by_engine")
+    # Where nobody speaks, the face that was given rests.
+    assert np.abs(np.load(folder / "landmarks" / "two.npy") - (face - face[33])).max() < 0.05
     assert "Terminating service job" in done.stdout
     assert not (folder / "engine.url").exists()
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from scripts.common.errors import ConfigError
 from scripts.common.plan import load
 from tests.unit.examples import House, make_files
 
@@ -54,3 +55,18 @@ def test_each_engine_has_results_of_its_own(asked):
     assert found[3].startswith("x_lips-")
     assert len(set(found)) == len(urls)
     assert asked(inference={"endpoint": f"{urls[0]}/"}).folder == asked(inference={"endpoint": urls[0]}).folder
+
+
+def test_an_engine_that_is_started_gets_the_settings_of_the_config(asked):
+    (asked.root / "face.npy").touch()
+    settings = {"hop": 8, "speech": "silero", "max_s": 7200, "face": "face.npy"}
+    own = asked(inference={"endpoint": "own", **settings})
+    assert own.engine_options == ["--hop=8", "--speech=silero", "--max-s=7200", "--face=face.npy", "--max-mb=2048"]
+    assert asked(inference={"endpoint": "own"}).engine_options[0] == "--hop=16"
+
+
+@pytest.mark.parametrize("setting", [{"hop": 8}, {"speech": "silero"}, {"face": "lips.ckpt"}])
+def test_what_an_engine_that_somebody_runs_decides_itself_is_refused(asked, setting):
+    (key,) = setting
+    with pytest.raises(ConfigError, match=f"inference.{key}: the engine at http://x:1 has its own"):
+        asked(inference={"endpoint": "http://x:1", **setting})
