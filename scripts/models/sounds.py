@@ -1,8 +1,10 @@
 """Sounds of a folder or a zip, one after the other, each with the text that lies beside it."""
 
 import io
+import lzma
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from scripts.common.resample import Line, nominal_ratio, resample
 # Of one file in a zip, unpacked, and of all of them.
 LARGEST_BYTES = LARGEST_MB * 2**20
 LARGEST_ZIP_BYTES = 2**35
+
+# What the packers of a zip raise at damage, a password, or a method that Python lacks.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError)
 
 # A file, or an entry of a zip.
 Entry = TypeVar("Entry")
@@ -91,7 +96,7 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
         with archive.open(entry) as file:
             # What a zip says of its sizes need not be true.
             content = file.read(entry.file_size + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+    except DAMAGED as error:
         raise InputError("bad_zip", f"{entry.filename} cannot be unpacked: {error}") from error
     if len(content) > entry.file_size:
         raise InputError("bad_zip", f"{entry.filename} is larger than the zip says")

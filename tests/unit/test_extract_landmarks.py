@@ -514,6 +514,11 @@ def test_rows_with_frame_numbers_may_leave_frames_out_and_hold_several_faces(tmp
             lambda path: np.savez(path, points=np.zeros((1, 68, 2)), frame=np.array([-1])),
             "`frame` is -1",
         ),
+        (
+            "a.npz",
+            lambda path: np.savez(path, points=np.zeros((1, 68, 2)), frame=np.array([1e30])),
+            r"`frame` is 1e\+30",
+        ),
         ("a.csv", lambda path: path.write_text("x_0,y_0\n1,2\n"), "134 of the columns .* first `x_1`"),
         ("a.csv", lambda path: path.write_text(""), "cannot be read"),
         ("a.mat", lambda path: path.write_text(""), r"not `\.mat`"),
@@ -527,6 +532,16 @@ def test_a_wrong_file_of_landmarks_is_refused_in_one_line(
         read_given(tmp_path / name)
     assert caught.value.reason == "bad_landmarks"
     assert name in caught.value.message
+
+
+def test_a_damaged_file_of_packed_landmarks_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", points=given_points(98))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[60:200] = bytes(byte ^ 0xFF for byte in content[60:200])
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read") as caught:
+        read_given(tmp_path / "a.npz")
+    assert caught.value.reason == "bad_landmarks"
 
 
 def test_a_column_of_words_is_refused_by_its_name(tmp_path: Path) -> None:

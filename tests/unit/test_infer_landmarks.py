@@ -198,6 +198,21 @@ def test_a_zip_is_as_good_as_a_folder(tmp_path, checkpoint):
     assert (folder / "x" / "a.txt").read_text() == "hello"
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_sound_of_a_packed_zip_is_a_row_and_the_others_are_made(tmp_path, checkpoint, method):
+    content = write_speech(tmp_path / "sounds" / "a.wav", 1).read_bytes()
+    with zipfile.ZipFile(tmp_path / "talk.zip", "w", method) as archive:
+        archive.writestr("a.wav", content)
+        archive.writestr("b.wav", content)
+    damaged = bytearray((tmp_path / "talk.zip").read_bytes())
+    damaged[100:400] = bytes(byte ^ 0xFF for byte in damaged[100:400])
+    (tmp_path / "talk.zip").write_bytes(damaged)
+    folder, rows = infer(tmp_path, [tmp_path / "talk.zip"], checkpoint, audio_dir=tmp_path / "talk.zip")
+    assert [(row.item, row.reason) for row in rows] == [("a.wav", "bad_zip"), ("b.wav", "")]
+    assert "a.wav cannot be unpacked" in rows[0].message
+    assert (folder / "b.npy").exists()
+
+
 @pytest.mark.parametrize("name", ["../a.wav", "x/../../a.wav", "/etc/a.wav", "..\\a.wav", "C:\\a.wav"])
 def test_a_zip_with_a_name_that_leads_out_of_it_is_refused(tmp_path, checkpoint, name):
     file = write_speech(tmp_path / "sounds" / "a.wav", 1)

@@ -1,6 +1,7 @@
 """Landmarks from a file, one face or several per source frame, brought onto the conformed frames."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from scripts.common.landmarks import POINTS, Landmarks, face_boxes
 from scripts.faces.face_tracks import Tracker
 
 REASON = "bad_landmarks"
+# As frame tables number frames.
+LARGEST_FRAME = 2**31
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def read_given(path: Path) -> GivenLandmarks:
         return _checked(points, frame, score)
     except InputError as error:
         raise InputError(REASON, f"{path}: {error.message}", value=error.value, limit=error.limit) from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(REASON, f"{path} cannot be read: {error}") from error
 
 
@@ -142,7 +145,7 @@ def _checked(points: np.ndarray, frame: np.ndarray | None, score: np.ndarray | N
         if column is not None and (column.shape != (count,) or column.dtype.kind not in "fiu"):
             raise InputError(REASON, f"`{name}` has shape {column.shape} instead of ({count},)")
     number = np.arange(count) if frame is None else frame
-    whole = np.isfinite(number) & (number >= 0) & (number == np.floor(number))
+    whole = np.isfinite(number) & (number >= 0) & (number < LARGEST_FRAME) & (number == np.floor(number))
     if not whole.all():
         row = np.flatnonzero(~whole)[0]
         raise InputError(REASON, f"`frame` is {number[row]} in row {row}: no frame number")
