@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,16 @@ from scripts.common.recordings import tidy
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
 
-SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
+# What the reader of sounds, libsndfile, reads.
+SOUNDS = (
+    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus"),
+    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph"),
+)
+# Sounds, and videos with sound, that it does not read: they are said, not passed over.
+OTHER_SOUNDS = (
+    *(".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".aac", ".ac3", ".wma", ".wmv", ".asf", ".amr", ".ape", ".wv"),
+    *(".mka", ".mkv", ".webm", ".weba", ".avi", ".mpg", ".mpeg"),
+)
 TEXT = ".txt"
 # What a zip's sound may unpack to; larger files are only in folders.
 LARGEST_MB = 2**11
@@ -119,8 +129,29 @@ def _files(audio_dir: str) -> list[str]:
         known = os.listdir(folder) if os.path.isdir(folder) else []
         hint = nearest(os.path.basename(audio_dir), known)
         raise ConfigError(f"audio_dir: {audio_dir} does not exist{hint if 'did you mean' in hint else ''}")
-    found = [os.path.join(folder, name) for folder, _, names in os.walk(audio_dir) for name in names]
-    files = sorted(path for path in found if path.lower().endswith((*SOUNDS, TEXT)))
+    try:
+        files = sorted(path for path in _below(audio_dir) if path.lower().endswith((*SOUNDS, *OTHER_SOUNDS, TEXT)))
+    except OSError as error:
+        raise ConfigError(f"audio_dir: {error.filename} cannot be read: {error.strerror}") from error
     if not any(path.lower().endswith(SOUNDS) for path in files):
-        raise ConfigError(f"audio_dir: there is no sound ({', '.join(SOUNDS)}) below {audio_dir}")
+        others = [path for path in files if path.lower().endswith(OTHER_SOUNDS)]
+        more = f"; turn what is there into FLAC: ffmpeg -i {os.path.basename(others[0])} …" if others else ""
+        raise ConfigError(f"audio_dir: there is no sound ({', '.join(SOUNDS)}) below {audio_dir}{more}")
     return files
+
+
+def _below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """Every file below `folder`, in linked folders, too, but in none that it is itself in."""
+    this = os.stat(folder)
+    above |= {(this.st_dev, this.st_ino)}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file():
+                yield entry.path
+            elif entry.is_dir() and not _is_one_of(entry, above):
+                yield from _below(entry.path, above)
+
+
+def _is_one_of(entry: os.DirEntry[str], folders: frozenset[tuple[int, int]]) -> bool:
+    found = entry.stat()
+    return (found.st_dev, found.st_ino) in folders

@@ -12,7 +12,7 @@ from scripts.common.errors import InputError
 from scripts.common.inference_rows import RENDER
 from scripts.common.job import progress
 from scripts.models.requests_again import post
-from scripts.models.sounds import Item, items_of, read_sound
+from scripts.models.sounds import OTHER_FORMAT, Item, items_of, read_sound
 from scripts.models.speech_inference import Spoken
 from scripts.models.spoken_files import write_spoken
 
@@ -37,13 +37,18 @@ def work_on_sounds(
         try:
             content = _one(item, taken, folder, settings, speak)
         except InputError as error:
-            rows.append(_failed(step, name, error))
+            other = error.reason == OTHER_FORMAT
+            rows.append((_filtered if other else _failed)(step, name, error))
             continue
         rows.append(ledger.Row(step, "", name, "written"))
         if settings["request_render"]:
             rows.append(_render(name, folder / str(content["name"]), content, settings))
-    if not rows:
-        raise InputError("no_sound", f"{audio_dir.name} holds no sound")
+    others = [row for row in rows if row.outcome == "filtered"]
+    if len(others) == len(rows):
+        said = f": {others[0].message}" if others else ""
+        raise InputError("no_sound", f"{audio_dir.name} holds no sound{said}")
+    if others:
+        log.warning("%d of another form left out: %s", len(others), others[0].message)
     return rows
 
 
@@ -72,6 +77,10 @@ def _render(name: str, target: Path, content: dict[str, Any], settings: dict[str
     if answer.kind.startswith("video/mp4"):
         target.with_name(f"{target.name}.render.mp4").write_bytes(answer.content)
     return ledger.Row(RENDER, "", name, "written")
+
+
+def _filtered(step: str, name: str, error: InputError) -> ledger.Row:
+    return ledger.Row(step, "", name, "filtered", error.reason, message=error.message)
 
 
 def _failed(step: str, name: str, error: InputError) -> ledger.Row:

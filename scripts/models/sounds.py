@@ -16,13 +16,15 @@ import numpy as np
 import soundfile
 
 from scripts.common.errors import InputError
-from scripts.common.inference_plan import LARGEST_MB, SOUNDS, TEXT
+from scripts.common.inference_plan import LARGEST_MB, OTHER_SOUNDS, SOUNDS, TEXT
 from scripts.common.resample import Line, nominal_ratio, resample
 
 # Of one file in a zip, unpacked, and of all of them.
 LARGEST_BYTES = LARGEST_MB * 2**20
 LARGEST_ZIP_BYTES = 2**35
 
+# Reason of a sound in a form that the reader does not know.
+OTHER_FORMAT = "other_format"
 # What the packers of a zip raise at damage, a password, or a method that Python lacks.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError)
 
@@ -42,6 +44,8 @@ class Item:
 def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | InputError]]:
     """The sounds in the order of their names, each under its name; an error in the place of what cannot be read.
 
+    Then what is a sound in another form, as errors with the reason OTHER_FORMAT.
+
     Raises InputError for a zip that is none, or that holds a name outside itself: then nothing of it is taken.
     """
     if len(files) == 1 and files[0].suffix.lower() == ".zip":
@@ -56,6 +60,12 @@ def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | I
             )
         except OSError as error:
             yield name, InputError("unreadable", f"{name} cannot be read: {error.strerror}")
+    yield from _of_other_format(by_name)
+
+
+def _of_other_format(names: Iterable[str]) -> Iterator[tuple[str, InputError]]:
+    for name in sorted(name for name in names if name.lower().endswith(OTHER_SOUNDS)):
+        yield name, InputError(OTHER_FORMAT, f"{name} is in a form that is not read here: turn it into FLAC by ffmpeg")
 
 
 def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
@@ -70,14 +80,18 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
         if sum(entry.file_size for entry in entries) > LARGEST_ZIP_BYTES:
             raise InputError("too_large", f"{path.name} unpacks to more than {LARGEST_ZIP_BYTES >> 30} GB")
         by_name = {entry.filename: entry for entry in entries if not entry.filename.startswith("__MACOSX/")}
+        count = Counter(entry.filename for entry in entries)
         for name, short in named(by_name).items():
             try:
+                if count[name] > 1:
+                    raise InputError("same_name", f"{name} stands {count[name]} times in {path.name}: which one?")
                 content = _unpack(archive, by_name[name])
                 text = _text(by_name, name, lambda entry: _unpack(archive, entry))
             except InputError as error:
                 yield name, error
             else:
                 yield name, Item(short, content, text)
+        yield from _of_other_format(by_name)
 
 
 def _check_name(path: Path, entry: zipfile.ZipInfo) -> None:

@@ -160,6 +160,36 @@ def test_sounds_of_other_forms_are_sounds_too(tmp_path, checkpoint, ending):
     assert 50 <= len(np.load(folder / "a.npy", allow_pickle=False)) <= 52
 
 
+def test_sounds_of_a_form_that_is_not_read_are_filtered_and_said(tmp_path, checkpoint, caplog):
+    good = write_speech(tmp_path / "sounds" / "good.wav", 1).rename(tmp_path / "sounds" / "good.WAVE")
+    others = [tmp_path / "sounds" / name for name in ("memo.m4a", "film.MP4")]
+    for file in others:
+        file.write_bytes(b"....ftyp")
+    _, rows = infer(tmp_path, [good, *others], checkpoint)
+    assert {row.item: (row.outcome, row.reason) for row in rows} == {
+        "good.WAVE": ("written", ""),
+        "film.MP4": ("filtered", "other_format"),
+        "memo.m4a": ("filtered", "other_format"),
+    }
+    assert "2 of another form left out: film.MP4" in caplog.text
+    archive = zip_of(tmp_path / "memos.zip", **{"memo.m4a": b"....ftyp"})
+    (tmp_path / "b").mkdir()
+    with pytest.raises(InputError, match=r"memos\.zip holds no sound: memo\.m4a is in a form"):
+        infer(tmp_path / "b", [archive], checkpoint, audio_dir=archive)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_twins_of_a_zip_are_rows_and_none_is_taken_for_the_other(tmp_path, checkpoint):
+    content = [write_speech(tmp_path / "sounds" / "a.wav", seconds).read_bytes() for seconds in (1, 2)]
+    with zipfile.ZipFile(tmp_path / "talk.zip", "w") as archive:
+        for name, which in (("a.wav", 0), ("b.wav", 0), ("a.wav", 1)):
+            archive.writestr(name, content[which])
+    folder, rows = infer(tmp_path, [tmp_path / "talk.zip"], checkpoint, audio_dir=tmp_path / "talk.zip")
+    assert [(row.item, row.reason) for row in rows] == [("a.wav", "same_name"), ("b.wav", "")]
+    assert "a.wav stands 2 times in talk.zip" in rows[0].message
+    assert not (folder / "a.npy").exists()
+
+
 def test_of_two_sounds_that_differ_in_their_ending_none_is_lost(tmp_path, checkpoint):
     files = [write_speech(tmp_path / "sounds" / "a.wav", 1)]
     files.append(files[0].with_suffix(".flac"))

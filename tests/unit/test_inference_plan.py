@@ -70,3 +70,17 @@ def test_what_an_engine_that_somebody_runs_decides_itself_is_refused(asked, sett
     (key,) = setting
     with pytest.raises(ConfigError, match=f"inference.{key}: the engine at http://x:1 has its own"):
         asked(inference={"endpoint": "http://x:1", **setting})
+
+
+def test_linked_folders_belong_to_the_sounds_and_a_circle_of_them_ends(asked):
+    make_files(asked.root, "elsewhere/y.wav", "talks/deep/z.wav")
+    (asked.root / "talks" / "linked").symlink_to("../elsewhere")
+    (asked.root / "talks" / "deep" / "circle").symlink_to("..")
+    (asked.root / "talks" / "broken.wav").symlink_to("nowhere")
+    assert asked().files == ["talks/deep/z.wav", "talks/linked/y.wav", "talks/x.wav"]
+
+
+def test_what_cannot_be_read_as_a_sound_is_named_where_there_is_nothing_else(asked):
+    make_files(asked.root, "phone/memo.m4a")
+    with pytest.raises(ConfigError, match=r"there is no sound .* into FLAC: ffmpeg -i memo\.m4a"):
+        asked(audio_dir="phone")
