@@ -201,6 +201,7 @@ rule infer_landmarks:
     params:
         audio_dir=of_inference("audio_dir", ""),
         settings=of_inference("settings", {}),
+        unusable=of_inference("unusable", {}),
         key=inference_key,
     script:
         "../scripts/models/infer_landmarks.py"
@@ -255,6 +256,7 @@ rule infer_from_engine:
         audio_dir=of_inference("audio_dir", ""),
         endpoint=of_inference("endpoint", ""),
         settings=of_inference("settings", {}),
+        unusable=of_inference("unusable", {}),
         key=inference_key,
     script:
         "../scripts/models/infer_from_engine.py"

@@ -26,6 +26,9 @@ OTHER_SOUNDS = (
     *(".mka", ".mkv", ".webm", ".weba", ".avi", ".mpg", ".mpeg"),
 )
 TEXT = ".txt"
+# What no name of a rule's input may hold: Snakemake's own signs, and bytes that are no UTF-8.
+NO_NAME = re.compile(r"[{}\x00-\x1f\x7f\ud800-\udfff]")
+NO_NAME_WHY = "holds a brace, or a character that is no text"
 # What a zip's sound may unpack to; larger files are only in folders.
 LARGEST_MB = 2**11
 # What an engine that somebody runs decides by its own options.
@@ -38,12 +41,13 @@ OWN = "own"
 class Inference:
     """A folder or zip of sounds, and what is made of it.
 
-    files: sounds and texts, or the zip.  sizes: of each, which its date does not tell.  checkpoint: its file, "" where
-    an engine has one.  folder: of the results.
+    files: sounds and texts, or the zip.  unusable: sounds that Snakemake cannot name, and why.  sizes: of each file,
+    which its date does not tell.  checkpoint: its file, "" where an engine has one.  folder: of the results.
     """
 
     audio_dir: str
     files: list[str]
+    unusable: dict[str, str]
     sizes: list[int]
     checkpoint: str
     folder: str
@@ -68,7 +72,7 @@ def make_inference(plan: "Plan") -> Inference | None:
     if not config["audio_dir"]:
         return None
     audio_dir = os.path.expanduser(tidy(config["audio_dir"])).rstrip("/") or "/"
-    files = _files(audio_dir)
+    files, unusable = _files(audio_dir)
     for key in ("request_render", "endpoint"):
         url = settings[key]
         if url and not re.match(r"https?://[^/\s]+", url) and not (key == "endpoint" and url == OWN):
@@ -90,7 +94,9 @@ def make_inference(plan: "Plan") -> Inference | None:
             os.path.expanduser(tidy(config["checkpoint"])), f"{plan.path.results}/models"
         )
     folder = f"{plan.path.results}/inference/{_sounds_name(audio_dir)}/{label}"
-    return Inference(audio_dir, files, [os.stat(file).st_size for file in files], checkpoint, folder, settings)
+    return Inference(
+        audio_dir, files, unusable, [os.stat(file).st_size for file in files], checkpoint, folder, settings
+    )
 
 
 def _refuse_what_is_of_the_engine(settings: dict[str, Any]) -> None:
@@ -117,27 +123,44 @@ def _engine_name(url: str) -> str:
     return name if re.fullmatch(r"http://[\w.-]+:\d+", url.rstrip("/")) else told_apart(name, url)
 
 
-def _files(audio_dir: str) -> list[str]:
-    if "{" in audio_dir or "}" in audio_dir:
-        raise ConfigError(f"audio_dir: {audio_dir!r} holds a brace; name another")
+def _files(audio_dir: str) -> tuple[list[str], dict[str, str]]:
+    """The files that are asked for, and the sounds that cannot be, with the reason. Raises ConfigError."""
+    if NO_NAME.search(audio_dir):
+        raise ConfigError(f"audio_dir: {audio_dir!r} {NO_NAME_WHY}; name another")
     if os.path.isfile(audio_dir):
         if not audio_dir.lower().endswith(".zip"):
             raise ConfigError(f"audio_dir: {audio_dir} is neither a folder nor a zip")
-        return [audio_dir]
+        return [audio_dir], {}
     if not os.path.isdir(audio_dir):
         folder = os.path.dirname(audio_dir) or "."
         known = os.listdir(folder) if os.path.isdir(folder) else []
         hint = nearest(os.path.basename(audio_dir), known)
         raise ConfigError(f"audio_dir: {audio_dir} does not exist{hint if 'did you mean' in hint else ''}")
     try:
-        files = sorted(path for path in _below(audio_dir) if path.lower().endswith((*SOUNDS, *OTHER_SOUNDS, TEXT)))
+        found = sorted(path for path in _below(audio_dir) if path.lower().endswith((*SOUNDS, *OTHER_SOUNDS, TEXT)))
     except OSError as error:
         raise ConfigError(f"audio_dir: {error.filename} cannot be read: {error.strerror}") from error
+    unusable = {path: why for path in found if (why := _why_unusable(path))}
+    files = [path for path in found if path not in unusable]
+    of_sounds = {_shown(path, audio_dir): why for path, why in unusable.items() if not path.lower().endswith(TEXT)}
     if not any(path.lower().endswith(SOUNDS) for path in files):
         others = [path for path in files if path.lower().endswith(OTHER_SOUNDS)]
-        more = f"; turn what is there into FLAC: ffmpeg -i {os.path.basename(others[0])} …" if others else ""
-        raise ConfigError(f"audio_dir: there is no sound ({', '.join(SOUNDS)}) below {audio_dir}{more}")
-    return files
+        more = [f"turn what is there into FLAC: ffmpeg -i {os.path.basename(other)} …" for other in others]
+        said = [*of_sounds.values(), *more, ""][0]
+        raise ConfigError(f"audio_dir: there is no sound ({', '.join(SOUNDS)}) below {audio_dir}{said and f'; {said}'}")
+    return files, of_sounds
+
+
+def _why_unusable(path: str) -> str:
+    if NO_NAME.search(path):
+        return f"the name {_shown(path)} {NO_NAME_WHY}: rename it"
+    return "" if os.path.isfile(path) else f"{path} is no file, or a link to none"
+
+
+def _shown(path: str, folder: str = "") -> str:
+    """A name as text, whatever its bytes are."""
+    text = os.fsencode(os.path.relpath(path, folder) if folder else path).decode(errors="backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
@@ -146,9 +169,9 @@ def _below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iter
     above |= {(this.st_dev, this.st_ino)}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_file():
+            if not entry.is_dir():
                 yield entry.path
-            elif entry.is_dir() and not _is_one_of(entry, above):
+            elif not _is_one_of(entry, above):
                 yield from _below(entry.path, above)
 
 

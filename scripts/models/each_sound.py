@@ -1,7 +1,7 @@
 """Every sound of a folder or zip through a function, with a row of the ledger each; one that fails stops no other."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,41 @@ from scripts.common.errors import InputError
 from scripts.common.inference_rows import RENDER
 from scripts.common.job import progress
 from scripts.models.requests_again import post
+from scripts.models.result_names import ResultNames
 from scripts.models.sounds import OTHER_FORMAT, Item, items_of, read_sound
 from scripts.models.speech_inference import Spoken
 from scripts.models.spoken_files import write_spoken
 
 log = logging.getLogger("rushes")
 
+RENDERED = ".render.mp4"
+
 # The bytes of a sound, its samples and their rate to landmarks.
 Speak = Callable[[Item, np.ndarray, int], Spoken]
 
 
 def work_on_sounds(
-    step: str, audio_dir: Path, files: list[Path], folder: Path, settings: dict[str, Any], speak: Speak
+    step: str,
+    audio_dir: Path,
+    files: list[Path],
+    folder: Path,
+    settings: dict[str, Any],
+    speak: Speak,
+    *,
+    unusable: Mapping[str, str],
 ) -> list[ledger.Row]:
     """Write the results of every sound into `folder`, and post them to the render service where one is named.
 
-    settings: debug, request_render, timeout_s, retries, max_s.  Raises InputError for a zip that is refused as a whole.
+    settings: debug, request_render, timeout_s, retries, max_s.  unusable: sounds that Snakemake cannot name, and why.
+    Raises InputError for a zip that is refused as a whole.
     """
     folder.mkdir()
-    rows: list[ledger.Row] = []
-    taken: set[str] = set()
+    rows = [_failed(step, name, InputError("bad_name", message)) for name, message in unusable.items()]
+    names = ResultNames(endings_of(settings))
     for done, (name, item) in enumerate(items_of(audio_dir, files)):
         progress(done, what="sounds")
         try:
-            content = _one(item, taken, folder, settings, speak)
+            content = _one(item, names, folder, settings, speak)
         except InputError as error:
             other = error.reason == OTHER_FORMAT
             rows.append((_filtered if other else _failed)(step, name, error))
@@ -53,17 +64,21 @@ def work_on_sounds(
 
 
 def _one(
-    item: Item | InputError, taken: set[str], folder: Path, settings: dict[str, Any], speak: Speak
+    item: Item | InputError, names: ResultNames, folder: Path, settings: dict[str, Any], speak: Speak
 ) -> dict[str, Any]:
     if isinstance(item, InputError):
         raise item
-    if item.name.casefold() in taken:
-        raise InputError("same_name", f"another sound is called {item.name}, too: rename one")
-    taken.add(item.name.casefold())
+    names.claim(item.name)
     signal, rate_hz = read_sound(item.content, item.name, max_s=settings["max_s"])
     spoken = speak(item, signal, rate_hz)
     shown = (signal, rate_hz) if settings["debug"] else None
     return {"name": item.name, **write_spoken(folder, item.name, spoken, item.text, sound=shown)}
+
+
+def endings_of(settings: dict[str, Any]) -> list[str]:
+    """What the names of a sound's results end with."""
+    videos = [".mp4"] * settings["debug"] + [RENDERED] * bool(settings["request_render"])
+    return [".npy", ".json", ".txt", *videos]
 
 
 def _render(name: str, target: Path, content: dict[str, Any], settings: dict[str, Any]) -> ledger.Row:
@@ -75,7 +90,7 @@ def _render(name: str, target: Path, content: dict[str, Any], settings: dict[str
     except InputError as error:
         return _failed(RENDER, name, error)
     if answer.kind.startswith("video/mp4"):
-        target.with_name(f"{target.name}.render.mp4").write_bytes(answer.content)
+        target.with_name(f"{target.name}{RENDERED}").write_bytes(answer.content)
     return ledger.Row(RENDER, "", name, "written")
 
 

@@ -34,6 +34,7 @@ def infer_from_engine(
     audio_dir: str,
     endpoint: str,
     settings: dict[str, Any],
+    unusable: dict[str, str],
 ) -> None:
     """Send each sound to `{endpoint}/infer` and write its answer as `infer_landmarks` does.
 
@@ -63,7 +64,7 @@ def infer_from_engine(
         except ValueError as error:
             raise InputError("bad_answer", f"the answer of {url} is no json") from error
 
-    rows = work_on_sounds("infer_from_engine", Path(audio_dir), files, out_folder, settings, ask)
+    rows = work_on_sounds("infer_from_engine", Path(audio_dir), files, out_folder, settings, ask, unusable=unusable)
     ledger.write(out_ledger, rows)
 
 

@@ -23,13 +23,15 @@ def infer_landmarks(
     *,
     audio_dir: str,
     settings: dict[str, Any],
+    unusable: dict[str, str],
     accelerator: str = "cpu",
     threads: int = 1,
 ) -> None:
     """Write npy, json and text of each sound, and what else `settings` asks for; see docs/models.md.
 
-    files: sounds and texts below `audio_dir`, or the zip.  card, mean, std: of the dataset that the checkpoint must
-    be of.  Raises InputError for a checkpoint that is refused, and for a zip with names that lead out of it.
+    files: sounds and texts below `audio_dir`, or the zip.  unusable: sounds that Snakemake cannot name, and why.  card,
+    mean, std: of the dataset that the checkpoint must be of.  Raises InputError for a checkpoint that is refused, and
+    for a zip with names that lead out of it.
     """
     if checkpoint is None:
         raise RunError("which sounds? Say it by: snakemake infer --cores 1 --config audio_dir=PATH checkpoint=PATH")
@@ -49,6 +51,7 @@ def infer_landmarks(
         out_folder,
         settings,
         lambda item, signal, rate_hz: speaker.speak(signal, rate_hz),
+        unusable=unusable,
     )
     ledger.write(out_ledger, rows)
 

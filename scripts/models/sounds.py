@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import re
 import stat
 import zipfile
 import zlib
@@ -23,6 +24,7 @@ from scripts.common.resample import Line, nominal_ratio, resample
 LARGEST_BYTES = LARGEST_MB * 2**20
 LARGEST_ZIP_BYTES = 2**35
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Reason of a sound in a form that the reader does not know.
 OTHER_FORMAT = "other_format"
 # What the packers of a zip raise at damage, a password, or a method that Python lacks.
@@ -71,7 +73,7 @@ def _of_other_format(names: Iterable[str]) -> Iterator[tuple[str, InputError]]:
 def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise InputError("bad_zip", f"{path.name} is no zip: {error}") from error
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -85,6 +87,8 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
             try:
                 if count[name] > 1:
                     raise InputError("same_name", f"{name} stands {count[name]} times in {path.name}: which one?")
+                if CONTROL.search(name):
+                    raise InputError("bad_name", f"the name {name!r} holds a character that is no text: rename it")
                 content = _unpack(archive, by_name[name])
                 text = _text(by_name, name, lambda entry: _unpack(archive, entry))
             except InputError as error:
@@ -97,7 +101,7 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
 def _check_name(path: Path, entry: zipfile.ZipInfo) -> None:
     name = entry.filename
     outside = ".." in PurePosixPath(name.replace("\\", "/")).parts or name.startswith(("/", "\\")) or ":" in name[:2]
-    if outside or not name.isprintable():
+    if outside:
         raise InputError("zip_name", f"{path.name} holds the name {name!r}, which leads out of it: nothing is taken")
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise InputError("zip_name", f"{path.name} holds the link {name!r}: nothing of it is taken")

@@ -99,3 +99,12 @@ def test_the_same_command_asks_a_render_service_again_that_did_not_answer(archiv
         ledger.write(folder / "ledger.parquet", [made, row])
         shown = archive.dry_run("infer", "--rerun-triggers", "mtime", **asked)
         assert shown.rules == {*jobs, "infer"}, shown.text
+
+
+def test_a_sound_with_a_brace_in_its_name_ends_no_inference(archive):
+    for name in ("talks/a.wav", "talks/b{1}.wav", "talks/{wildcard}.txt", "lips.ckpt"):
+        (archive.root / name).parent.mkdir(exist_ok=True)
+        (archive.root / name).touch()
+    shown = archive.dry_run("infer", audio_dir="talks", checkpoint="lips.ckpt")
+    assert shown.status == 0, shown.text
+    assert "talks/a.wav" in shown.text

@@ -44,7 +44,7 @@ def settings_of(**changes: Any) -> dict[str, Any]:
     return checked(changes, schema("config")["properties"]["inference"], "inference")
 
 
-def infer(root, files, checkpoint, *, audio_dir=None, face=None, dataset=None, **changes):
+def infer(root, files, checkpoint, *, audio_dir=None, face=None, dataset=None, unusable=None, **changes):
     """Results of `files` in `root`/landmarks, and the rows of the ledger."""
     inputs = dataset or {"card": None, "mean": None, "std": None}
     infer_landmarks(
@@ -58,6 +58,7 @@ def infer(root, files, checkpoint, *, audio_dir=None, face=None, dataset=None, *
         root / "ledger.parquet",
         audio_dir=str(audio_dir or root / "sounds"),
         settings=settings_of(**changes),
+        unusable=unusable or {},
     )
     return root / "landmarks", ledger.rows(ledger.read([root / "ledger.parquet"]))
 
@@ -188,6 +189,30 @@ def test_twins_of_a_zip_are_rows_and_none_is_taken_for_the_other(tmp_path, check
     assert [(row.item, row.reason) for row in rows] == [("a.wav", "same_name"), ("b.wav", "")]
     assert "a.wav stands 2 times in talk.zip" in rows[0].message
     assert not (folder / "a.npy").exists()
+
+
+def test_names_that_cannot_be_written_are_rows_and_the_others_are_made(tmp_path, checkpoint):
+    content = write_speech(tmp_path / "sounds" / "a.wav", 1).read_bytes()
+    names = ["x" * 300 + ".wav", "y" * 300 + "/a.wav", "z/" * 2000 + "a.wav", "a.npy/b.wav", "a.wav"]
+    names += ["no\nbreak.wav", "no\N{NO-BREAK SPACE}break.wav"]
+    archive = zip_of(tmp_path / "talk.zip", **dict.fromkeys(names, content))
+    folder, rows = infer(tmp_path, [archive], checkpoint, audio_dir=archive)
+    assert {row.item[:9]: row.reason for row in rows} == {
+        "xxxxxxxxx": "long_name",
+        "yyyyyyyyy": "long_name",
+        "z/z/z/z/z": "long_name",
+        "a.npy/b.w": "",
+        "a.wav": "same_name",
+        "no\nbreak.": "bad_name",
+        "no\N{NO-BREAK SPACE}break.": "",
+    }
+    assert (folder / "a.npy" / "b.npy").exists()
+
+
+def test_a_sound_that_snakemake_cannot_name_is_a_row(tmp_path, checkpoint):
+    good = write_speech(tmp_path / "sounds" / "good.wav", 1)
+    _, rows = infer(tmp_path, [good], checkpoint, unusable={"x{1}.wav": "the name x{1}.wav holds a brace"})
+    assert [(row.item, row.reason) for row in rows] == [("x{1}.wav", "bad_name"), ("good.wav", "")]
 
 
 def test_of_two_sounds_that_differ_in_their_ending_none_is_lost(tmp_path, checkpoint):

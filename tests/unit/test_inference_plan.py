@@ -76,7 +76,6 @@ def test_linked_folders_belong_to_the_sounds_and_a_circle_of_them_ends(asked):
     make_files(asked.root, "elsewhere/y.wav", "talks/deep/z.wav")
     (asked.root / "talks" / "linked").symlink_to("../elsewhere")
     (asked.root / "talks" / "deep" / "circle").symlink_to("..")
-    (asked.root / "talks" / "broken.wav").symlink_to("nowhere")
     assert asked().files == ["talks/deep/z.wav", "talks/linked/y.wav", "talks/x.wav"]
 
 
@@ -84,3 +83,17 @@ def test_what_cannot_be_read_as_a_sound_is_named_where_there_is_nothing_else(ask
     make_files(asked.root, "phone/memo.m4a")
     with pytest.raises(ConfigError, match=r"there is no sound .* into FLAC: ffmpeg -i memo\.m4a"):
         asked(audio_dir="phone")
+
+
+def test_sounds_that_snakemake_cannot_name_are_set_aside_with_the_reason(asked):
+    make_files(asked.root, "talks/odd/y{1}.wav", "talks/odd/y{1}.txt", "talks/two\nlines.wav")
+    (asked.root / "talks" / "broken.wav").symlink_to("nowhere")
+    with open(b"%b/talks/Gr\xfc\xdfe.wav" % bytes(asked.root), "wb"):
+        pass
+    found = asked()
+    assert found.files == ["talks/x.wav"]
+    assert sorted(found.unusable) == ["Gr\\xfc\\xdfe.wav", "broken.wav", "odd/y{1}.wav", "two\\x0alines.wav"]
+    assert "talks/odd/y{1}.wav holds a brace" in found.unusable["odd/y{1}.wav"]
+    make_files(asked.root, "alone/{}.wav")
+    with pytest.raises(ConfigError, match=r"no sound .*; the name alone/{}\.wav holds a brace"):
+        asked(audio_dir="alone")
