@@ -36,11 +36,11 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Item:
-    """A sound. name: its path below the folder, see `named`; content: its bytes; text: "" for none."""
+    """A sound. name: its path below the folder, see `named`; content: its bytes; text: those of its text, if any."""
 
     name: str
     content: bytes
-    text: str
+    text: bytes | None
 
 
 def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | InputError]]:
@@ -54,12 +54,10 @@ def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | I
         yield from _of_zip(files[0])
         return
     by_name = {file.relative_to(audio_dir).as_posix(): file for file in files}
+    texts = _texts(by_name)
     for name, short in named(by_name).items():
         try:
-            yield (
-                name,
-                Item(short, by_name[name].read_bytes(), _text(by_name, name, lambda file: file.read_bytes())),
-            )
+            yield name, Item(short, by_name[name].read_bytes(), _text(texts, name, lambda file: file.read_bytes()))
         except OSError as error:
             yield name, InputError("unreadable", f"{name} cannot be read: {error.strerror}")
     yield from _of_other_format(by_name)
@@ -82,6 +80,7 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
         if sum(entry.file_size for entry in entries) > LARGEST_ZIP_BYTES:
             raise InputError("too_large", f"{path.name} unpacks to more than {LARGEST_ZIP_BYTES >> 30} GB")
         by_name = {entry.filename: entry for entry in entries if not entry.filename.startswith("__MACOSX/")}
+        texts = _texts(by_name)
         count = Counter(entry.filename for entry in entries)
         for name, short in named(by_name).items():
             try:
@@ -90,7 +89,7 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
                 if CONTROL.search(name):
                     raise InputError("bad_name", f"the name {name!r} holds a character that is no text: rename it")
                 content = _unpack(archive, by_name[name])
-                text = _text(by_name, name, lambda entry: _unpack(archive, entry))
+                text = _text(texts, name, lambda entry: _unpack(archive, entry))
             except InputError as error:
                 yield name, error
             else:
@@ -132,9 +131,14 @@ def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
 
 
-def _text(by_name: Mapping[str, Entry], name: str, read: Callable[[Entry], bytes]) -> str:
-    beside = by_name.get(f"{_stem(name)}{TEXT}")
-    return "" if beside is None else read(beside).decode("utf-8-sig", errors="replace")
+def _texts(by_name: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The texts by what stands before their ending; of a.txt and a.TXT the former, which sorts last."""
+    return {_stem(name): by_name[name] for name in sorted(by_name) if name.lower().endswith(TEXT)}
+
+
+def _text(texts: Mapping[str, Entry], name: str, read: Callable[[Entry], bytes]) -> bytes | None:
+    beside = texts.get(_stem(name))
+    return None if beside is None else read(beside)
 
 
 def read_sound(content: bytes, name: str, *, max_s: float) -> tuple[np.ndarray, int]:

@@ -1,5 +1,6 @@
 """What is kept of a sound's landmarks: .npy, json by parts of the face, its text, and a video to look at."""
 
+import codecs
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -34,20 +35,30 @@ def from_json(content: Any) -> Spoken:
         raise InputError("bad_answer", f"the engine's answer holds no landmarks: {error!r}") from error
 
 
+def decoded(text: bytes) -> str:
+    """A text by its byte order mark, as UTF-8, or else as Windows writes it in the west."""
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return text.decode("utf-16", errors="replace")
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return text.decode("cp1252", errors="replace")
+
+
 def write_spoken(
-    folder: Path, name: str, spoken: Spoken, text: str, *, sound: tuple[np.ndarray, int] | None = None
+    folder: Path, name: str, spoken: Spoken, text: bytes | None, *, sound: tuple[np.ndarray, int] | None = None
 ) -> dict[str, Any]:
     """Write `{name}.npy`, float32 (F, 68, 2), `{name}.json` and `{name}.txt`; with a sound `{name}.mp4`.
 
-    Returns what the json holds.
+    text: the bytes of a text, which are kept as they are; the json holds them decoded.  Returns what the json holds.
     """
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     np.save(target.with_name(f"{target.name}.npy"), spoken.pose)
-    content = as_json(spoken, text)
+    content = as_json(spoken, decoded(text or b""))
     target.with_name(f"{target.name}.json").write_text(json.dumps(content, ensure_ascii=False) + "\n")
-    if text:
-        target.with_name(f"{target.name}.txt").write_text(text)
+    if text is not None:
+        target.with_name(f"{target.name}.txt").write_bytes(text)
     if sound is not None:
         faces = {"landmarks": spoken.pose.transpose(0, 2, 1)}
         write_faces_video(target.with_name(f"{target.name}.mp4"), faces, *sound, Fraction(spoken.fps))

@@ -100,6 +100,26 @@ def test_json_has_the_parts_of_the_face_and_the_text_beside_a_sound_is_kept(tmp_
     assert (folder / "deep" / "a b.txt").read_text() == "bin blue at f two now"
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_text_is_kept_byte_by_byte_and_read_as_what_it_is(tmp_path, checkpoint, packed):
+    texts = {
+        "a.txt": ("Grüße", "utf-8"),
+        "b.txt": ("Grüße", "latin-1"),
+        "c.txt": ("Grüße\r\n", "utf-16"),
+        "d.TXT": ("Grüße", "utf-8-sig"),
+        "e.txt": ("", "utf-8"),
+    }
+    files = [write_speech(tmp_path / "sounds" / f"{name[0]}.wav", 0.1) for name in texts]
+    for name, (text, encoding) in texts.items():
+        (tmp_path / "sounds" / name).write_bytes(text.encode(encoding))
+        files.append(tmp_path / "sounds" / name)
+    archive = zip_of(tmp_path / "talk.zip", **{file.name: file.read_bytes() for file in files})
+    folder, _ = infer(tmp_path, [archive] if packed else files, checkpoint, audio_dir=archive if packed else None)
+    for name, (text, encoding) in texts.items():
+        assert (folder / f"{name[0]}.txt").read_bytes() == text.encode(encoding)
+        assert json.loads((folder / f"{name[0]}.json").read_text()).get("text", "") == text
+
+
 def test_silence_shows_the_mean_face_or_the_one_that_is_given(tmp_path, checkpoint, trained):
     file = tmp_path / "sounds" / "a.wav"
     file.parent.mkdir()
