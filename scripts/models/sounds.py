@@ -24,6 +24,9 @@ from scripts.common.resample import Line, nominal_ratio, resample
 LARGEST_BYTES = LARGEST_MB * 2**20
 LARGEST_ZIP_BYTES = 2**35
 
+# What is read at once, over all channels; and what no sound has, but one that does not say its length.
+BLOCK_SAMPLES = 2**20
+UNKNOWN_FRAMES = 2**60
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Reason of a sound in a form that the reader does not know.
 OTHER_FORMAT = "other_format"
@@ -141,32 +144,49 @@ def _text(texts: Mapping[str, Entry], name: str, read: Callable[[Entry], bytes])
     return None if beside is None else read(beside)
 
 
+class _InOrder(soundfile.SoundFile):
+    """A sound that is read from its begin to its end: the library seeks after every block where it can, and fails so in
+    a FLAC that was written to a pipe."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 def read_sound(content: bytes, name: str, *, max_s: float) -> tuple[np.ndarray, int]:
     """Float64 (N,), the mean of the channels, and the sample rate.
 
     Raises InputError for what is no sound, is empty, or lasts longer than `max_s`.
     """
+    blocks: list[np.ndarray] = []
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
+        with _InOrder(io.BytesIO(content)) as file:
             rate = int(file.samplerate)
-            if file.frames > max_s * rate:
-                raise InputError(
-                    "too_long",
-                    f"{name} lasts {file.frames / rate:.1f} s, more than {max_s:g}",
-                    value=file.frames / rate,
-                    limit=max_s,
-                )
-            samples = file.read(dtype="float64", always_2d=True)
+            if file.frames < UNKNOWN_FRAMES:
+                _check_length(file.frames, rate, name, max_s)
+            each, count = max(1, BLOCK_SAMPLES // file.channels), 0
+            while len(block := file.read(each, dtype="float64", always_2d=True)):
+                count += len(block)
+                # A stream does not say how long it is.
+                _check_length(count, rate, name, max_s)
+                blocks.append(block.mean(axis=1))
     except (soundfile.LibsndfileError, ValueError) as error:
         # The library's own words name an object of Python in the place of the file.
         said = getattr(error, "error_string", error)
         raise InputError("no_sound", f"{name} cannot be read as a sound: {said}") from error
-    if not len(samples):
+    if not blocks:
         raise InputError("no_sound", f"{name} holds no samples")
-    signal = samples.mean(axis=1)
+    signal = np.concatenate(blocks)
     if not np.isfinite(signal).all():
         raise InputError("no_sound", f"{name} holds values that are no numbers")
     return signal, rate
+
+
+def _check_length(frames: int, rate: int, name: str, max_s: float) -> None:
+    if frames > max_s * rate:
+        seconds = frames / rate
+        raise InputError(
+            "too_long", f"{name} lasts {seconds:.1f} s or more, longer than {max_s:g}", value=seconds, limit=max_s
+        )
 
 
 def at_rate(signal: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 import http.server
 import json
+import subprocess
 import threading
 import zipfile
 from typing import Any
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
@@ -22,6 +24,7 @@ from scripts.common.speech_gate import speech_stretches
 from scripts.models import requests_again
 from scripts.models.checkpoint import IDENTITY, read_checkpoint
 from scripts.models.infer_landmarks import infer_landmarks
+from scripts.models.sounds import read_sound
 from scripts.models.speech_inference import Speaker, blend, presence, window_starts
 from scripts.models.spoken_stretches import LOUDNESS, SILERO, stretches_by
 from tests.unit.speaking_checkpoint import make_checkpoint, write_speech
@@ -233,6 +236,24 @@ def test_a_sound_that_snakemake_cannot_name_is_a_row(tmp_path, checkpoint):
     good = write_speech(tmp_path / "sounds" / "good.wav", 1)
     _, rows = infer(tmp_path, [good], checkpoint, unusable={"x{1}.wav": "the name x{1}.wav holds a brace"})
     assert [(row.item, row.reason) for row in rows] == [("x{1}.wav", "bad_name"), ("good.wav", "")]
+
+
+def streamed_flac(file):
+    """The bytes of a sound as ffmpeg writes them into a pipe, which do not say how long it is."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(file), "-f", "flac", "pipe:1"]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+
+
+def test_a_flac_that_does_not_say_its_length_is_read_to_its_end_or_to_the_limit(tmp_path):
+    content = streamed_flac(write_speech(tmp_path / "a.wav", 70, 16_000, channels=2))
+    signal, rate_hz = read_sound(content, "a", max_s=100)
+    assert (len(signal), rate_hz) == (70 * 16_000, 16_000)
+    whole, _ = soundfile.read(write_speech(tmp_path / "b.wav", 70))
+    assert np.abs(signal - whole).max() < 1e-4
+    with pytest.raises(InputError, match=r"a lasts .* s or more, longer than 60") as error:
+        read_sound(content, "a", max_s=60)
+    assert error.value.reason == "too_long"
+    assert 60 < error.value.value < 100
 
 
 def test_of_two_sounds_that_differ_in_their_ending_none_is_lost(tmp_path, checkpoint):
