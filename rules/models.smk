@@ -195,7 +195,7 @@ rule infer_landmarks:
     threads: 2
     resources:
         **gpu_kind(memory_gb=4),
-        mem_mb=4000,
+        mem_mb=sound_memory(base_mb=4000, per_mb=5),
         runtime=work.minutes(base=120),
         gpu=model_gpus(),
     params:
@@ -219,7 +219,7 @@ rule serve_engine:
     conda:
         f"../envs/models.{accelerator}.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=sound_memory(base_mb=4000, per_mb=5),
         runtime=work.minutes(base=120),
     params:
         accelerator=accelerator,
@@ -250,7 +250,7 @@ rule infer_from_engine:
         f"../envs/models.{accelerator}.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=sound_memory(base_mb=2000, per_mb=5),
         runtime=work.minutes(base=120),
     params:
         audio_dir=of_inference("audio_dir", ""),

@@ -123,6 +123,17 @@ def inference_key(wildcards):
     return versioned(1, sizes=models.inference.sizes, **settings)
 
 
+def sound_memory(*, base_mb, per_mb):
+    """Megabytes of memory: a base and a share of the largest sound; half as much again with each attempt."""
+
+    @quick
+    def mem_mb(wildcards, attempt):
+        largest_mb = models.inference.largest_mb if models.inference else 0
+        return int((base_mb + per_mb * largest_mb) * (1 + 0.5 * (attempt - 1)))
+
+    return mem_mb
+
+
 def program_of_env():
     """Python as a shell finds it: the env's, or without envs the one that runs Snakemake."""
     methods = getattr(workflow.deployment_settings, "deployment_method", ())

@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,16 @@ class Inference:
         return str(self.settings["endpoint"])
 
     @property
+    def largest_mb(self) -> int:
+        """Megabytes of the largest sound, which is read whole."""
+        return -(-max(_unpacked_sizes(self.files[0]) or self.sizes) // 2**20)
+
+    @property
     def engine_options(self) -> list[str]:
         """The command line of an engine that is started for the run, so that it says what no engine would."""
-        largest_mb = max(LARGEST_MB, *(-(-size // 2**20) for size in self.sizes))
+        max_mb = max(LARGEST_MB, self.largest_mb)
         said = {name: self.settings[name] for name in ("hop", "speech", "max_s", "face") if self.settings[name]}
-        return [f"--{name.replace('_', '-')}={value}" for name, value in {**said, "max_mb": largest_mb}.items()]
+        return [f"--{name.replace('_', '-')}={value}" for name, value in {**said, "max_mb": max_mb}.items()]
 
 
 def make_inference(plan: "Plan") -> Inference | None:
@@ -161,6 +167,17 @@ def _shown(path: str, folder: str = "") -> str:
     """A name as text, whatever its bytes are."""
     text = os.fsencode(os.path.relpath(path, folder) if folder else path).decode(errors="backslashreplace")
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _unpacked_sizes(file: str) -> list[int]:
+    """Bytes of each sound of a zip; none of what is none. One that is larger than LARGEST_MB is refused."""
+    if not file.lower().endswith(".zip"):
+        return []
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return [min(entry.file_size, LARGEST_MB * 2**20) for entry in archive.infolist()]
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return []
 
 
 def _below(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:

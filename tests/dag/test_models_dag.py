@@ -108,3 +108,14 @@ def test_a_sound_with_a_brace_in_its_name_ends_no_inference(archive):
     shown = archive.dry_run("infer", audio_dir="talks", checkpoint="lips.ckpt")
     assert shown.status == 0, shown.text
     assert "talks/a.wav" in shown.text
+
+
+def test_the_memory_of_an_inference_grows_with_its_largest_sound(archive):
+    (archive.root / "talks").mkdir()
+    (archive.root / "lips.ckpt").touch()
+    (archive.root / "talks" / "short.wav").touch()
+    asked = {"audio_dir": "talks", "checkpoint": "lips.ckpt"}
+    assert "mem_mb=4000," in archive.dry_run("infer", **asked).text
+    with (archive.root / "talks" / "hour.wav").open("wb") as file:
+        file.truncate(700 * 2**20)
+    assert "mem_mb=7500," in archive.dry_run("infer", **asked).text

@@ -4,6 +4,7 @@ import http.server
 import json
 import subprocess
 import threading
+import tracemalloc
 import zipfile
 from typing import Any
 
@@ -254,6 +255,19 @@ def test_a_flac_that_does_not_say_its_length_is_read_to_its_end_or_to_the_limit(
         read_sound(content, "a", max_s=60)
     assert error.value.reason == "too_long"
     assert 60 < error.value.value < 100
+
+
+def test_channels_are_averaged_block_by_block(tmp_path):
+    """32 channels of 10 s take 61 MB as float32."""
+    one = np.random.default_rng(0).normal(0, 0.1, 480_000)
+    soundfile.write(tmp_path / "a.wav", np.repeat(one[:, None], 32, axis=1), 48_000)
+    content = (tmp_path / "a.wav").read_bytes()
+    tracemalloc.start()
+    signal, _ = read_sound(content, "a", max_s=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
+    assert np.abs(signal - one).max() < 1e-4
 
 
 def test_of_two_sounds_that_differ_in_their_ending_none_is_lost(tmp_path, checkpoint):

@@ -1,5 +1,7 @@
 """What `snakemake infer` is asked for: names of its results that no other source shares."""
 
+import zipfile
+
 import pytest
 
 from scripts.common.errors import ConfigError
@@ -97,3 +99,11 @@ def test_sounds_that_snakemake_cannot_name_are_set_aside_with_the_reason(asked):
     make_files(asked.root, "alone/{}.wav")
     with pytest.raises(ConfigError, match=r"no sound .*; the name alone/{}\.wav holds a brace"):
         asked(audio_dir="alone")
+
+
+def test_the_largest_sound_of_a_zip_counts_as_it_is_unpacked(asked):
+    with zipfile.ZipFile(asked.root / "packed.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.wav", bytes(5 * 2**20))
+        archive.writestr("b.wav", bytes(2 * 2**20))
+    assert asked(audio_dir="packed.zip").largest_mb == 5
+    assert asked(audio_dir="talks.zip").largest_mb == 0
