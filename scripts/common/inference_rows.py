@@ -4,8 +4,9 @@ from pathlib import Path
 
 from scripts.common import ledger
 
-# The step of the ledger that posts results to a render service.
+# The steps of the ledger that post results to a render service, and sounds to an engine.
 RENDER = "request_render"
+ENGINE = "infer_from_engine"
 # Reasons of a request to an engine or a render service that ended badly.
 UNANSWERED = ("no_answer", "refused", "bad_answer")
 
@@ -25,4 +26,6 @@ def _failed(ledger_file: Path) -> list[ledger.Row]:
 
 
 def _is_request(row: ledger.Row) -> bool:
-    return row.step == RENDER or row.reason in UNANSWERED
+    # An engine can be started anew with another checkpoint, at the same address.
+    of_engine = row.step == ENGINE and row.reason == "checkpoint_differs"
+    return row.step == RENDER or row.reason in UNANSWERED or of_engine

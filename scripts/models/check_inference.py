@@ -9,17 +9,23 @@ from scripts.common.ledger import Row
 
 # As many failures as a terminal shows at once; the rest stand in the ledger.
 SHOWN = 20
+AGAIN = "The same command asks again."
 
 
 def check_inference(spoken: Path, out_checked: Path) -> None:
-    """Raises RunError while a sound or a request has failed."""
+    """Raises RunError while a sound, a request, or the whole has failed."""
     sounds, requests = failed_sounds(spoken), failed_requests(spoken)
+    # A row without an item is of the job: its checkpoint, zip or engine was refused before any sound.
+    for row in sounds + requests:
+        if not row.item:
+            advice = AGAIN if row in requests else "Give another, and the command again."
+            raise RunError(f"nothing is made: {row.message} ({row.reason})\n  {advice}")
     unrendered = [row for row in requests if row.step == RENDER]
     unasked = [row for row in requests if row.step != RENDER]
     said = [
         *_said(sounds, "sound", "failed", "Mend or remove them, and give the same command again.", spoken),
-        *_said(unasked, "sound", "got no landmarks from the engine", "The same command asks it again.", spoken),
-        *_said(unrendered, "result", "not rendered", "The same command asks the service again.", spoken),
+        *_said(unasked, "sound", "got no landmarks from the engine", AGAIN, spoken),
+        *_said(unrendered, "result", "not rendered", AGAIN, spoken),
     ]
     if said:
         raise RunError("\n".join(said))

@@ -1,5 +1,6 @@
 """Checkpoints: weights with all that must fit to what they are used on. They are read as tensors and plain values."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 from scripts.common.checkpoint_names import REFUSED, is_tensorflow
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
+
+log = logging.getLogger("rushes")
 
 # Where a checkpoint of lightning keeps what it says about itself.
 IDENTITY = "rushes"
@@ -84,8 +87,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         read = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken or foreign file raises whatever its first wrong byte leads to
-        cause = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise InputError("bad_checkpoint", f"{path.name} cannot be read as weights alone: {cause}") from error
+        # torch's own words are long, and advise to run what stands in the file.
+        log.info("%s: %s", path.name, error)
+        raise InputError(
+            "bad_checkpoint",
+            f"{path.name} cannot be read as weights alone: it is damaged, or holds more than tensors and plain values",
+        ) from error
     if not isinstance(read, dict):
         raise InputError("bad_checkpoint", f"{path.name} holds no weights by name")
     return read

@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.common import ledger
 from scripts.common.errors import InputError, RunError
+from scripts.common.inference_rows import ENGINE
 from scripts.common.job import run
 from scripts.models.checkpoint import identity_of, refuse_others
 from scripts.models.each_sound import work_on_sounds
@@ -64,7 +65,7 @@ def infer_from_engine(
         except ValueError as error:
             raise InputError("bad_answer", f"the answer of {url} is no json") from error
 
-    rows = work_on_sounds("infer_from_engine", Path(audio_dir), files, out_folder, settings, ask, unusable=unusable)
+    rows = work_on_sounds(ENGINE, Path(audio_dir), files, out_folder, settings, ask, unusable=unusable)
     ledger.write(out_ledger, rows)
 
 

@@ -13,6 +13,7 @@ RENDERED = ledger.Row("request_render", "", "a.wav", "written")
 BAD_SOUND = ledger.Row("infer_landmarks", "", "b.wav", "failed", "no_sound", message="b is no sound")
 NO_RENDER = ledger.Row("request_render", "", "a.wav", "failed", "no_answer", message="http://x does not answer")
 NO_ENGINE = ledger.Row("infer_from_engine", "", "a.wav", "failed", "no_answer", message="http://y does not answer")
+OTHER_ENGINE = ledger.Row("infer_from_engine", "", "", "failed", "checkpoint_differs", message="http://y is of cats")
 
 
 @pytest.fixture
@@ -54,14 +55,22 @@ def test_sounds_are_to_be_mended_and_servers_are_asked_again(tmp_path):
     assert "Mend or remove" in message
     message = said(tmp_path, MADE, NO_RENDER)
     assert "1 result not rendered" in message
-    assert "The same command asks the service again" in message
+    assert "The same command asks again" in message
     assert "Mend" not in message
     message = said(tmp_path, NO_ENGINE, NO_ENGINE)
     assert "2 sounds got no landmarks from the engine" in message
     assert "Mend" not in message
 
 
-@pytest.mark.parametrize("row", [NO_RENDER, NO_ENGINE])
+@pytest.mark.parametrize("reason", ["bad_checkpoint", "checkpoint_differs", "zip_name", "no_sound"])
+def test_what_is_refused_as_a_whole_is_called_no_sound(tmp_path, reason):
+    message = said(tmp_path, ledger.Row("infer_landmarks", "", "", "failed", reason, message="bad.ckpt is of cats"))
+    assert message == f"nothing is made: bad.ckpt is of cats ({reason})\n  Give another, and the command again."
+    message = said(tmp_path, ledger.Row("infer_from_engine", "", "", "failed", "no_answer", message="no answer"))
+    assert message == "nothing is made: no answer (no_answer)\n  The same command asks again."
+
+
+@pytest.mark.parametrize("row", [NO_RENDER, NO_ENGINE, OTHER_ENGINE])
 def test_the_same_command_asks_a_server_again_that_did_not_answer(inference, row):
     room = inference(MADE, row)
     assert room.again(["infer"]) == [room.inferred("ledger.parquet")]
