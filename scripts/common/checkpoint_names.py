@@ -41,12 +41,18 @@ def find_checkpoint(named: str, models: str) -> tuple[str, str]:
         known = [os.path.basename(os.path.dirname(path)) for path in glob(f"{escape(models)}/*/checkpoints")]
         raise ConfigError(f"checkpoint: `{named}` is no file, nor a model that was trained{nearest(model, known)}")
     which = which or "best"
-    if which in ("best", "last"):
-        return f"{folder}/{which}.ckpt", f"{model}.{which}"
-    steps = {_step(path): path for path in sorted(glob(f"{escape(folder)}/*.step_*.ckpt"))}
-    if not which.isdecimal() or int(which) not in steps:
-        raise ConfigError(f"checkpoint: {model} has none of step `{which}`; it has best, last and {sorted(steps)}")
-    return steps[int(which)], f"{model}.step_{int(which)}"
+    found = _checkpoints(folder)
+    if not found:
+        results = os.path.dirname(models)
+        raise ConfigError(
+            f"checkpoint: {model} has no checkpoint: its training failed, or has not run; see "
+            f"{results}/logs/train_speech_landmarks/{model}.log"
+        )
+    if which.isdecimal():
+        which = f"step {int(which)}"
+    if which not in found:
+        raise ConfigError(f"checkpoint: {model} has none of `{which}`; it has {', '.join(found)}")
+    return found[which], f"{model}.{which.replace(' ', '_')}"
 
 
 def _label(path: str, models: str) -> str:
@@ -61,5 +67,13 @@ def _label(path: str, models: str) -> str:
     return name if own and folder_of(name) == name else told_apart(name, place_of(path))
 
 
-def _step(path: str) -> int:
-    return int(path.rpartition(".step_")[2].removesuffix(".ckpt"))
+def _checkpoints(folder: str) -> dict[str, str]:
+    """The files in the `checkpoints` of a model, by what names them: best, last, step 168, …"""
+    kept = {which: f"{folder}/{which}.ckpt" for which in ("best", "last")}
+    steps = {int(path.rpartition(".step_")[2].removesuffix(".ckpt")): path for path in _with_steps(folder)}
+    both = {**kept, **{f"step {step}": steps[step] for step in sorted(steps)}}
+    return {which: path for which, path in both.items() if os.path.isfile(path)}
+
+
+def _with_steps(folder: str) -> list[str]:
+    return [path for path in sorted(glob(f"{escape(folder)}/*.step_*.ckpt")) if re.search(r"\.step_\d+\.ckpt$", path)]

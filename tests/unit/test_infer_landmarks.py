@@ -409,6 +409,20 @@ def test_a_checkpoint_is_found_by_its_path_by_its_model_and_by_its_step(tmp_path
             find_checkpoint(named, str(tmp_path))
 
 
+def test_a_model_without_a_checkpoint_is_said_with_the_log_of_its_training(tmp_path):
+    folder = tmp_path / "results" / "models" / "lips" / "checkpoints"
+    folder.mkdir(parents=True)
+    for named in ("lips", "lips:last", "lips:77"):
+        with pytest.raises(ConfigError, match="lips has no checkpoint: its training failed, or has not run") as error:
+            find_checkpoint(named, str(tmp_path / "results" / "models"))
+        assert str(error.value).endswith("results/logs/train_speech_landmarks/lips.log")
+    (folder / "last.ckpt").touch()
+    (folder / "epoch_00014.step_0000168.ckpt").touch()
+    for named, which in (("lips", "best"), ("lips:77", "step 77"), ("lips:x", "x")):
+        with pytest.raises(ConfigError, match=f"lips has none of `{which}`; it has last, step 168"):
+            find_checkpoint(named, str(tmp_path / "results" / "models"))
+
+
 def test_no_two_checkpoints_are_called_alike(tmp_path):
     files = ["models/lips/checkpoints/best.ckpt", "ck/lips/checkpoints/best.ckpt", "ck2/lips/checkpoints/best.ckpt"]
     files += ["best.ckpt", "best.pt", "a/best.ckpt", "models/lips/checkpoints/best.pt", "models/lips/best.ckpt"]
