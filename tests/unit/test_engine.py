@@ -141,6 +141,30 @@ def test_the_engine_listens_to_this_machine_alone_unless_told(capsys):
     assert "python -m rushes.engine" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("--hop", value) for value in ("0", "-3", "x")],
+        *[("--threads", value) for value in ("0", "-1")],
+        *[("--port", value) for value in ("99999", "-1")],
+        *[("--max-mb", value) for value in ("0", "-1", "nan")],
+        *[("--max-s", value) for value in ("0", "inf")],
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_in_one_line(option, value, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["--checkpoint", "x", f"{option}={value}"])
+    assert error.value.code == 2
+    (*_, line) = capsys.readouterr().err.splitlines()
+    assert f"argument {option}: " in line
+
+
+@pytest.mark.parametrize("host", ["256.256.256.256", "no-such-host.invalid", "x" * 100])
+def test_a_host_that_cannot_be_listened_on_is_said_in_one_line(engine, host):
+    with pytest.raises(SystemExit, match=r"^rushes.engine: .+$"):
+        main(["--checkpoint", str(engine[1]), "--host", host, "--port", "0"])
+
+
 def test_an_engine_without_a_checkpoint_ends_in_one_line(tmp_path):
     with pytest.raises(SystemExit, match=r"rushes.engine: there is no checkpoint"):
         main(["--checkpoint", str(tmp_path / "none.ckpt")])
