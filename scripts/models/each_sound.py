@@ -42,7 +42,7 @@ def work_on_sounds(
     """
     folder.mkdir()
     rows = [_failed(step, name, InputError("bad_name", message)) for name, message in unusable.items()]
-    names = ResultNames(endings_of(settings))
+    names = ResultNames(folder, endings_of(settings))
     for done, (name, item) in enumerate(items_of(audio_dir, files)):
         progress(done, what="sounds")
         try:

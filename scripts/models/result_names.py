@@ -1,7 +1,7 @@
 """What the files of each sound's results are called: short enough to be written, and none is a folder of another's."""
 
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from scripts.common.errors import InputError
 
@@ -11,10 +11,11 @@ LONGEST_PATH_BYTES = 3000
 
 
 class ResultNames:
-    """The names that are taken. endings: what each result's name is followed by."""
+    """The names that are taken in `folder`. endings: what each result's name is followed by."""
 
-    def __init__(self, endings: list[str]) -> None:
+    def __init__(self, folder: Path, endings: list[str]) -> None:
         self._endings = endings
+        self._as_stored = str if _tells_case(folder) else str.casefold
         self._files: set[str] = set()
         self._folders: set[str] = set()
 
@@ -30,9 +31,18 @@ class ResultNames:
                 value=longest,
                 limit=LONGEST_NAME_BYTES,
             )
-        files = {file.casefold() for file in files}
-        folders = {str(folder).casefold() for folder in path.parents}
+        files = {self._as_stored(file) for file in files}
+        folders = {self._as_stored(str(folder)) for folder in path.parents}
         if files & (self._files | self._folders) or folders & self._files:
             raise InputError("same_name", f"the results of another sound are called {name}, too: rename one")
         self._files |= files
         self._folders |= folders
+
+
+def _tells_case(folder: Path) -> bool:
+    """Whether A and a are two files in `folder`, as on Linux, or one, as on most other systems."""
+    probe = folder / ".case"
+    probe.touch()
+    alike = probe.with_name(".CASE").exists()
+    probe.unlink()
+    return not alike

@@ -27,6 +27,7 @@ LARGEST_ZIP_BYTES = 2**35
 # What is read at once, over all channels; and what no sound has, but one that does not say its length.
 BLOCK_SAMPLES = 2**20
 UNKNOWN_FRAMES = 2**60
+DRIVE = re.compile(r"[A-Za-z]:")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Reason of a sound in a form that the reader does not know.
 OTHER_FORMAT = "other_format"
@@ -102,7 +103,7 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
 
 def _check_name(path: Path, entry: zipfile.ZipInfo) -> None:
     name = entry.filename
-    outside = ".." in PurePosixPath(name.replace("\\", "/")).parts or name.startswith(("/", "\\")) or ":" in name[:2]
+    outside = ".." in PurePosixPath(name.replace("\\", "/")).parts or name.startswith(("/", "\\")) or DRIVE.match(name)
     if outside:
         raise InputError("zip_name", f"{path.name} holds the name {name!r}, which leads out of it: nothing is taken")
     if stat.S_ISLNK(entry.external_attr >> 16):

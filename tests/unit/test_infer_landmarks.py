@@ -22,7 +22,7 @@ from scripts.common.checkpoint_names import find_checkpoint
 from scripts.common.config import checked, schema
 from scripts.common.errors import ConfigError, InputError
 from scripts.common.speech_gate import speech_stretches
-from scripts.models import requests_again
+from scripts.models import requests_again, result_names
 from scripts.models.checkpoint import IDENTITY, read_checkpoint
 from scripts.models.infer_landmarks import infer_landmarks
 from scripts.models.sounds import read_sound
@@ -231,6 +231,18 @@ def test_names_that_cannot_be_written_are_rows_and_the_others_are_made(tmp_path,
         "no\N{NO-BREAK SPACE}break.": "",
     }
     assert (folder / "a.npy" / "b.npy").exists()
+
+
+def test_names_that_differ_in_case_alone_are_two_where_the_file_system_says_so(tmp_path, checkpoint, monkeypatch):
+    content = write_speech(tmp_path / "sounds" / "a.wav", 1).read_bytes()
+    archive = zip_of(tmp_path / "talk.zip", **dict.fromkeys(["A.wav", "a.wav", "1:a.wav"], content))
+    folder, rows = infer(tmp_path, [archive], checkpoint, audio_dir=archive)
+    assert [(row.item, row.reason) for row in rows] == [("1:a.wav", ""), ("A.wav", ""), ("a.wav", "")]
+    assert sorted(file.name for file in folder.glob("*.npy")) == ["1:a.npy", "A.npy", "a.npy"]
+    monkeypatch.setattr(result_names, "_tells_case", lambda folder: False)
+    (tmp_path / "b").mkdir()
+    _, rows = infer(tmp_path / "b", [archive], checkpoint, audio_dir=archive)
+    assert [(row.item, row.reason) for row in rows] == [("1:a.wav", ""), ("A.wav", ""), ("a.wav", "same_name")]
 
 
 def test_a_sound_that_snakemake_cannot_name_is_a_row(tmp_path, checkpoint):
