@@ -7,8 +7,10 @@ from glob import escape, glob
 from scripts.common.errors import ConfigError
 from scripts.common.names import folder_of, nearest, place_of, told_apart
 
-# What TensorFlow 1 calls the parts of a checkpoint `model.ckpt-1200`, and the list of them.
-TENSORFLOW = (".index", ".meta", ".data-00000-of-00001")
+# What TensorFlow 1 calls the parts of a checkpoint `model.ckpt-1200`, of which there are several with weights.
+TENSORFLOW = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+# And the list of the checkpoints of a folder.
+TENSORFLOW_LIST = "checkpoint"
 REFUSED = (
     "is a checkpoint of TensorFlow 1, whose graph cannot be read here: train again on the same windows "
     "(folders of npz can be taken over), and give a file of checkpoints/"
@@ -16,9 +18,17 @@ REFUSED = (
 
 
 def is_tensorflow(path: str) -> bool:
-    """Whether `path` is a checkpoint of TensorFlow 1: one of its files, their common name, or their list."""
-    if path.endswith(TENSORFLOW) or any(os.path.exists(path + ending) for ending in TENSORFLOW):
+    """Whether `path` is a checkpoint of TensorFlow 1: one of its files, their common name, their list, or folder."""
+    if TENSORFLOW.search(path) or any(TENSORFLOW.search(file) for file in glob(f"{escape(path)}.*")):
         return True
+    if os.path.isdir(path):
+        return any("-of-" in name and TENSORFLOW.search(name) for name in os.listdir(path)) or _is_list(
+            f"{path}/{TENSORFLOW_LIST}"
+        )
+    return _is_list(path)
+
+
+def _is_list(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:

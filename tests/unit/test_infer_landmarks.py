@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common import ledger
-from scripts.common.checkpoint_names import find_checkpoint
+from scripts.common.checkpoint_names import find_checkpoint, is_tensorflow
 from scripts.common.config import checked, schema
 from scripts.common.errors import ConfigError, InputError
 from scripts.common.speech_gate import speech_stretches
@@ -390,16 +390,29 @@ def test_weights_that_say_nothing_of_themselves_are_refused(tmp_path):
         Speaker(tmp_path / "bare.ckpt", hop=16)
 
 
-@pytest.mark.parametrize("named", ["model.ckpt-1200", "model.ckpt-1200.index", "checkpoint"])
+@pytest.mark.parametrize(
+    "named", ["model.ckpt-1200", "model.ckpt-1200.index", "checkpoint", "", "model.ckpt-12.data-00000-of-00002"]
+)
 def test_a_checkpoint_of_tensorflow_1_is_refused_in_a_clear_line(tmp_path, named):
     for ending in (".index", ".meta", ".data-00000-of-00001"):
         (tmp_path / f"model.ckpt-1200{ending}").write_bytes(b"\0")
+    for part in range(2):
+        (tmp_path / f"model.ckpt-12.data-0000{part}-of-00002").write_bytes(b"\0")
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-1200"\n')
     with pytest.raises(ConfigError, match="is a checkpoint of TensorFlow 1") as error:
         find_checkpoint(str(tmp_path / named), str(tmp_path))
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="TensorFlow 1"):
         read_checkpoint(tmp_path / named)
+
+
+def test_parts_of_a_checkpoint_of_tensorflow_are_known_by_their_common_name(tmp_path):
+    (tmp_path / "model.ckpt-12.data-00001-of-00002").touch()
+    (tmp_path / "lips.ckpt").touch()
+    (tmp_path / "lips.ckpt.txt").touch()
+    assert is_tensorflow(str(tmp_path / "model.ckpt-12"))
+    assert is_tensorflow(str(tmp_path))
+    assert not is_tensorflow(str(tmp_path / "lips.ckpt"))
 
 
 def test_a_checkpoint_is_found_by_its_path_by_its_model_and_by_its_step(tmp_path):
