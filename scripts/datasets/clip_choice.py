@@ -92,6 +92,9 @@ def choose(
             chosen.clips[name] = clip
     if speech.reason:
         chosen.done.append(ledger.Row(STEP, dataset, item.key, "failed", speech.reason, message=speech.message))
+    elif not found and settings["clips"] == "subtitles" and "subtitles" in item.extra:
+        message = f"its subtitles are no [[start, end, text], …]: {str(item.extra['subtitles'])[:80]!r}"
+        chosen.done.append(ledger.Row(STEP, dataset, item.key, "failed", "subtitles", message=message))
     elif not found:
         chosen.done.append(ledger.Row(STEP, dataset, item.key, "filtered", "no_clips", message="it has no clip"))
     chosen.as_it_is = alone and not item.sound and _unchanged(facts, settings)

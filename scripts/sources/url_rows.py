@@ -69,16 +69,47 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
 
 def clips_text(value: Any) -> str:
     """[[start, stop], …] in seconds as JSON, "" for none; what cannot be read stays as it is, for its row to fail."""
-    if value is None or value == "":
-        return ""
     try:
-        listed = (
-            json.loads(value.replace("'", '"').replace("(", "[").replace(")", "]")) if isinstance(value, str) else value
-        )
-        pairs = [[seconds_of(start), seconds_of(stop)] for start, stop in listed]
-    except (ValueError, TypeError):
+        pairs = clips_of(value)
+    except ValueError:
         return str(value)
     return json.dumps(pairs) if pairs else ""
+
+
+def clips_of(value: Any) -> list[list[float]]:
+    """[[start_s, stop_s], …] of a list or of text; none for an empty cell. Raises ValueError for anything else."""
+    return [[seconds_of(start), seconds_of(stop)] for start, stop in _entries(value, 2)]
+
+
+def subtitles_of(value: Any) -> list[list[Any]]:
+    """[[start_s, stop_s, text], …] of a list or of text; none for an empty cell. Raises ValueError for else."""
+    return [
+        [seconds_of(start), seconds_of(stop), "" if text is None else str(text)]
+        for start, stop, text in _entries(value, 3)
+    ]
+
+
+def _entries(value: Any, length: int) -> list[Any]:
+    """The entries of a cell, lists of `length` each: a list, its JSON, or its text as Python writes it."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return []
+    listed = _list_of_text(value) if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple):
+        raise ValueError("it is no list")
+    for entry in listed:
+        # A text of two digits would else be a start and a stop.
+        if not isinstance(entry, list | tuple) or len(entry) != length:
+            raise ValueError(f"{str(entry)[:80]!r} has not {length} values")
+    return list(listed)
+
+
+def _list_of_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return json.loads(text.replace("'", '"').replace("(", "[").replace(")", "]"))
+    except RecursionError:
+        raise ValueError("its brackets are too deep") from None
 
 
 def seconds_of(value: Any) -> float:
@@ -87,7 +118,10 @@ def seconds_of(value: Any) -> float:
         parts = [float(part) for part in value.split(":")]
         seconds = sum(part * 60**place for place, part in enumerate(reversed(parts)))
     else:
-        seconds = float(value)
+        try:
+            seconds = float(value)
+        except TypeError:
+            raise ValueError(f"{value!r} is no time") from None
     if not math.isfinite(seconds) or seconds < 0:
         raise ValueError(f"{value!r} is no time")
     return seconds

@@ -403,6 +403,49 @@ def test_an_item_whose_speech_could_not_be_heard_has_failed(tmp_path, video):
     assert [(row.outcome, row.reason) for row in made.rows("cut")] == [("failed", "crashed")]
 
 
+@pytest.mark.parametrize(
+    "clips",
+    [
+        [1, 3],
+        "[1, 3]",
+        5,
+        "NaN",
+        [[1, 2, 3]],
+        [[]],
+        [[-1, 2]],
+        "[[0, Infinity]]",
+        [["a", "b"]],
+        ["12", "34"],
+        "[" * 9999,
+    ],
+)
+def test_a_row_whose_clips_nobody_can_read_fails_alone(tmp_path, video, clips):
+    rows = [json.dumps({"url": str(video), "clips": given}) for given in (clips, [[0, 1]])]
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", write_table(tmp_path / "t.jsonl", *rows), fetch=fetch)
+    assert made.outcomes("fetch") == {"000000000": "clips", "000000001": ""}
+    assert list(made.clips) == ["000000001_00000"]
+
+
+@pytest.mark.parametrize(
+    ("subtitles", "ends"),
+    [
+        ([["00:00:01.000", 2, "hi"]], {"000000000_00000": ""}),
+        ('[["0:01", "0:02", "hi"]]', {"000000000_00000": ""}),
+        ([[None, 1, "hi"]], {"000000000": "subtitles"}),
+        ([{"start": 0, "end": 1, "text": "hi"}], {"000000000": "subtitles"}),
+        ("a.srt", {"000000000": "subtitles"}),
+        ("", {"000000000": "no_clips"}),
+    ],
+)
+def test_subtitles_come_as_lists_or_text_and_fail_alone(tmp_path, video, subtitles, ends):
+    table = write_table(tmp_path / "t.jsonl", json.dumps({"url": str(video), "subtitles": subtitles}))
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", table, fetch=fetch, clips="subtitles")
+    assert made.outcomes("cut") == ends
+    assert [(clip.start_s, clip.caption) for clip in made.clips.values()] == [(1, "hi")] * ("" in ends.values())
+
+
 def test_every_clip_ends_once_and_filters_give_their_reason(cut_by):
     for filters, reason in [
         ({"min_brightness": 250}, "min_brightness"),
