@@ -3,8 +3,10 @@
     for batch in Shards("datasets/web/shards/data", n_frames=8, fps=5, size=(112, 112), shuffle=True, batch_size=16):
         batch["frames"]      # uint8 (16, 8, 112, 112, 3)
 
-Samples are found by their offsets, so that any order costs the same. `Shards` is an iterable that a DataLoader of torch
-takes as it is: its workers share the samples out among themselves.
+Samples are found by their offsets, so that any order costs the same. Where torch is installed, `Shards` is an
+IterableDataset: `DataLoader(Shards(…, batch_size=16), batch_size=None, num_workers=4)`, whose workers share the samples
+out among themselves. Workers are copies that begin where `Shards` stands: before each of several epochs give it
+`load_state_dict({"epoch": n, "given": 0})`, or keep them with `persistent_workers` and `repeat=0`.
 """
 
 import io
@@ -15,9 +17,20 @@ import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+
+    class Stream:
+        """What DataLoader takes as a dataset without numbers."""
+
+else:
+    try:
+        from torch.utils.data import IterableDataset as Stream
+    except ImportError:
+        Stream = object
 
 VIDEOS = ("mp4", "mkv", "webm", "avi", "mov")
 SOUNDS = ("m4a", "wav", "mp3", "flac", "ogg")
@@ -57,11 +70,11 @@ def find_shards(shards: str | Path | Iterable[str | Path]) -> list[Path]:
     return found
 
 
-class Shards:
+class Shards(Stream):
     """Samples of shards, one epoch after the other.
 
     batch_size: samples that come together, arrays stacked, the rest as lists; None: one by one.
-    shuffle: another order each epoch, from `seed`.  repeat: epochs; 0: without end.
+    shuffle: another order each epoch, from `seed`.  repeat: epochs, after which nothing comes any more; 0: without end.
     n_frames, fps, sampling: which pictures are decoded: `n_frames` of them at `fps` a second, from the middle (uniform)
     or from a random place (random); without n_frames all, without fps those that there are; a clip that is too short
     repeats its last picture.  by_cuts: a random scene of those that the sample's json lists in `cuts_s`.
@@ -105,8 +118,11 @@ class Shards:
         self._state = {"epoch": 0, "given": 0}
 
     def __len__(self) -> int:
-        """Samples of this rank in an epoch."""
-        return len(range(self._rank, len(self.places), self._world_size))
+        """Samples of this rank in an epoch, or batches of them."""
+        samples = len(range(self._rank, len(self.places), self._world_size))
+        if self._batch_size is None:
+            return samples
+        return (samples if self._drop_last else samples + self._batch_size - 1) // self._batch_size
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration is: give it to `load_state_dict` to go on from there."""

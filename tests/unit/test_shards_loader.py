@@ -160,6 +160,21 @@ def test_workers_of_torch_share_the_samples_out(tars):
     assert sorted(loaded) == sorted(keys(Shards(tars)))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_of_torch_takes_it_as_it_is(tars, workers):
+    torch_data = pytest.importorskip("torch.utils.data")
+    loader = torch_data.DataLoader(Shards(tars, batch_size=3), batch_size=None, num_workers=workers)
+    assert sorted(key for batch in loader for key in batch["__key__"]) == sorted(keys(Shards(tars)))
+    assert len(loader) == 4
+
+
+def test_its_length_is_that_of_an_epoch(tars):
+    assert len(Shards(tars)) == 10
+    for drop_last in (False, True):
+        shards = Shards(tars, batch_size=4, drop_last=drop_last, rank=1, world_size=2)
+        assert len(shards) == len(list(shards)) == (1 if drop_last else 2)
+
+
 def test_a_mistake_is_named(tars, tmp_path):
     with pytest.raises(ValueError, match="neither uniform nor random"):
         Shards(tars, sampling="some")
