@@ -15,11 +15,12 @@ import random
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from rushes.sample_media import choose_frames, decode_pictures, decode_sound
 
 if TYPE_CHECKING:
 
@@ -47,15 +48,19 @@ class Place(NamedTuple):
 
 
 def list_samples(shard: Path) -> list[Place]:
-    """Every sample of a tar, in its order, by a look at its headers alone."""
+    """Every sample of a tar, in its order, by a look at its headers alone. Raises tarfile.ReadError that names it."""
     found: dict[str, Place] = {}
-    with tarfile.open(shard, "r:") as tar:
-        for entry in tar:
-            if entry.isfile():
-                folder, _, name = entry.name.rpartition("/")
-                stem, _, ending = name.partition(".")
-                key = f"{folder}/{stem}" if folder else stem
-                found.setdefault(key, Place(shard, key, {})).parts[ending] = (entry.offset_data, entry.size)
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            members = [(entry.name, entry.offset_data, entry.size) for entry in tar if entry.isfile()]
+    except tarfile.ReadError as error:
+        raise tarfile.ReadError(f"{shard} is no whole, unpacked tar: {error}") from None
+    for path, offset, size in members:
+        folder, _, name = path.rpartition("/")
+        stem, _, ending = name.partition(".")
+        key = f"{folder}/{stem}" if folder else stem
+        # In small letters, as webdataset has them.
+        found.setdefault(key, Place(shard, key, {})).parts[ending.lower()] = (offset, size)
     return list(found.values())
 
 
@@ -82,6 +87,8 @@ class Shards(Stream):
     keep: which samples, from their json: a function, or {name: value, or (least, most)}.
     rank, world_size: which share of the samples; workers of torch divide it further.
     decode: False gives the members as bytes.
+    Pictures come upright; those that do not decode are left out. A sample of which nothing decodes is a ValueError that
+    names it.
     """
 
     def __init__(
@@ -105,6 +112,11 @@ class Shards(Stream):
     ) -> None:
         if sampling not in ("uniform", "random"):
             raise ValueError(f"sampling: {sampling!r} is neither uniform nor random")
+        for name, value, least in (("batch_size", batch_size, 1), ("n_frames", n_frames, 1), ("repeat", repeat, 0)):
+            if value is not None and value < least:
+                raise ValueError(f"{name}: {value} is less than {least}")
+        if fps is not None and fps <= 0:
+            raise ValueError(f"fps: {fps} frames a second")
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} does not lie between 0 and {world_size - 1}")
         self._batch_size, self._drop_last = batch_size, drop_last
@@ -171,19 +183,26 @@ class Shards(Stream):
                 sample[ending] = file.read(size)
         if not self._decode:
             return sample
-        for ending in list(sample):
-            if ending == "json":
-                sample["json"] = json.loads(sample["json"])
-            elif ending == "txt":
-                sample["txt"] = sample["txt"].decode("utf-8")
-            elif ending == "npy":
-                sample["npy"] = np.load(io.BytesIO(sample["npy"]), allow_pickle=False)
-            elif ending in VIDEOS:
-                span = _scene(sample, chance) if self._by_cuts else None
-                sample["frames"] = self._frames(sample.pop(ending), chance, span)
-            elif ending in SOUNDS:
-                sample["sound"], sample["rate_hz"] = decode_sound(sample.pop(ending))
+        for ending in place.parts:
+            try:
+                self._decode_part(sample, ending, chance)
+            except ValueError as error:
+                raise ValueError(f"{place.shard}, {place.key}.{ending}: {error}") from error
         return sample
+
+    def _decode_part(self, sample: Sample, ending: str, chance: random.Random) -> None:
+        """Put what a member says into its place."""
+        if ending == "json":
+            sample["json"] = json.loads(sample["json"])
+        elif ending == "txt":
+            sample["txt"] = sample["txt"].decode("utf-8")
+        elif ending == "npy":
+            sample["npy"] = np.load(io.BytesIO(sample["npy"]), allow_pickle=False)
+        elif ending in VIDEOS:
+            span = _scene(sample, chance) if self._by_cuts else None
+            sample["frames"] = self._frames(sample.pop(ending), chance, span)
+        elif ending in SOUNDS:
+            sample["sound"], sample["rate_hz"] = decode_sound(sample.pop(ending))
 
     def _frames(self, content: bytes, chance: random.Random, span: tuple[float, float] | None) -> np.ndarray:
         pictures, times = decode_pictures(content, self._size)
@@ -206,74 +225,6 @@ def read_json(place: Place) -> dict[str, Any]:
         file.seek(offset)
         content: dict[str, Any] = json.loads(file.read(size))
     return content
-
-
-def choose_frames(
-    times: np.ndarray,
-    *,
-    n_frames: int | None,
-    fps: float | None,
-    start: float = 0.5,
-    span: tuple[float, float] | None = None,
-) -> np.ndarray:
-    """Which pictures are taken. times: float64 (N,) in seconds, N > 0; start: where between the earliest (0) and the
-    latest (1) place; span: only between these two times. Returns int64 (n_frames,), or as many as there are."""
-    numbers = np.arange(len(times))
-    if span is not None:
-        inside = numbers[(times >= span[0] - 1e-6) & (times < span[1] - 1e-6)]
-        numbers = inside if len(inside) else numbers
-    if fps:
-        step = 1 / fps
-        first = times[numbers[0]]
-        # The end of the last picture is not known; it lasts as long as the one before it.
-        last = times[numbers[-1]] + (times[numbers[-1]] - times[numbers[-2]] if len(numbers) > 1 else step)
-        count = max(1, int((last - first) * fps + 0.02))
-        at = np.searchsorted(times[numbers], first + (np.arange(count) + 0.5) * step - 1e-6, side="right") - 1
-        numbers = numbers[np.clip(at, 0, len(numbers) - 1)]
-    if n_frames is None:
-        return numbers
-    spare = len(numbers) - n_frames
-    if spare <= 0:
-        return np.concatenate([numbers, np.full(-spare, numbers[-1])]).astype(np.int64)
-    offset = round(start * spare)
-    return numbers[offset : offset + n_frames]
-
-
-def decode_pictures(content: bytes, size: tuple[int, int] | None) -> tuple[list[np.ndarray], np.ndarray]:
-    """Every picture of a video, uint8 (height, width, 3), and its time in seconds, float64 (N,)."""
-    import av
-
-    pictures: list[np.ndarray] = []
-    times: list[float] = []
-    with av.open(io.BytesIO(content), "r", options={"protocol_whitelist": ""}) as container:
-        for picture in container.decode(video=0):
-            times.append(float(len(times)) if picture.time is None else picture.time)
-            pictures.append(_sized(picture, size))
-    if not pictures:
-        raise ValueError("the video has no picture")
-    return pictures, np.array(times)
-
-
-def _sized(picture: Any, size: tuple[int, int] | None) -> np.ndarray:
-    if size is None:
-        array: np.ndarray = picture.to_ndarray(format="rgb24")
-        return array
-    height, width = size
-    scale = max(Fraction(height, picture.height), Fraction(width, picture.width))
-    scaled = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
-    whole: np.ndarray = picture.to_ndarray(format="rgb24", width=scaled[0], height=scaled[1])
-    left, top = (scaled[0] - width) // 2, (scaled[1] - height) // 2
-    return whole[top : top + height, left : left + width]
-
-
-def decode_sound(content: bytes) -> tuple[np.ndarray, int]:
-    """The first sound, float32 (channels, N), and its rate in Hz."""
-    import av
-
-    with av.open(io.BytesIO(content), "r", options={"protocol_whitelist": ""}) as container:
-        resampler = av.AudioResampler(format="fltp")
-        blocks = [part.to_ndarray() for block in container.decode(audio=0) for part in resampler.resample(block)]
-        return np.concatenate(blocks, axis=1), int(container.streams.audio[0].codec_context.sample_rate)
 
 
 def collate(samples: Sequence[Sample]) -> Sample:

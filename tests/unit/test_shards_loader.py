@@ -2,16 +2,18 @@
 
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rushes.shards import Shards, choose_frames, collate, list_samples
-from tests.unit.shard_maker import FOUR, make, scene_video, write_table
+from tests.unit.shard_maker import FOUR, RED, make, scene_video, write_table
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +175,64 @@ def test_its_length_is_that_of_an_epoch(tars):
     for drop_last in (False, True):
         shards = Shards(tars, batch_size=4, drop_last=drop_last, rank=1, world_size=2)
         assert len(shards) == len(list(shards)) == (1 if drop_last else 2)
+
+
+def tar_of(path: Path, **members: bytes) -> Path:
+    """A tar of one sample, `a`."""
+    with tarfile.open(path, "w") as tar:
+        for ending, payload in members.items():
+            entry = tarfile.TarInfo(f"a.{ending}")
+            entry.size = len(payload)
+            tar.addfile(entry, io.BytesIO(payload))
+    return path
+
+
+@pytest.mark.parametrize("angle", [90, 180, 270])
+@pytest.mark.parametrize("size", [None, (40, 30)])
+def test_pictures_are_upright_as_a_player_shows_them(tmp_path, angle, size):
+    lying = scene_video(tmp_path / "a.mp4", [(RED, 3)])
+    turned = tmp_path / "turned.mp4"
+    copy = ["-display_rotation", str(angle), "-i", str(lying), "-c", "copy", str(turned)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *copy], check=True)
+    (straight,) = Shards(tar_of(tmp_path / "a.tar", mp4=lying.read_bytes()), size=size[::-1] if size else None)
+    (sample,) = Shards(tar_of(tmp_path / "b.tar", mp4=turned.read_bytes()), size=size)
+    # ffmpeg's angle counts anticlockwise, as numpy's.
+    if size is None or angle != 180:
+        expected = np.rot90(straight["frames"], angle // 90, axes=(1, 2))
+        assert sample["frames"].shape == expected.shape
+        assert np.array_equal(sample["frames"], expected)
+    else:
+        assert sample["frames"].shape == (3, *size, 3)
+
+
+def test_damaged_pictures_are_left_out_and_the_rest_comes(tmp_path):
+    video = bytearray(scene_video(tmp_path / "a.mp4", FOUR, sound=False).read_bytes())
+    middle = len(video) // 2
+    video[middle : middle + 3000] = bytes(255 - byte for byte in video[middle : middle + 3000])
+    (sample,) = Shards(tar_of(tmp_path / "a.tar", mp4=bytes(video)))
+    assert 20 < len(sample["frames"]) <= 100
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.tar, a\.mp4: it cannot be read"):
+        list(Shards(tar_of(tmp_path / "a.tar", mp4=b"no video")))
+    with pytest.raises(ValueError, match=r"b\.tar, a\.json: "):
+        list(Shards(tar_of(tmp_path / "b.tar", json=b"{bad")))
+    cut_off = tmp_path / "c.tar"
+    cut_off.write_bytes(tar_of(tmp_path / "d.tar", npy=b"x" * 4000).read_bytes()[:3000])
+    with pytest.raises(tarfile.ReadError, match=r"c\.tar is no whole, unpacked tar"):
+        Shards(cut_off)
+
+
+def test_endings_in_capitals_are_read_as_webdataset_reads_them(tmp_path):
+    (sample,) = Shards(tar_of(tmp_path / "a.tar", JSON=b'{"n": 1}', TXT=b"text"))
+    assert (sample["json"], sample["txt"]) == ({"n": 1}, "text")
+
+
+@pytest.mark.parametrize("wrong", [{"n_frames": 0}, {"fps": -5}, {"fps": 0}, {"batch_size": 0}, {"repeat": -1}])
+def test_a_number_that_makes_no_sense_is_refused_by_name(tars, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Shards(tars, **wrong)
 
 
 def test_a_mistake_is_named(tars, tmp_path):
