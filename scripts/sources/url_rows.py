@@ -2,12 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 BATCH_ROWS = 100_000
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 SCHEMA = pa.schema(
     [
         ("url", pa.string()),
@@ -29,17 +31,16 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
     """`table` with the columns of SCHEMA."""
     rows = table.num_rows
     if columns["url"] not in table.column_names:
-        raise ValueError(f"it has no column `{columns['url']}`; it has {', '.join(table.column_names)}")
+        has = ", ".join(table.column_names)
+        raise ValueError(f"it has no column `{columns['url']}` (`columns.url` would name another); it has {has}")
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise ValueError(f"more than one of its columns is called `{twice[0]}`; rename the others")
 
-    def column(name: str, kind: pa.DataType) -> pa.Array:
+    def column(name: str, convert: Callable[[pa.Array], pa.Array], kind: pa.DataType) -> pa.Array:
         if columns[name] not in table.column_names:
             return pa.nulls(rows, kind)
-        found = table[columns[name]].combine_chunks()
-        if pa.types.is_string(found.type) and kind == pa.float64():
-            import pyarrow.compute as pc
-
-            found = pc.if_else(pc.match_substring_regex(found, r"^\s*-?[0-9.]+(e-?[0-9]+)?\s*$"), found, None)
-        return found.cast(kind)
+        return convert(table[columns[name]].combine_chunks())
 
     if columns["clips"] in table.column_names:
         clips = pa.array([clips_text(value) for value in table[columns["clips"]].to_pylist()], pa.string())
@@ -54,17 +55,44 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
     zeros = pa.nulls(rows, pa.int64()).fill_null(0)
     empty = pa.nulls(rows, pa.string()).fill_null("")
     arrays = [
-        column("url", pa.string()).fill_null(""),
-        column("caption", pa.string()).fill_null(""),
+        column("url", _texts, pa.string()).fill_null(""),
+        column("caption", _texts, pa.string()).fill_null(""),
         clips,
-        column("seconds", pa.float64()),
-        column("bytes", pa.float64()),
+        column("seconds", _numbers, pa.float64()),
+        column("bytes", _numbers, pa.float64()),
         empty,
         zeros,
         zeros,
         extra,
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _texts(found: pa.Array) -> pa.Array:
+    """A column as text, whatever it holds: one odd cell is one odd row."""
+    try:
+        return found.cast(pa.string())
+    except pa.ArrowException:
+        return pa.array([None if value is None else text_of(value) for value in found.to_pylist()], pa.string())
+
+
+def _numbers(found: pa.Array) -> pa.Array:
+    """A column as numbers of at least 0; what is none is empty, for a guess of a length must not end a run."""
+    import pyarrow.compute as pc
+
+    if pa.types.is_duration(found.type):
+        found = pc.divide(found.cast(pa.duration("us")).cast(pa.int64()).cast(pa.float64()), 1e6)
+    elif not (pa.types.is_integer(found.type) or pa.types.is_floating(found.type) or pa.types.is_decimal(found.type)):
+        texts = pc.utf8_trim_whitespace(_texts(found))
+        found = pc.if_else(pc.match_substring_regex(texts, NUMBER), texts, None)
+    numbers = found.cast(pa.float64())
+    return pc.if_else(pc.and_(pc.is_finite(numbers), pc.greater_equal(numbers, 0)), numbers, None)
+
+
+def text_of(value: Any) -> str:
+    """Text that UTF-8 can hold."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def clips_text(value: Any) -> str:
@@ -94,6 +122,8 @@ def _entries(value: Any, length: int) -> list[Any]:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return []
     listed = _list_of_text(value) if isinstance(value, str) else value
+    if listed is None:
+        return []
     if not isinstance(listed, list | tuple):
         raise ValueError("it is no list")
     for entry in listed:
@@ -129,9 +159,10 @@ def seconds_of(value: Any) -> float:
 
 def _number(value: Any) -> float | None:
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) and number >= 0 else None
 
 
 def rows_of_records(records: Iterator[dict[str, Any]], columns: Mapping[str, str]) -> Batches:
@@ -144,12 +175,12 @@ def rows_of_records(records: Iterator[dict[str, Any]], columns: Mapping[str, str
         known = {name: record.get(column) for name, column in columns.items()}
         rows.append(
             {
-                "url": str(known["url"] or ""),
-                "caption": str(known["caption"] or ""),
-                "clips": clips_text(known["clips"]),
+                "url": text_of(known["url"] or ""),
+                "caption": text_of(known["caption"] or ""),
+                "clips": text_of(clips_text(known["clips"])),
                 "seconds": _number(known["seconds"]),
                 "bytes": _number(known["bytes"]),
-                "extra": json.dumps(extra, ensure_ascii=False, sort_keys=True, default=str),
+                "extra": text_of(json.dumps(extra, ensure_ascii=False, sort_keys=True, default=str)),
             }
         )
         if len(rows) == BATCH_ROWS:

@@ -4,6 +4,7 @@ Every batch that comes out has the same columns: url, caption, clips (JSON text,
 size (of a member of a tar), extra (JSON text of all other columns).
 """
 
+import codecs
 import contextlib
 import csv
 import gzip
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from scripts.common import tar_file
 from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
-from scripts.sources.url_rows import BATCH_ROWS, SCHEMA, Batches, clips_text, normal_rows, rows_of_records
+from scripts.sources.url_rows import BATCH_ROWS, SCHEMA, Batches, clips_text, normal_rows, rows_of_records, text_of
 
 CSV_BLOCK_BYTES = 2**24
 # A line of a table is shorter; without this limit a small archive could fill the memory with one.
@@ -35,37 +36,46 @@ def read_rows(tables: Iterable[str], columns: Mapping[str, str]) -> Batches:
     columns: what the columns url, caption, clips, seconds and bytes are called. Raises RunError with the file, and what
     is wrong with it.
     """
-    for table in tables:
-        for name in expand_braces(table):
-            for file in _files(name):
-                try:
-                    yield from _reader(file)(file, columns)
-                except (
-                    pa.ArrowException,
-                    csv.Error,
-                    ValueError,
-                    KeyError,
-                    OSError,
-                    EOFError,
-                    tarfile.TarError,
-                ) as error:
-                    raise RunError(f"the table {file} cannot be read: {' '.join(str(error).split())}") from error
+    for file in _all_files(tables):
+        with _named(file):
+            yield from _reader(file)(file, columns)
+
+
+@contextlib.contextmanager
+def _named(file: str) -> Iterator[None]:
+    """A table that cannot be read is one line that names it."""
+    try:
+        yield
+    except (pa.ArrowException, csv.Error, ValueError, KeyError, OSError, EOFError, tarfile.TarError) as error:
+        raise RunError(f"the table {file} cannot be read: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise RunError(f"the table {file} cannot be read: its brackets are too deep") from None
 
 
 def count_rows(tables: Iterable[str], columns: Mapping[str, str]) -> int:
     """How many rows there are, or a few more: lines are counted without a look at quotes."""
     count = 0
-    for file in (file for table in tables for name in expand_braces(table) for file in _files(name)):
-        kind = _kind(file)
-        if kind == ".parquet":
-            with _open(file) as raw:
-                count += pq.read_metadata(raw).num_rows
-        elif kind.startswith((".txt", ".csv", ".tsv")):
-            with _open(file) as raw:
-                count += sum(chunk.count(b"\n") for chunk in iter(lambda: raw.read(CSV_BLOCK_BYTES), b"")) + 1
-        else:
-            count += sum(batch.num_rows for batch in read_rows([file], columns))
+    for file in _all_files(tables):
+        with _named(file):
+            count += _rows_in(file, columns)
     return count
+
+
+def _rows_in(file: str, columns: Mapping[str, str]) -> int:
+    kind = _kind(file)
+    if kind == ".parquet":
+        with _open(file) as raw:
+            return int(pq.read_metadata(raw).num_rows)
+    if kind.startswith((".txt", ".csv", ".tsv")):
+        with _open(file) as raw:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: raw.read(CSV_BLOCK_BYTES), b"")) + 1
+    return sum(batch.num_rows for batch in read_rows([file], columns))
+
+
+def _all_files(tables: Iterable[str]) -> Iterator[str]:
+    for table in tables:
+        for name in expand_braces(table):
+            yield from _files(name)
 
 
 def _files(name: str) -> list[str]:
@@ -117,10 +127,15 @@ def _open_of_store(file: str) -> Any:
 
 
 def _lines(raw: BinaryIO) -> Iterator[bytes]:
+    """Its lines, without the mark that some programs put before the first one."""
+    first = True
     while line := raw.readline(LINE_BYTES + 1):
         if len(line) > LINE_BYTES:
             raise ValueError(f"a line has more than {LINE_BYTES:,} bytes; it is no table of URLs")
-        yield line
+        if first and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ValueError("it is UTF-16; save it as UTF-8")
+        yield line.removeprefix(codecs.BOM_UTF8) if first else line
+        first = False
 
 
 def _text(file: str, columns: Mapping[str, str]) -> Batches:
@@ -144,7 +159,7 @@ def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
         with _open(file) as raw:
             lines = (line.decode("utf-8", "replace") for line in _lines(raw))
             reader = csv.reader(lines, delimiter=separator)
-            names = [name.removeprefix("\ufeff") for name in next(reader, [])]
+            names = next(reader, [])
             rows: list[list[str]] = []
             for row in reader:
                 if len(row) != len(names):
@@ -172,37 +187,57 @@ def _parquet(file: str, columns: Mapping[str, str]) -> Batches:
 
 
 def _json(file: str, columns: Mapping[str, str]) -> Batches:
-    """A list of objects, one object of lists, or an object a line."""
+    """A list of objects, one object of columns, or an object a line."""
     with _open(file) as raw:
-        first = raw.read(1)
-        while first.isspace():
-            first = raw.read(1)
-        raw.seek(0)
-        if first == b"[" or not _is_lines(raw):
-            text = raw.read(JSON_BYTES + 1)
-            if len(text) > JSON_BYTES:
-                raise ValueError(f"it has more than {JSON_BYTES:,} bytes; write an object a line (jsonl)")
-            content = json.loads(text)
-            records = content if isinstance(content, list) else _turned(content)
-            yield from rows_of_records(iter(records), columns)
-        else:
-            yield from rows_of_records((json.loads(line) for line in _lines(raw) if line.strip()), columns)
+        if _kind(file).startswith(".jsonl") or _is_lines(raw, columns["url"]):
+            yield from rows_of_records(_objects(raw), columns)
+            return
+        text = raw.read(JSON_BYTES + 1)
+    if len(text) > JSON_BYTES:
+        raise ValueError(f"it has more than {JSON_BYTES:,} bytes; write an object a line (jsonl)")
+    content = json.loads(text)
+    if isinstance(content, dict):
+        content = _turned(content) if _is_of_columns(content, columns["url"]) else [content]
+    if not isinstance(content, list):
+        raise ValueError("it is neither a list, nor an object")
+    yield from rows_of_records(iter(content), columns)
 
 
-def _is_lines(raw: BinaryIO) -> bool:
-    line = raw.readline(LINE_BYTES + 1)
-    raw.seek(0)
+def _is_lines(raw: BinaryIO, url: str) -> bool:
+    """Whether every line is an object of its own, by the first one; `raw` is at its beginning afterwards."""
+    lines = (line for line in _lines(raw) if line.strip())
     try:
-        return all(not isinstance(value, list | dict) or name for name, value in json.loads(line).items()) and not any(
-            isinstance(value, dict) for value in json.loads(line).values()
-        )
+        first = json.loads(next(lines, b""))
+        return isinstance(first, dict) and not (_is_of_columns(first, url) and next(lines, None) is None)
     except ValueError:
         return False
+    finally:
+        raw.seek(0)
+
+
+def _is_of_columns(content: dict[str, Any], url: str) -> bool:
+    """Whether an object holds all rows of a table, column by column."""
+    return isinstance(content.get(url), list | dict)
+
+
+def _objects(raw: BinaryIO) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(_lines(raw), 1):
+        if line.strip():
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"line {number} is no JSON: {error}") from None
+            if not isinstance(found, dict):
+                raise ValueError(f"line {number} is no object")
+            yield found
 
 
 def _turned(content: dict[str, Any]) -> list[dict[str, Any]]:
     """Column-wise JSON, as pandas writes it: {column: {row: value}} or {column: [values]}."""
     lists = {name: list(value.values()) if isinstance(value, dict) else value for name, value in content.items()}
+    lengths = {name: len(value) if isinstance(value, list) else None for name, value in lists.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"its columns are not of one length: {lengths}")
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
@@ -219,7 +254,9 @@ def _tar(file: str, columns: Mapping[str, str]) -> Batches:
     for stem, parts in samples.items():
         media = next((ending for ending in MEDIA_ENDINGS if ending in parts), "")
         meta = json.loads(tar_file.read_part(path, *parts["json"])) if "json" in parts else {}
-        caption = meta.get("caption") or ""
+        if not isinstance(meta, dict):
+            raise ValueError(f"the json of its sample {stem!r} is no object")
+        caption = text_of(meta.get("caption") or "")
         if "txt" in parts:
             caption = tar_file.read_part(path, *parts["txt"]).decode("utf-8", "replace")
         offset, size = parts.get(media, (0, 0))
@@ -233,7 +270,7 @@ def _tar(file: str, columns: Mapping[str, str]) -> Batches:
                 "path": str(path),
                 "offset": offset,
                 "size": size,
-                "extra": json.dumps({**meta, "source_key": stem}, ensure_ascii=False, sort_keys=True),
+                "extra": text_of(json.dumps({**meta, "source_key": stem}, ensure_ascii=False, sort_keys=True)),
             }
         )
     if rows:

@@ -157,6 +157,7 @@ def test_clips_come_as_lists_or_text_and_stay_as_they_are_when_nobody_can_read_t
     ("name", "content", "message"),
     [
         ("a.csv", b"link\nx\n", "no column `url`"),
+        ("a.csv", b"url,x,x\na,b,c\n", "more than one of its columns is called `x`"),
         ("a.parquet", b"PAR1 garbage", "cannot be read"),
         ("a.json", b"[{]", "cannot be read"),
         ("a.json", b"[1, 2]", "no object"),
@@ -186,6 +187,75 @@ def test_a_zip_bomb_of_one_line_is_refused_before_it_fills_the_memory(tmp_path, 
             file.write(b"a" * 2**20)
     with pytest.raises(RunError, match="more than"):
         list(read_rows([str(path)], COLUMNS))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"url": "http://a/1.mp4", "meta": {"a": 1}}\n{"url": "http://a/2.mp4", "meta": {"a": 2}}\n',
+        '{"url": ["http://a/1.mp4", "http://a/2.mp4"], "meta": [{"a": 1}, {"a": 2}]}',
+        '{"url": {"0": "http://a/1.mp4", "1": "http://a/2.mp4"}, "meta": {"0": {"a": 1}, "1": {"a": 2}}}',
+        '\ufeff[{"url": "http://a/1.mp4", "meta": {"a": 1}}, {"url": "http://a/2.mp4", "meta": {"a": 2}}]',
+        '{\n"url": ["http://a/1.mp4", "http://a/2.mp4"],\n"meta": [{"a": 1}, {"a": 2}]\n}',
+    ],
+)
+def test_json_is_read_by_line_by_list_and_by_column_whatever_its_cells_hold(tmp_path, text):
+    path = tmp_path / "t.json"
+    path.write_text(text, encoding="utf-8")
+    rows = [(row["url"], json.loads(str(row["extra"]))) for row in rows_of(path)]
+    assert rows == [("http://a/1.mp4", {"meta": {"a": 1}}), ("http://a/2.mp4", {"meta": {"a": 2}})]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"url": "a"}\n{"url": \n', "line 2 is no JSON"),
+        ('{"url": "a"}\n"b"\n', "line 2 is no object"),
+        ("5\n", "neither a list"),
+        ('{"url": ["a", "b"], "caption": ["c"]}', "not of one length"),
+        ('{"url": ["a"], "caption": 5}', "not of one length"),
+        ("[" * 100_000, "too deep"),
+    ],
+)
+@pytest.mark.parametrize("read", [rows_of, lambda path: count_rows([str(path)], COLUMNS)])
+def test_json_that_is_no_table_says_where(tmp_path, text, message, read):
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    with pytest.raises(RunError, match=message):
+        read(path)
+
+
+@pytest.mark.parametrize("ending", ["txt", "csv", "json"])
+def test_a_byte_order_mark_is_no_part_of_the_first_url(tmp_path, ending):
+    path = tmp_path / f"t.{ending}"
+    text = {"txt": "http://a/1.mp4\n", "csv": "url\nhttp://a/1.mp4\n", "json": '{"url": "http://a/1.mp4"}\n'}[ending]
+    path.write_text(text, encoding="utf-8-sig")
+    assert [row["url"] for row in rows_of(path)] == ["http://a/1.mp4"]
+    path.write_text(text, encoding="utf-16")
+    if ending != "json":  # which its parser reads in any encoding
+        with pytest.raises(RunError, match="UTF-16"):
+            rows_of(path)
+
+
+def test_a_length_that_is_no_number_is_none_and_ends_nothing(tmp_path):
+    lengths = ["1.2.3", " 12.5 ", ".", "1e+03", "-4", "inf", "nan", "N/A", "", ".5", "7."]
+    wanted = [None, 12.5, None, 1000.0, None, None, None, None, None, 0.5, 7.0]
+    tables = [tmp_path / "t.csv", tmp_path / "t.parquet", tmp_path / "t.jsonl"]
+    tables[0].write_text("url,duration\n" + "".join(f"a,{length}\n" for length in lengths))
+    columns = {"url": ["a"] * len(lengths), "duration": pa.array(lengths, pa.large_string()).dictionary_encode()}
+    pq.write_table(pa.table(columns), tables[1])
+    write_table(tables[2], *(json.dumps({"url": "a", "duration": length}) for length in lengths))
+    for table in tables:
+        assert [row["seconds"] for row in rows_of(table)] == wanted, table
+
+
+def test_a_cell_of_another_kind_is_an_odd_row_and_no_lost_table(tmp_path):
+    path = tmp_path / "t.parquet"
+    columns = {"url": pa.array([b"a.mp4", b"\xff"]), "caption": pa.array([["x", "y"], None])}
+    pq.write_table(pa.table(columns), path)
+    assert [(row["url"], row["caption"]) for row in rows_of(path)] == [("a.mp4", "['x', 'y']"), ("\ufffd", "")]
+    half = write_table(tmp_path / "t.jsonl", '{"url": "a", "caption": "\\ud800", "n": "\\udfff"}')
+    assert [row["caption"] for row in rows_of(half)] == ["?"]
 
 
 def test_a_quote_inside_a_cell_ends_no_row(tmp_path):
