@@ -292,6 +292,6 @@ rule index_shards:
         settings=lambda wildcards: plan.config["datasets"][wildcards.dataset],
         licence=shards_setting("licence"),
         failed_share=shards_setting("failed_share"),
-        key=lambda wildcards: versioned(1, settings=plan.config["datasets"][wildcards.dataset]),
+        key=lambda wildcards: versioned(2, settings=plan.config["datasets"][wildcards.dataset]),
     script:
         "../scripts/datasets/index_shards.py"

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from scripts.common import ledger
 from scripts.common.errors import RunError
 from scripts.common.job import run
+from scripts.datasets.same_columns import bring_together, common_schema, with_columns
 from scripts.datasets.send_counts import send_counts
 from scripts.datasets.write_shard import INDEX
 
@@ -53,51 +54,36 @@ def concatenate(paths: Iterable[Path], out: Path, schema: pa.Schema) -> int:
     rows = 0
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for path in paths:
-            table = _as(ledger.read_table(path), schema)
+            table = with_columns(ledger.read_table(path), schema)
             rows += table.num_rows
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)
     return rows
 
 
-def common_schema(paths: Iterable[Path]) -> pa.Schema:
-    """The columns of all tables; a column whose types differ becomes text."""
-    kinds: dict[str, pa.DataType] = {}
-    for path in paths:
-        for field in pq.read_schema(path):
-            known = kinds.setdefault(field.name, field.type)
-            if known != field.type:
-                numbers = pa.types.is_integer(known) or pa.types.is_floating(known)
-                both = numbers and (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
-                kinds[field.name] = pa.float64() if both else pa.string()
-    return pa.schema(list(kinds.items()))
+def link_all(folders: Sequence[Path], out: Path) -> None:
+    """Hard links to every file of the folders, which take no room; copies where links cannot be.
 
-
-def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = []
-    for field in schema:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-        elif pa.types.is_nested(table.schema.field(field.name).type) and pa.types.is_string(field.type):
-            columns.append(pa.array([json.dumps(value) for value in table[field.name].to_pylist()], pa.string()))
-        else:
-            columns.append(table[field.name].cast(field.type))
-    return pa.table(columns, schema=schema)
-
-
-def link_all(folders: Iterable[Path], out: Path) -> None:
-    """Hard links to every file of the folders, which take no room; copies where links cannot be."""
+    Tables of samples are written anew where their columns are not those of all.
+    """
     out.mkdir()
+    tables = sorted((path for folder in folders for path in folder.glob("[!.]*.parquet")), key=lambda path: path.name)
+    for path in bring_together(tables, out):
+        link(path, out / path.name)
     for folder in folders:
         for place, _, files in os.walk(folder):
             target = out / os.path.relpath(place, folder)
             target.mkdir(exist_ok=True)
-            for name in sorted(name for name in files if not name.startswith(".")):
-                source = os.path.join(place, name)
-                try:
-                    os.link(source, target / name)
-                except OSError:
-                    shutil.copyfile(source, target / name)
+            for name in sorted(name for name in files if not name.startswith(".") and not (target / name).exists()):
+                link(Path(place, name), target / name)
+
+
+def link(source: Path, target: Path) -> None:
+    """A hard link, or a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def describe(

@@ -108,7 +108,7 @@ def write_parquet(
             columns[column] = table[column].combine_chunks()
     whole = pa.table(columns)
     described = {
-        column: features.get(column) or _feature(whole.schema.field(column).type) for column in whole.column_names
+        column: features.get(column) or feature_of(whole.schema.field(column).type) for column in whole.column_names
     }
     if classes and "label" in whole.column_names:
         # A value that is no class has no number, and keeps its sample.
@@ -177,11 +177,12 @@ def record_table(records: list[dict[str, Any]]) -> pa.Table:
     return pa.table(columns)
 
 
-def _feature(kind: pa.DataType) -> Any:
+def feature_of(kind: pa.DataType) -> Any:
+    """What `datasets` of Hugging Face calls a type."""
     if pa.types.is_list(kind):
-        return {"feature": _feature(kind.value_type), "_type": "List"}
+        return {"feature": feature_of(kind.value_type), "_type": "List"}
     if pa.types.is_struct(kind):
-        return {field.name: _feature(field.type) for field in kind}
+        return {field.name: feature_of(field.type) for field in kind}
     names = {"double": "float64", "float": "float32", "halffloat": "float16"}
     return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}
 

@@ -5,6 +5,7 @@ import json
 import struct
 import subprocess
 import tarfile
+import wave
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -209,6 +210,39 @@ def test_datasets_of_hugging_face_reads_our_parquet_as_media_with_classes(tmp_pa
     plain = [part.cast_column("mp4", Video(decode=False)) for part in read]
     assert [part[0]["label"] for part in plain] == [1, 0, None]
     assert plain[0][0]["jpg"].size == (160, 120)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_shards_whose_columns_differ_are_read_as_one_dataset(tmp_path, monkeypatch, turned):
+    """A caption here and none there, whole numbers and fractions, nothing and something, a film and a sound."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    from datasets import List, Value, Video, load_dataset
+
+    film = scene_video(tmp_path / "film.mp4", FOUR[:1])
+    sound = tmp_path / "sound.wav"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 16_000, 16_000, "NONE", ""))
+        file.writeframes(bytes(32_000))
+    rows = [
+        {"url": str(film), "caption": "a film", "n": 1, "late": None, "tags": [], "any": 1},
+        {"url": str(film), "n": 1.5, "late": 2.5, "tags": [1, 2], "any": "x"},
+        {"url": str(sound), "more": {"deep": 1}},
+    ]
+    rows = rows[::-1] if turned else rows
+    written = write_table(tmp_path / "t.jsonl", *map(json.dumps, rows))
+    made = make(tmp_path / "made", written, output="parquet", shard_rows=1)
+    files = sorted(map(str, (made.root / "data").glob("*.parquet")))
+    whole = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert whole.features["mp4"] == Video()
+    kinds = [whole.features[name] for name in ("n", "late", "tags", "any", "more")]
+    assert kinds == [Value("float64"), Value("float64"), List(Value("int64")), Value("string"), Value("string")]
+    plain = whole.remove_columns("mp4").to_dict()
+    read = {name: values[::-1] if turned else values for name, values in plain.items()}
+    assert read["txt"] == ["a film", None, None]
+    assert (read["n"], read["late"]) == ([1.0, 1.5, None], [None, 2.5, None])
+    assert (read["tags"], read["any"]) == ([[], [1, 2], None], ["1", "x", None])
+    metadata = pq.read_table(made.root / "metadata.parquet")
+    assert sorted(filter(None, metadata["late"].to_pylist())) == [2.5]
 
 
 def test_a_tfrecord_has_the_checksums_of_its_format(table, tmp_path):
