@@ -60,6 +60,7 @@ class Fetcher:
 
     def fetch(self, url: str, target: Path) -> Fetched:
         """Bring `url` to `target`; a local file stays where it is. Raises InputError with the reason."""
+        url = url.strip() if "://" in url else url
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
         if not url or "\x00" in url:
             raise InputError("no_url", "the row names no URL")
@@ -141,51 +142,62 @@ class Fetcher:
     def _get(self, url: str, target: Path, until: float) -> Fetched:
         """One attempt; what an earlier one brought is not asked for again."""
         have = target.stat().st_size if target.exists() else 0
-        headers = {"Accept-Encoding": "identity", "User-Agent": AGENT} | ({"Range": f"bytes={have}-"} if have else {})
+        headers = {"Accept-Encoding": "identity", "User-Agent": AGENT} | _range(target, have)
         timeout = urllib3.Timeout(connect=self.settings["connect_s"], read=self.settings["silence_s"])
         try:
-            answer, url = self._follow(url, headers, timeout)
+            answer = self._follow(url, headers, timeout, until)
         except PrivateHostError as error:
             raise InputError("private_host", str(error)) from None
         except urllib3.exceptions.NewConnectionError as error:  # a kind of time-out to urllib3
             raise _PassingError("no_connection", f"no connection: {_short(error)}") from None
         except urllib3.exceptions.TimeoutError:
             raise _PassingError("timeout", "the server does not answer in time") from None
+        except urllib3.exceptions.LocationValueError:
+            raise InputError("no_url", f"{url[:80]!r} names no host that can be asked") from None
         except urllib3.exceptions.HTTPError as error:
             raise _PassingError("no_connection", f"no connection: {_short(error)}") from None
         try:
-            start, total = self._judge(answer, have)
+            start, total = self._judge(answer, target, have)
             return self._write(_chunks(answer), target, start, total, until)
         except urllib3.exceptions.TimeoutError:
             raise _PassingError("timeout", "the server fell silent") from None
         except urllib3.exceptions.HTTPError as error:
             raise _PassingError("broken_off", f"the connection broke: {_short(error)}") from None
         finally:
-            # A connection whose body was not read to its end cannot serve another request.
-            if answer.length_remaining == 0:
-                answer.drain_conn()
-            else:
-                answer.close()
-            answer.release_conn()
+            _leave(answer)
 
     def _follow(
-        self, url: str, headers: dict[str, str], timeout: urllib3.Timeout
-    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        self, url: str, headers: dict[str, str], timeout: urllib3.Timeout, until: float
+    ) -> urllib3.BaseHTTPResponse:
+        permit: dict[str, str] = {}
         for _ in range(MAX_REDIRECTS + 1):
             if urlsplit(url).scheme.lower() not in ("http", "https"):
                 raise InputError("redirect", f"it redirects to {url[:80]!r}, which is neither http nor https")
+            permit = _permit(url) or permit
             answer = self._pool.request(
-                "GET", url, headers=headers, timeout=timeout, redirect=False, retries=False, preload_content=False
+                "GET",
+                url,
+                headers=headers | permit,
+                timeout=timeout,
+                redirect=False,
+                retries=False,
+                preload_content=False,
             )
             if answer.status not in MOVED or "Location" not in answer.headers:
-                return answer, url
-            answer.drain_conn()
-            answer.release_conn()
-            url = urljoin(url, answer.headers["Location"])
+                return answer
+            _leave(answer)
+            if time.monotonic() > until:
+                raise InputError("timeout", f"it takes longer than {self.settings['item_s']:g} s")
+            here, url = url, urljoin(url, answer.headers["Location"])
+            # Another host has nothing to do with the name and the word for this one.
+            permit = permit if _host(here) == _host(url) else {}
         raise InputError("redirect", f"it redirects more than {MAX_REDIRECTS} times")
 
-    def _judge(self, answer: urllib3.BaseHTTPResponse, have: int) -> tuple[int, int | None]:
-        """First byte that comes, and size of the whole. Raises InputError for what is no medium."""
+    def _judge(self, answer: urllib3.BaseHTTPResponse, target: Path, have: int) -> tuple[int, int | None]:
+        """First byte that comes, and size of the whole. Raises InputError for what is no medium.
+
+        have: bytes of `target` that an earlier attempt brought; it goes where the server cannot go on from there.
+        """
         length = answer.headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else None
         start = 0
@@ -194,9 +206,12 @@ class Fetcher:
             span, _, whole = given.removeprefix("bytes ").partition("/")
             start = int(span.partition("-")[0]) if span.partition("-")[0].isdecimal() else -1
             total = int(whole) if whole.isdecimal() else None
-            if start != have:
-                raise _PassingError("broken_off", "the server gave another part than the one asked for")
+            if start != have or not _same_file(answer, target):
+                target.unlink(missing_ok=True)
+                raise _PassingError("broken_off", "the server gave a part of another file, or another part")
         elif answer.status in PASSING or answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                target.unlink(missing_ok=True)
             pause = answer.headers.get("Retry-After", "")
             raise _PassingError(
                 "status", f"the server answers {answer.status}", float(pause) if pause.isdecimal() else 0
@@ -210,6 +225,8 @@ class Fetcher:
             raise InputError("content_type", "it comes packed, though that was declined")
         if total is not None:
             self._check_size(total)
+        if not start:
+            _mark_of(target).write_text(_mark(answer), encoding="utf-8")
         return start, total
 
     def _check_size(self, size: int) -> None:
@@ -251,6 +268,7 @@ class Fetcher:
         if size < HEAD_BYTES or start:
             with target.open("rb") as file:
                 check_head(file.read(HEAD_BYTES))
+        _mark_of(target).unlink(missing_ok=True)
         return Fetched(target, 0, size, digest.hexdigest())
 
 
@@ -261,8 +279,56 @@ def check_head(head: bytes) -> None:
 
 
 def _chunks(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    while chunk := answer.read(CHUNK_BYTES, decode_content=False):
+    # What there is, and not a whole chunk: a trickle would fill one in days, and its time would be looked at then.
+    while chunk := answer.read1(CHUNK_BYTES, decode_content=False):
         yield chunk
+
+
+def _leave(answer: urllib3.BaseHTTPResponse) -> None:
+    """Give the connection back; one whose body was not read to its end cannot serve another request."""
+    if answer.length_remaining == 0:
+        answer.drain_conn()
+    else:
+        answer.close()
+    answer.release_conn()
+
+
+def _mark_of(target: Path) -> Path:
+    """The file that says which file a part is of."""
+    return target.with_name(f"{target.name}.mark")
+
+
+def _mark(answer: urllib3.BaseHTTPResponse) -> str:
+    """What a server calls this state of a file; "" if it does not say."""
+    tag = str(answer.headers.get("ETag", ""))
+    return str(answer.headers.get("Last-Modified", "")) if not tag or tag.startswith("W/") else tag
+
+
+def _range(target: Path, have: int) -> dict[str, str]:
+    """Headers that ask for what is missing of the same file, or for all of another one."""
+    if not have:
+        return {}
+    mark = _mark_of(target).read_text(encoding="utf-8") if _mark_of(target).exists() else ""
+    return {"Range": f"bytes={have}-"} | ({"If-Range": mark} if mark else {})
+
+
+def _same_file(answer: urllib3.BaseHTTPResponse, target: Path) -> bool:
+    """Whether a part is of the file that `target` has the beginning of, as far as the server says."""
+    mark = _mark_of(target).read_text(encoding="utf-8") if _mark_of(target).exists() else ""
+    return not mark or _mark(answer) in ("", mark)
+
+
+def _permit(url: str) -> dict[str, str]:
+    """The header for a name and a word in the URL, `https://name:word@host/…`."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    return dict(urllib3.make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"))
+
+
+def _host(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.hostname, parts.port
 
 
 def _short(error: BaseException) -> str:

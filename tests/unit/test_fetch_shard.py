@@ -1,7 +1,9 @@
 """Items are fetched whole or fail with a reason, whatever the server does; nothing is asked that nobody meant."""
 
+import base64
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,99 @@ def test_a_connection_that_breaks_goes_on_where_it_was(tmp_path, site, video):
     assert (item.reason, item.size) == ("", len(video))
     assert tries == [0, half]
     assert read_part(made.lot("tar"), item.offset, item.size) == video
+
+
+def test_a_file_that_changed_between_two_attempts_is_fetched_whole(tmp_path, site, video):
+    """By its tag, which a server may look at, or only say."""
+    other = bytes(video[:100]) + bytes(reversed(video[100:]))
+
+    def changing(heeds):
+        asked = []
+
+        def answer(request):
+            asked.append(request.headers.get("If-Range"))
+            start = int((request.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+            start = 0 if heeds and asked[-1] != '"two"' else start
+            request.send_response(206 if start else 200)
+            request.send_header("ETag", '"one"' if len(asked) == 1 else '"two"')
+            request.send_header("Content-Length", str(len(video) - start))
+            if start:
+                request.send_header("Content-Range", f"bytes {start}-{len(video) - 1}/{len(video)}")
+            request.end_headers()
+            request.wfile.write(video[: len(video) // 2] if len(asked) == 1 else other[start:])
+            request.close_connection = True
+
+        return answer
+
+    site.pages["/heeds.mp4"], site.pages["/says.mp4"] = changing(True), changing(False)
+    made = fetched(tmp_path, site.url("/heeds.mp4"), site.url("/says.mp4"))
+    assert reasons(made) == ["", ""]
+    for item in made.items.values():
+        assert read_part(made.lot("tar"), item.offset, item.size) == other
+
+
+def test_a_server_that_gives_no_parts_is_asked_for_the_whole(tmp_path, site, video):
+    ranges = []
+
+    def whole_alone(request):
+        ranges.append(request.headers.get("Range"))
+        if ranges[-1]:
+            request.send_response(416)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(video)))
+        request.end_headers()
+        request.wfile.write(video[: len(video) // 2] if len(ranges) == 1 else video)
+        request.close_connection = True
+
+    site.pages["/a.mp4"] = whole_alone
+    made = fetched(tmp_path, site.url("/a.mp4"))
+    assert reasons(made) == [""]
+    assert ranges == [None, f"bytes={len(video) // 2}-", None]
+
+
+def test_a_name_and_a_word_in_the_url_are_given_to_its_host_alone(tmp_path, site, video):
+    seen = {}
+
+    def guarded(request):
+        seen[request.path] = request.headers.get("Authorization")
+        moved = {"/old.mp4": "/new.mp4", "/away.mp4": f"http://localhost:{site.port}/there.mp4"}.get(request.path)
+        request.send_response(302 if moved else 200)
+        if moved:
+            request.send_header("Location", moved)
+        request.send_header("Content-Length", str(0 if moved else len(video)))
+        request.end_headers()
+        request.wfile.write(b"" if moved else video)
+
+    site.pages |= dict.fromkeys(("/old.mp4", "/new.mp4", "/away.mp4", "/there.mp4"), guarded)
+    urls = [site.url(path).replace("://", "://me:my%20word@") for path in ("/old.mp4", "/away.mp4")]
+    assert reasons(fetched(tmp_path, *urls)) == ["", ""]
+    permit = "Basic " + base64.b64encode(b"me:my word").decode()
+    assert seen == {"/old.mp4": permit, "/new.mp4": permit, "/away.mp4": permit, "/there.mp4": None}
+
+
+def test_blanks_around_a_url_are_no_part_of_it(tmp_path, site, video):
+    assert reasons(fetched(tmp_path, f"  {site.media('/a.mp4', video)}\t")) == [""]
+
+
+def test_a_trickle_and_a_redirect_without_end_take_no_longer_than_an_item_may(tmp_path, site, video):
+    def trickle(request):
+        request.send_response(302 if request.path == "/moved.mp4" else 200)
+        request.send_header("Location", "/moved.mp4")
+        request.send_header("Content-Length", str(10**6))
+        request.end_headers()
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            request.wfile.write(b"a")
+            time.sleep(0.05)
+
+    site.pages["/moved.mp4"] = site.pages["/slow.mp4"] = trickle
+    before = time.monotonic()
+    made = fetched(tmp_path, site.url("/slow.mp4"), site.url("/moved.mp4"), item_s=1)
+    assert reasons(made) == ["timeout", "redirect"]
+    assert time.monotonic() - before < 6
 
 
 def test_a_fault_that_passes_is_tried_again_and_one_that_stays_is_said(tmp_path, site, video):
@@ -206,6 +301,8 @@ def test_files_are_read_beneath_the_allowed_roots_alone(tmp_path, video):
         "local:///etc/passwd",
         "zip://a::file:///etc/passwd",
         "http://[bad/a.mp4",
+        "http://a:99999/a.mp4",
+        "http:///a.mp4",
         "http://\x00",
         "\n",
         "javascript:alert(1)",
