@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from rushes.video2dataset_arguments import ArgumentError, read_config, translate
+from rushes.video2dataset_arguments import read_config, translate
+from rushes.video2dataset_refused import ArgumentError
 
 REPO = Path(__file__).parents[1]
 NAME = "dataset"
@@ -73,6 +74,8 @@ def video2dataset(
     if allowed_roots:
         entry["fetch"]["allowed_roots"] = [str(Path(root).resolve()) for root in allowed_roots]
     folder = Path(output_folder).resolve()
+    if not isinstance(max_shard_retry, int) or max_shard_retry < 0:
+        raise ArgumentError(f"max_shard_retry: `{max_shard_retry}` is no number of retries")
     if incremental_mode not in ("incremental", "overwrite"):
         raise ArgumentError(f"incremental_mode: `{incremental_mode}` is neither incremental nor overwrite")
     if incremental_mode == "overwrite" and folder.exists() and any(folder.iterdir()):
@@ -143,8 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, default in ARGUMENTS.items():
         parser.add_argument(f"--{name}", default=default)
     chosen = vars(parser.parse_args(arguments))
-    read = {name: _value(value) if name not in TEXTS else value for name, value in chosen.items()}
     try:
+        read = {name: value if name in TEXTS else _value(name, value) for name, value in chosen.items()}
         video2dataset(**read)
     except ArgumentError as error:
         print(error, file=sys.stderr)
@@ -177,9 +180,14 @@ ARGUMENTS: dict[str, Any] = {
 TEXTS = {"url_list", "output_folder", "url_col", "caption_col", "clip_col", "tmp_dir", "config", "wandb_project"}
 
 
-def _value(text: Any) -> Any:
-    """Python's literals as YAML reads them: {"video": "mp4"}, true, 3."""
-    return yaml.safe_load(text.replace("True", "true").replace("False", "false")) if isinstance(text, str) else text
+def _value(name: str, text: Any) -> Any:
+    """Python's literals as YAML reads them: {"video": "mp4"}, true, 3. Raises ArgumentError for what is none."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return yaml.safe_load(text.replace("True", "true").replace("False", "false"))
+    except yaml.YAMLError as error:
+        raise ArgumentError(f"{name}: {' '.join(str(error).split())}") from None
 
 
 class _Module(ModuleType):

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from rushes.video2dataset_refused import REFUSED, ArgumentError, mapping_of, refuse
+
 FORMATS = ("files", "webdataset", "parquet", "tfrecord", "dummy")
 INPUTS = ("txt", "csv", "tsv", "tsv.gz", "json", "parquet", "webdataset")
 PRECISIONS = {"low": "keyframe", "keyframe_adjusted": "keyframe_adjusted", "exact": "exact"}
@@ -23,56 +25,24 @@ DEFAULT: dict[str, Any] = {
     "distribution": {},
 }
 
-# What is refused, and why.
-REFUSED = {
-    "stage=caption": "its captioners come from a hub; give an onnx model as `annotations.<name>: {kind: captions}`",
-    "CaptionSubsampler": "its captioners come from a hub; give an onnx model as `annotations.<name>: {kind: captions}`",
-    "detector_args": "Farneback has OpenCV's own settings; RAFT is `annotations.<name>: {method: raft, weights: …}`",
-    "batch_size": "clips are transcribed one by one",
-    "download_root": "nothing is downloaded; `model_name` is a folder",
-    "downsample_method": "only `fps` is known",
-    "encode_format": "pictures are written as mp4, sound as m4a",
-    "oom_clip_count": "clips have five digits",
-    "dataloader_args": "they belong to a stage that is not here",
-    "sampler": "a table's rows are taken as they are; leave out rows in the table",
-    "subjob_size": "lots are sized by the number of rows; `lot_shards` in our config changes that",
-    "distributor=pyspark": "there is no Spark; one machine or SLURM",
-    "distributor_args": "partitions and accounts stand in profiles/slurm",
-}
-# Values of refused keys that ask for nothing.
-HARMLESS: dict[str, tuple[Any, ...]] = {
-    "detector_args": (None,),
-    "batch_size": (None, 1, 16),
-    "download_root": (None,),
-    "downsample_method": ("fps",),
-    "encode_format": ("mp4", "m4a"),
-    "oom_clip_count": (5,),
-    "sampler": (None,),
-    "subjob_size": (1000,),
-    "distributor_args": (None,),
-}
-
-
-class ArgumentError(ValueError):
-    """An argument that cannot be taken: its name, and why."""
-
 
 def read_config(config: Any) -> dict[str, Any]:
     """The config: "default", a path of YAML, YAML text, or the mapping itself. Raises ArgumentError."""
     if config == "default":
         return DEFAULT
     if isinstance(config, str):
-        text = Path(config).read_text(encoding="utf-8") if "\n" not in config and Path(config).is_file() else config
+        text = Path(config).read_text(encoding="utf-8") if "\n" not in config and os.path.isfile(config) else config
         try:
             config = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ArgumentError(f"config: {' '.join(str(error).split())}") from None
     if not isinstance(config, Mapping):
-        raise ArgumentError("config: it is neither `default`, a file, YAML, nor a mapping")
+        given = f"`{config}`" if isinstance(config, str) else "it"
+        raise ArgumentError(f"config: {given} is neither `default`, a file, YAML, nor a mapping")
     for section in config:
         if section not in DEFAULT:
             raise ArgumentError(f"config: unknown section `{section}`; known: {', '.join(DEFAULT)}")
-    return {section: dict(config.get(section) or {}) for section in DEFAULT}
+    return {section: mapping_of(config.get(section), f"config.{section}") for section in DEFAULT}
 
 
 def translate(
@@ -95,6 +65,7 @@ def translate(
     ):
         if value not in known:
             raise ArgumentError(f"{name}: `{value}` is not one of {', '.join(known)}")
+    encode_formats = mapping_of(encode_formats, "encode_formats")
     if not set(encode_formats.items()) <= {("video", "mp4"), ("audio", "m4a")}:
         raise ArgumentError(f"encode_formats: {dict(encode_formats)} is not of video: mp4 and audio: m4a")
     entry: dict[str, Any] = {
@@ -129,13 +100,18 @@ def _take_subsampling(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
             raise ArgumentError(f"config.subsampling.{name}: {REFUSED[name]}")
         if name not in SUBSAMPLERS:
             raise ArgumentError(f"config.subsampling: unknown `{name}`; known: {', '.join(SUBSAMPLERS)}")
+        described = mapping_of(described, f"config.subsampling.{name}")
+        known = {"args", "cuts_are_clips"} if name == "CutDetectionSubsampler" else {"args"}
+        if not set(described) <= known:
+            unknown = ", ".join(sorted(set(described) - known))
+            raise ArgumentError(f"config.subsampling.{name}: unknown `{unknown}`; known: {', '.join(sorted(known))}")
         # Without arguments, what the metadata holds is used: the clips of the table.
-        arguments = dict((described or {}).get("args") or {})
         place = f"config.subsampling.{name}.args"
+        arguments = mapping_of(described.get("args"), place)
         if name in ANNOTATIONS:
             entry["annotations"][ANNOTATIONS[name][0]] = dict(ANNOTATIONS[name][1])
         if name == "CutDetectionSubsampler":
-            if (described or {}).get("args") is not None and (described or {}).get("cuts_are_clips", False):
+            if described.get("args") is not None and described.get("cuts_are_clips", False):
                 mode = arguments.get("cut_detection_mode", "all")
                 if mode not in ("all", "longest"):
                     raise ArgumentError(f"{place}.cut_detection_mode: `{mode}` is neither all nor longest")
@@ -143,11 +119,14 @@ def _take_subsampling(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
             arguments.pop("cut_detection_mode", None)
         for key, value in arguments.items():
             if key in REFUSED:
-                _refuse(f"{place}.{key}", key, value)
+                refuse(f"{place}.{key}", key, value)
             elif key not in SUBSAMPLERS[name]:
                 raise ArgumentError(f"{place}: unknown `{key}`; known: {', '.join(SUBSAMPLERS[name])}")
             else:
-                SUBSAMPLERS[name][key](entry, value)
+                try:
+                    SUBSAMPLERS[name][key](entry, value)
+                except TypeError:
+                    raise ArgumentError(f"{place}.{key}: {value!r} cannot be taken") from None
 
 
 def _into(section: str, key: str, convert: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
@@ -161,7 +140,12 @@ def _into(section: str, key: str, convert: Callable[[Any], Any] = lambda value: 
 
 
 def _resize(entry: dict[str, Any], value: Any) -> None:
-    entry["video"]["resize"] = [mode for mode in ("scale", "crop", "pad") if mode in (value or [])]
+    modes = value.split(",") if isinstance(value, str) else list(value or [])
+    modes = [str(mode).strip() for mode in modes]
+    known = ("scale", "crop", "pad")
+    if not set(modes) <= set(known):
+        raise ArgumentError(f"resize_mode: {value!r} is not of {', '.join(known)}")
+    entry["video"]["resize"] = [mode for mode in known if mode in modes]
 
 
 def _video_size(entry: dict[str, Any], value: Any) -> None:
@@ -244,9 +228,9 @@ def _take_reading(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
         if key == "timeout":
             entry["fetch"]["silence_s"] = value
         elif key == "yt_args":
-            entry["fetch"]["sites"] = _sites(value or {}, bool(value))
+            entry["fetch"]["sites"] = _sites(mapping_of(value or None, "config.reading.yt_args"), bool(value))
         elif key in REFUSED:
-            _refuse(f"config.reading.{key}", key, value)
+            refuse(f"config.reading.{key}", key, value)
         else:
             raise ArgumentError(f"config.reading: unknown `{key}`; known: timeout, yt_args, sampler, dataloader_args")
 
@@ -254,7 +238,7 @@ def _take_reading(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
 def _sites(given: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
     """How pages of other sites are asked for their media."""
     sites: dict[str, Any] = {"extract": wanted}
-    of_pages = dict(given.get("yt_metadata_args") or {})
+    of_pages = mapping_of(given.get("yt_metadata_args"), "config.reading.yt_args.yt_metadata_args")
     for key, value in given.items():
         if key in YT_ARGS:
             sites[YT_ARGS[key]] = value
@@ -265,8 +249,9 @@ def _sites(given: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
             raise ArgumentError(
                 f"config.reading.yt_args.yt_metadata_args.{key}: not taken; known: {', '.join(YT_METADATA)}"
             )
-    if of_pages.get("writesubtitles"):
-        sites["subtitles"] = list(of_pages.get("subtitleslangs") or ["en"])
+    if of_pages.get("writesubtitles") or of_pages.get("writeautomaticsub"):
+        languages = of_pages.get("subtitleslangs") or ["en"]
+        sites["subtitles"] = [languages] if isinstance(languages, str) else list(languages)
     return sites
 
 
@@ -292,15 +277,10 @@ def _take_distribution(given: Mapping[str, Any], entry: dict[str, Any]) -> None:
             if value not in ("multiprocessing", "slurm"):
                 raise ArgumentError(f"config.distribution.distributor: `{value}` is neither multiprocessing nor slurm")
         elif key in REFUSED:
-            _refuse(f"config.distribution.{key}", key, value)
+            refuse(f"config.distribution.{key}", key, value)
         elif key != "processes_count":
             known = "processes_count, thread_count, subjob_size, distributor, distributor_args"
             raise ArgumentError(f"config.distribution: unknown `{key}`; known: {known}")
-
-
-def _refuse(place: str, key: str, value: Any) -> None:
-    if value not in HARMLESS.get(key, ()):
-        raise ArgumentError(f"{place}: {REFUSED[key]}")
 
 
 def _absolute(url_list: str) -> str:

@@ -1,5 +1,6 @@
 """The arguments of video2dataset become our config, or are refused by name; the table of the docs has every one."""
 
+import json
 import re
 import sys
 import tarfile
@@ -148,6 +149,15 @@ def test_a_subsampler_without_arguments_uses_what_the_metadata_holds():
         ({"subsampling": {"Resolution": {}}}, "unknown `Resolution`"),
         ({"storage": {"rows": 3}}, "unknown `rows`"),
         ({"other": {}}, "unknown section `other`"),
+        ({"subsampling": ["ClippingSubsampler"]}, "config.subsampling: ['ClippingSubsampler'] is no mapping"),
+        ({"subsampling": {"ClippingSubsampler": "x"}}, "config.subsampling.ClippingSubsampler: 'x' is no mapping"),
+        ({"subsampling": {"ClippingSubsampler": {"args": [1]}}}, "ClippingSubsampler.args: [1] is no mapping"),
+        ({"subsampling": {"ClippingSubsampler": {"args": {"max_length": "x"}}}}, "max_length: 'x' cannot be taken"),
+        ({"subsampling": {"ResolutionSubsampler": {"args": {"video_size": "224"}}}}, "video_size: '224' cannot"),
+        ({"subsampling": {"ResolutionSubsampler": {"args": {"resize_mode": ["stretch"]}}}}, "resize_mode"),
+        ({"subsampling": {"CutDetectionSubsampler": {"cuts_are_clip": True}}}, "unknown `cuts_are_clip`"),
+        ({"reading": {"yt_args": "x"}}, "config.reading.yt_args: 'x' is no mapping"),
+        ("/none.yaml", "`/none.yaml` is neither"),
         ("a: [", "config"),
         ([1], "config"),
     ],
@@ -160,11 +170,40 @@ def test_what_cannot_be_taken_is_refused_by_name(config, message):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"output_format": "zip"}, {"input_format": "xls"}, {"stage": "whisper"}, {"encode_formats": {"video": "webm"}}],
+    [
+        {"output_format": "zip"},
+        {"input_format": "xls"},
+        {"stage": "whisper"},
+        {"encode_formats": {"video": "webm"}},
+        {"encode_formats": "mp4"},
+    ],
 )
 def test_a_wrong_choice_is_named(changes):
     with pytest.raises(ArgumentError, match=next(iter(changes))):
         entry_of(**changes)
+
+
+def test_a_config_of_one_long_line_is_no_name_of_a_file():
+    entry = entry_of(json.dumps({"storage": {"number_sample_per_shard": 7}, "reading": {"timeout": 6}}) + " " * 5000)
+    assert entry["shard_rows"] == 7
+
+
+@pytest.mark.parametrize("wanted", ["writesubtitles", "writeautomaticsub"])
+def test_subtitles_are_asked_for_in_one_language_or_more(wanted):
+    for languages, found in (("en", ["en"]), (["de", "en"], ["de", "en"]), (None, ["en"])):
+        args = {"yt_metadata_args": {wanted: True, "subtitleslangs": languages}}
+        assert entry_of({"reading": {"yt_args": args}})["fetch"]["sites"]["subtitles"] == found
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [('--encode_formats={"video', "encode_formats"), ("--max_shard_retry=x", "max_shard_retry: `x`")],
+)
+def test_an_argument_that_nobody_can_read_is_one_line(tmp_path, capsys, argument, message):
+    assert main(["--url_list=urls.csv", f"--output_folder={tmp_path}", argument]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(message)
+    assert said.count("\n") == 1
 
 
 def test_overwriting_asks_first(tmp_path):
