@@ -58,7 +58,22 @@ def read(path: Path) -> list[ClipRow]:
     return [ClipRow(**(row | {"meta": json.loads(row["meta"]), "parts": json.loads(row["parts"])})) for row in rows]
 
 
+# What the json of a sample says of the clip itself.
+OWN = ("key", "shard", "caption", "start_s", "stop_s", "duration_s", "asked_start_s", "asked_stop_s", "dropped_s")
+
+
 def metadata(item: Item, facts: dict[str, Any], scores: dict[str, float]) -> dict[str, Any]:
-    """What a sample's json says, besides its key, times and caption. The table's own columns never hide ours."""
-    source = {f"source_{name}": value for name, value in facts.items() if name not in ("keyframes_s", "slow_changes")}
-    return {**item.extra, **source, **scores, "url": item.url, "item": item.key, "source_sha256": item.sha256}
+    """What a sample's json says, besides its key, times and caption.
+
+    The table's own columns never hide ours: one that is called as ours is kept as `table_<name>`.
+    """
+    ours = {f"source_{name}": value for name, value in facts.items() if name not in ("keyframes_s", "slow_changes")}
+    ours |= {**scores, "url": item.url, "item": item.key, "source_sha256": item.sha256}
+    taken = {*ours, *OWN}
+    theirs = {
+        f"table_{name}" if name in taken or name.startswith("cuts_s") else name: value
+        for name, value in item.extra.items()
+        # The caption of a tar's sample stands in its json, too.
+        if (name, value) != ("caption", item.caption)
+    }
+    return theirs | ours

@@ -118,6 +118,17 @@ def test_the_metadata_has_all_that_the_json_says(made):
                 assert (json.loads(kept) if isinstance(value, dict) else kept) == value, name
 
 
+def test_columns_that_are_called_as_ours_are_kept_beside_them(table, tmp_path):
+    video = table.parent / "one.mp4"
+    row = {"url": str(video), "text": "red", "caption": "old", "key": "mine", "start_s": 99, "source_fps": 1, "n": 3}
+    written = write_table(table.parent / "own.jsonl", json.dumps(row))
+    made = make(tmp_path / "made", written, columns={"caption": "text"})
+    (said,) = pq.read_table(made.root / "metadata.parquet").to_pylist()
+    assert (said["key"], said["caption"], said["start_s"], said["source_fps"]) == ("000000000", "red", 0.0, "25")
+    names = ("table_key", "table_caption", "table_start_s", "table_source_fps", "n")
+    assert [said[name] for name in names] == ["mine", "old", 99, 1, 3]
+
+
 def test_every_row_ends_once_and_the_card_says_so(made):
     card = json.loads((made.root / "card.json").read_text())
     assert card["rows"] == {"written": 2, "failed upstream": 2}
