@@ -48,8 +48,7 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
         clips = pa.array([""]).take(pa.array([0]).take(pa.nulls(rows, pa.int32()).fill_null(0)))
     others = [name for name in table.column_names if name not in columns.values()]
     if others:
-        dumps = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str).encode
-        extra = pa.array(map(dumps, table.select(others).to_pylist()), pa.string())
+        extra = pa.array(map(json_of, table.select(others).to_pylist()), pa.string())
     else:
         extra = pa.nulls(rows, pa.string()).fill_null("{}")
     zeros = pa.nulls(rows, pa.int64()).fill_null(0)
@@ -93,6 +92,25 @@ def text_of(value: Any) -> str:
     """Text that UTF-8 can hold."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str, allow_nan=False)
+
+
+def json_of(record: dict[str, Any]) -> str:
+    """Other columns as JSON; what is no number (NaN, and infinity) is null, for JSON has no word for it."""
+    try:
+        return text_of(_ENCODER.encode(record))
+    except ValueError:
+        return text_of(_ENCODER.encode(_finite(record)))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def clips_text(value: Any) -> str:
@@ -180,7 +198,7 @@ def rows_of_records(records: Iterator[dict[str, Any]], columns: Mapping[str, str
                 "clips": text_of(clips_text(known["clips"])),
                 "seconds": _number(known["seconds"]),
                 "bytes": _number(known["bytes"]),
-                "extra": text_of(json.dumps(extra, ensure_ascii=False, sort_keys=True, default=str)),
+                "extra": json_of(extra),
             }
         )
         if len(rows) == BATCH_ROWS:

@@ -17,17 +17,21 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.common import tar_file
 from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
-from scripts.sources.url_rows import BATCH_ROWS, SCHEMA, Batches, clips_text, normal_rows, rows_of_records, text_of
+from scripts.sources.tar_table import read_tar
+from scripts.sources.url_rows import (
+    BATCH_ROWS,
+    Batches,
+    normal_rows,
+    rows_of_records,
+)
 
 CSV_BLOCK_BYTES = 2**24
 # A line of a table is shorter; without this limit a small archive could fill the memory with one.
 LINE_BYTES = 2**22
 # JSON that is no line an object is read as a whole.
 JSON_BYTES = 2**30
-MEDIA_ENDINGS = ("mp4", "m4a", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "ogg", "m4v", "ts", "mpg")
 
 
 def read_rows(tables: Iterable[str], columns: Mapping[str, str]) -> Batches:
@@ -241,51 +245,6 @@ def _turned(content: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def _tar(file: str, columns: Mapping[str, str]) -> Batches:
-    """Samples of a webdataset tar: each medium is read where it stands; json and txt are its metadata."""
-    if "://" in file and not file.startswith("file://"):
-        raise ValueError("a tar on a store is to be copied here first; its members are read in place")
-    path = Path(file.removeprefix("file://"))
-    samples: dict[str, dict[str, tuple[int, int]]] = {}
-    for name, offset, size in tar_file.members(path):
-        stem, _, ending = name.rpartition("/")[2].partition(".")
-        samples.setdefault(stem, {})[ending] = (offset, size)
-    rows = []
-    for stem, parts in samples.items():
-        media = next((ending for ending in MEDIA_ENDINGS if ending in parts), "")
-        meta = json.loads(tar_file.read_part(path, *parts["json"])) if "json" in parts else {}
-        if not isinstance(meta, dict):
-            raise ValueError(f"the json of its sample {stem!r} is no object")
-        caption = text_of(meta.get("caption") or "")
-        if "txt" in parts:
-            caption = tar_file.read_part(path, *parts["txt"]).decode("utf-8", "replace")
-        offset, size = parts.get(media, (0, 0))
-        rows.append(
-            {
-                "url": str(meta.get("url") or f"{path.name}/{stem}"),
-                "caption": caption,
-                "clips": clips_text(_cuts_of(meta)),
-                "seconds": None,
-                "bytes": float(size),
-                "path": str(path),
-                "offset": offset,
-                "size": size,
-                "extra": text_of(json.dumps({**meta, "source_key": stem}, ensure_ascii=False, sort_keys=True)),
-            }
-        )
-    if rows:
-        yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
-
-
-def _cuts_of(meta: dict[str, Any]) -> Any:
-    """Cuts that an earlier program has found, in frames, as seconds."""
-    cuts = meta.get("cuts")
-    if not isinstance(cuts, dict) or not cuts.get("original_fps"):
-        return meta.get("cuts_s")
-    rate = float(cuts["original_fps"])
-    return [[start / rate, stop / rate] for start, stop in cuts.get("cuts_original_fps", [])]
-
-
 READERS: "dict[str, Callable[[str, Mapping[str, str]], Batches]]" = {
     ".txt": _text,
     ".txt.gz": _text,
@@ -298,5 +257,5 @@ READERS: "dict[str, Callable[[str, Mapping[str, str]], Batches]]" = {
     ".json.gz": _json,
     ".jsonl.gz": _json,
     ".parquet": _parquet,
-    ".tar": _tar,
+    ".tar": read_tar,
 }

@@ -249,6 +249,15 @@ def test_a_length_that_is_no_number_is_none_and_ends_nothing(tmp_path):
         assert [row["seconds"] for row in rows_of(table)] == wanted, table
 
 
+def test_what_is_no_number_is_null_in_the_json_that_any_reader_knows(tmp_path):
+    pq.write_table(
+        pa.table({"url": ["a"], "score": [float("nan")], "all": [[float("inf"), 1.0]]}), tmp_path / "t.parquet"
+    )
+    write_table(tmp_path / "t.jsonl", '{"url": "a", "score": NaN, "all": [Infinity, 1.0]}')
+    for table in ("t.parquet", "t.jsonl"):
+        assert rows_of(tmp_path / table)[0]["extra"] == '{"all": [null, 1.0], "score": null}'
+
+
 def test_a_cell_of_another_kind_is_an_odd_row_and_no_lost_table(tmp_path):
     path = tmp_path / "t.parquet"
     columns = {"url": pa.array([b"a.mp4", b"\xff"]), "caption": pa.array([["x", "y"], None])}

@@ -1,0 +1,58 @@
+"""Webdataset tars as tables: samples whose media are read where they stand."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from scripts.common import tar_file
+from scripts.sources.url_rows import SCHEMA, Batches, clips_text, json_of, text_of
+
+MEDIA_ENDINGS = ("mp4", "m4a", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "ogg", "m4v", "ts", "mpg")
+
+
+def read_tar(file: str, columns: Mapping[str, str]) -> Batches:
+    """Samples of a webdataset tar: each medium is read where it stands; json and txt are its metadata."""
+    if "://" in file and not file.startswith("file://"):
+        raise ValueError("a tar on a store is to be copied here first; its members are read in place")
+    path = Path(file.removeprefix("file://"))
+    samples: dict[str, dict[str, tuple[int, int]]] = {}
+    for name, offset, size in tar_file.members(path):
+        stem, _, ending = name.rpartition("/")[2].partition(".")
+        samples.setdefault(stem, {})[ending] = (offset, size)
+    rows = []
+    for stem, parts in samples.items():
+        media = next((ending for ending in MEDIA_ENDINGS if ending in parts), "")
+        meta = json.loads(tar_file.read_part(path, *parts["json"])) if "json" in parts else {}
+        if not isinstance(meta, dict):
+            raise ValueError(f"the json of its sample {stem!r} is no object")
+        caption = text_of(meta.get("caption") or "")
+        if "txt" in parts:
+            caption = tar_file.read_part(path, *parts["txt"]).decode("utf-8", "replace")
+        offset, size = parts.get(media, (0, 0))
+        rows.append(
+            {
+                "url": str(meta.get("url") or f"{path.name}/{stem}"),
+                "caption": caption,
+                "clips": clips_text(_cuts_of(meta)),
+                "seconds": None,
+                "bytes": float(size),
+                "path": str(path),
+                "offset": offset,
+                "size": size,
+                "extra": json_of({**meta, "source_key": stem}),
+            }
+        )
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def _cuts_of(meta: dict[str, Any]) -> Any:
+    """Cuts that an earlier program has found, in frames, as seconds."""
+    cuts = meta.get("cuts")
+    if not isinstance(cuts, dict) or not cuts.get("original_fps"):
+        return meta.get("cuts_s")
+    rate = float(cuts["original_fps"])
+    return [[start / rate, stop / rate] for start, stop in cuts.get("cuts_original_fps", [])]
