@@ -80,7 +80,7 @@ def choose(
         reason, value, limit = filtered(
             clip, min_s=settings["min_s"], filters=settings["filters"], caption=caption, language=language
         )
-        if reason == "empty" and settings["precision"] == "keyframe_adjusted":
+        if reason == "empty" and settings["precision"] == "keyframe_adjusted" and clip.asked_s is not None:
             reason = "no_keyframe"
         message = ""
         if duplicate_of:
@@ -108,7 +108,8 @@ def span_of(clip: Clip) -> dict[str, Any]:
 
 
 def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
-    if precision not in ("keyframe", "keyframe_adjusted") or not facts["keyframes_s"]:
+    # One that lies after the end, or has no length, is none: the keyframe before it would make one of it.
+    if precision not in ("keyframe", "keyframe_adjusted") or not facts["keyframes_s"] or clip.seconds <= 0:
         return clip
     bounds = keyframe_bounds(clip, facts["keyframes_s"], facts["duration_s"], inwards=precision == "keyframe_adjusted")
     return replace(clip, start_s=bounds[0], stop_s=bounds[1], asked_s=(clip.start_s, clip.stop_s))

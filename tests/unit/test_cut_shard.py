@@ -238,6 +238,16 @@ def test_a_copy_begins_with_the_keyframe_before(cut_by):
         assert container.streams.audio
 
 
+@pytest.mark.parametrize("precision", ["exact", "smart", "keyframe", "keyframe_adjusted"])
+def test_a_clip_after_the_end_or_without_a_length_is_none(tmp_path, video, precision):
+    row = json.dumps({"url": str(video), "clips": [[100, 200], [2, 2], [3, 1], [0, 2]]})
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", write_table(tmp_path / "t.jsonl", row), fetch=fetch, precision=precision)
+    names = [f"000000000_{number:05d}" for number in range(4)]
+    assert made.outcomes("cut") == dict(zip(names, ("empty", "empty", "empty", ""), strict=True))
+    assert list(made.clips) == names[3:]
+
+
 def test_more_cuts_than_keyframes_lose_no_clip(tmp_path):
     video = scene_video(tmp_path / "a.mp4", FOUR, gop=300)
     rows = json.dumps({"url": str(video), "clips": [[k / 4, k / 4 + 0.25] for k in range(16)]})
