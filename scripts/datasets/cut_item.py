@@ -142,8 +142,11 @@ class _Cut:
 
     def sounds(self) -> None:
         """Clips of an item without pictures, or of whose pictures nobody wants any."""
+        if not {"video", "audio"} & set(self._task.formats):
+            raise InputError("no_pictures", "it has no picture, and nothing else is wanted of it")
         if self._sound is None:
-            raise InputError("no_sound", "it has no sound that can be decoded, and no picture")
+            nothing = "" if len(self._task.frames) else ", and no picture"
+            raise InputError("no_sound", f"it has no sound that can be decoded{nothing}")
         for name, start_s, stop_s in self._task.clips:
             self._write_sound(name, start_s, stop_s)
 

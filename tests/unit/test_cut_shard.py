@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import wave
 from fractions import Fraction
 from pathlib import Path
 
@@ -496,6 +497,23 @@ def test_modalities_are_written_as_they_are_asked_for(cut_by):
     assert abs(pitch_start_s(made.unpack(clip.key, "m4a")) - 2) < 0.002
     made = cut_by(clips="cuts", encode_formats={"frames": "jpg"})
     assert made.unpack("000000000_00002", "jpg").read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_an_item_without_the_modality_that_is_wanted_fails_with_its_name(tmp_path):
+    silent = scene_video(tmp_path / "silent.mp4", FOUR[:1], sound=False)
+    sound = tmp_path / "sound.wav"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 16_000, 16_000, "NONE", ""))
+        file.writeframes(bytes(32_000))
+    table = write_table(tmp_path / "t.txt", str(silent), str(sound))
+    for wanted, ends in (({"audio": "m4a"}, ["no_sound", ""]), ({"frames": "jpg"}, ["", "no_pictures"])):
+        made = make(tmp_path / next(iter(wanted)), table, encode_formats=wanted)
+        assert list(made.outcomes("cut").values()) == ends
+        said = [row.message for row in made.rows("cut") if row.outcome == "failed"]
+        assert said in (
+            ["it has no sound that can be decoded"],
+            ["it has no picture, and nothing else is wanted of it"],
+        )
 
 
 def test_what_needs_no_change_stays_as_it_is(tmp_path, video):
