@@ -59,11 +59,12 @@ def decode_sound(content: bytes) -> tuple[np.ndarray, int]:
     """The first sound, float32 (channels, N), and its rate in Hz. Raises ValueError if there is none."""
     import av
 
-    resampler = av.AudioResampler(format="fltp")
+    # Not planar: PyAV reads beyond the planes of a frame of eight channels or more.
+    resampler = av.AudioResampler(format="flt")
     blocks, rate_hz = [], 0
     for block in _decoded(content, "audio"):
         rate_hz = int(block.sample_rate)
-        blocks += [part.to_ndarray() for part in resampler.resample(block)]
+        blocks += [part.to_ndarray().reshape(-1, part.layout.nb_channels).T for part in resampler.resample(block)]
     if not blocks:
         raise ValueError("it has no sound")
     return np.concatenate(blocks, axis=1), rate_hz

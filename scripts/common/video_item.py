@@ -155,7 +155,8 @@ def read_sound(url: str, origin: Fraction) -> tuple[np.ndarray, int] | None:
         stream = container.streams.audio[0]
         stream.codec_context.thread_count = THREADS
         rate = stream.codec_context.sample_rate
-        resampler = av.AudioResampler(format="fltp")
+        # Not planar: PyAV reads beyond the planes of a frame of eight channels or more.
+        resampler = av.AudioResampler(format="flt")
         blocks: list[tuple[int, np.ndarray]] = []
         place = None
         for packet in packets(container, [stream]):
@@ -170,7 +171,7 @@ def read_sound(url: str, origin: Fraction) -> tuple[np.ndarray, int] | None:
                 if place is not None and here is not None and abs(here - place) <= rate // 200:
                     here = place
                 for part in resampler.resample(block):
-                    samples = part.to_ndarray()
+                    samples = part.to_ndarray().reshape(-1, part.layout.nb_channels).T
                     blocks.append((here or 0, samples))
                     here = (here or 0) + samples.shape[1]
                 place = here

@@ -20,6 +20,8 @@ CHANNEL_BITRATE = 64_000
 US = Fraction(1, 1_000_000)
 # What AAC can be asked for.
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+# PyAV writes beyond the planes of a frame of so many channels; packed, it has one.
+TOO_MANY_PLANES = 8
 LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
@@ -118,8 +120,10 @@ def set_bitrate(stream: Any, bitrate: int, channels: int) -> None:
 def sound_blocks(sound: np.ndarray, rate_hz: int) -> Iterator[av.AudioFrame]:
     """Frames for an encoder, of a sound that is float32 (channels, N)."""
     for start in range(0, sound.shape[1], SOUND_BLOCK):
-        part = np.ascontiguousarray(sound[:, start : start + SOUND_BLOCK])
-        block = av.AudioFrame.from_ndarray(part, format="fltp", layout=LAYOUTS[len(sound)])
+        part = sound[:, start : start + SOUND_BLOCK]
+        packed = len(part) >= TOO_MANY_PLANES
+        part = np.ascontiguousarray(part.T.reshape(1, -1) if packed else part)
+        block = av.AudioFrame.from_ndarray(part, format="flt" if packed else "fltp", layout=LAYOUTS[len(sound)])
         block.sample_rate, block.time_base, block.pts = rate_hz, Fraction(1, rate_hz), start
         yield block
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rushes.sample_media import decode_sound
 from scripts.common import lots
 from scripts.common.frame_table import FrameTable
 from scripts.common.video_item import read_sound
@@ -486,6 +487,26 @@ def test_sound_is_resampled_and_mixed(cut_by):
     with av.open(str(made.unpack("000000000_00001"))) as container:
         stream = container.streams.audio[0]
         assert (stream.codec_context.sample_rate, stream.codec_context.channels) == (8000, 2)
+
+
+@pytest.mark.parametrize(("channels", "kept"), [(7, 7), (8, 8), (16, 8)])
+def test_a_sound_of_many_channels_is_cut_as_any_other(tmp_path, channels, kept):
+    """A tone of 60 Hz, which a channel of low tones holds, too; the further the channel, the louder."""
+    one = np.sin(2 * np.pi * 60 * np.arange(2 * 48_000) / 48_000)
+    whole = (one[:, None] * 0.05 * (1 + np.arange(channels)) * 32_767).astype("<i2")
+    sound = tmp_path / "sound.wav"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((channels, 2, 48_000, len(whole), "NONE", ""))
+        file.writeframes(whole.tobytes())
+    made = make(tmp_path / "made", write_table(tmp_path / "t.txt", str(sound)), max_s=1)
+    assert made.outcomes("cut") == {"000000000_00000": "", "000000000_00001": ""}
+    read = read_sound(f"file:{made.unpack('000000000_00000')}", Fraction(0))
+    assert read is not None
+    loudness = np.sqrt((read[0][:, 4800:43_200] ** 2).mean(axis=1))
+    assert len(loudness) == kept
+    if channels == kept:
+        assert loudness == pytest.approx(0.05 * (1 + np.arange(channels)) / np.sqrt(2), rel=0.05)
+    assert len(decode_sound(made.unpack("000000000_00001").read_bytes())[0]) == kept
 
 
 def test_modalities_are_written_as_they_are_asked_for(cut_by):
