@@ -24,6 +24,8 @@ SETTLING_S = 1
 
 SAMPLE_FORMATS = {16: "s16le", 24: "s24le"}
 ZEROS = bytes(1 << 20)
+# PyAV reads beyond the planes of a planar frame of so many channels.
+TOO_MANY_PLANES = 8
 
 
 @dataclass
@@ -171,6 +173,8 @@ class SoundTrack:
 
 def as_rows(frame: av.AudioFrame) -> np.ndarray:
     """Samples of a decoded block, (samples, channels), in the decoder's own type."""
+    if frame.format.is_planar and frame.layout.nb_channels >= TOO_MANY_PLANES:
+        (frame,) = av.AudioResampler(format=frame.format.packed).resample(frame)
     block: np.ndarray = frame.to_ndarray()
     return block.T if frame.format.is_planar else block.reshape(-1, frame.layout.nb_channels)
 

@@ -66,6 +66,24 @@ def test_no_sample_stands_farther_from_its_time_than_the_jitter(steps):
     assert sum(gap.stop_sample - gap.start_sample for gap in line.gaps) <= line.samples
 
 
+def test_a_planar_sound_of_eight_channels_is_read_as_any_other(tmp_path):
+    """AAC of 7.1, as films have it; the further the channel, the louder its tone of 60 Hz."""
+    one = np.sin(2 * np.pi * 60 * np.arange(48_000) / 48_000)
+    samples = (one[:, None] * 0.05 * (1 + np.arange(8))).astype(np.float32)
+    with av.open(str(tmp_path / "take.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="7.1")
+        for first in range(0, len(samples), 1024):
+            part = np.ascontiguousarray(samples[first : first + 1024].reshape(1, -1))
+            block = av.AudioFrame.from_ndarray(part, format="flt", layout="7.1")
+            block.sample_rate, block.pts, block.time_base = 48_000, first, Fraction(1, 48_000)
+            container.mux(stream.encode(block))
+        container.mux(stream.encode(None))
+    sound = run_import(tmp_path / "media", tmp_path / "take.mp4", cameras={}).sound() / 32_768
+    assert sound.shape[1] == 8
+    loudness = np.sqrt((sound[4800:43_200] ** 2).mean(axis=0))
+    assert loudness == pytest.approx(0.05 * (1 + np.arange(8)) / np.sqrt(2), rel=0.05)
+
+
 def test_times_in_milliseconds_are_no_holes(tmp_path):
     sound = Sound([(0, np.tile(TONE, 5))], rate_hz=44_100, codec="aac")
     sound.blocks = [(0, np.tile(TONE, 5).astype(np.float32) / 32_768)]
