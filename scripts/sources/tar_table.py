@@ -20,14 +20,14 @@ def read_tar(file: str, columns: Mapping[str, str]) -> Batches:
     path = Path(file.removeprefix("file://"))
     samples: dict[str, dict[str, tuple[int, int]]] = {}
     for name, offset, size in tar_file.members(path):
-        stem, _, ending = name.rpartition("/")[2].partition(".")
-        samples.setdefault(stem, {})[ending] = (offset, size)
+        # As webdataset reads names: samples of two folders are two samples, and endings have small letters.
+        folder, slash, file_name = name.rpartition("/")
+        stem, _, ending = file_name.partition(".")
+        samples.setdefault(f"{folder}{slash}{stem}", {})[ending.lower()] = (offset, size)
     rows = []
     for stem, parts in samples.items():
         media = next((ending for ending in MEDIA_ENDINGS if ending in parts), "")
-        meta = json.loads(tar_file.read_part(path, *parts["json"])) if "json" in parts else {}
-        if not isinstance(meta, dict):
-            raise ValueError(f"the json of its sample {stem!r} is no object")
+        meta = _meta(tar_file.read_part(path, *parts["json"]), stem) if "json" in parts else {}
         caption = text_of(meta.get("caption") or "")
         if "txt" in parts:
             caption = tar_file.read_part(path, *parts["txt"]).decode("utf-8", "replace")
@@ -49,10 +49,23 @@ def read_tar(file: str, columns: Mapping[str, str]) -> Batches:
         yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 
 
+def _meta(content: bytes, stem: str) -> dict[str, Any]:
+    try:
+        meta = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the json of its sample {stem!r} cannot be read: {error}") from None
+    if not isinstance(meta, dict):
+        raise ValueError(f"the json of its sample {stem!r} is no object")
+    return meta
+
+
 def _cuts_of(meta: dict[str, Any]) -> Any:
-    """Cuts that an earlier program has found, in frames, as seconds."""
+    """Cuts that an earlier program has found, in frames, as seconds; others stay as they are, for their row to fail."""
     cuts = meta.get("cuts")
     if not isinstance(cuts, dict) or not cuts.get("original_fps"):
         return meta.get("cuts_s")
-    rate = float(cuts["original_fps"])
-    return [[start / rate, stop / rate] for start, stop in cuts.get("cuts_original_fps", [])]
+    try:
+        rate = float(cuts["original_fps"])
+        return [[start / rate, stop / rate] for start, stop in cuts.get("cuts_original_fps", [])]
+    except (TypeError, ValueError):
+        return str(cuts)

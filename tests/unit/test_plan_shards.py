@@ -133,6 +133,42 @@ def test_tars_of_another_program_are_read_in_place(tmp_path):
     assert second["size"] == 0
 
 
+def small_tar(path: Path, **members: bytes) -> Path:
+    """A tar of one sample, `000`."""
+    with tarfile.open(path, "w") as tar:
+        for ending, payload in members.items():
+            entry = tarfile.TarInfo(f"000.{ending}")
+            entry.size = len(payload)
+            tar.addfile(entry, io.BytesIO(payload))
+    return path
+
+
+def test_the_json_of_a_tar_that_is_none_is_named_and_odd_cuts_are_one_odd_row(tmp_path):
+    for number, content in enumerate((b"{", b"5", b"[" * 100_000)):
+        with pytest.raises(RunError, match="sample '000'"):
+            rows_of(small_tar(tmp_path / f"{number}.tar", json=content))
+    for cuts in ({"original_fps": "x"}, {"original_fps": 25, "cuts_original_fps": [5]}):
+        (row,) = rows_of(small_tar(tmp_path / "cuts.tar", mp4=b"m", json=json.dumps({"cuts": cuts}).encode()))
+        assert row["clips"] == str(cuts)
+
+
+def test_samples_of_two_folders_of_a_tar_are_two(tmp_path):
+    path = tmp_path / "00000.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in ("a/000.MP4", "a/000.json", "b/000.MP4", "b/000.json", "000.MP4"):
+            payload = name.encode() if name.endswith("MP4") else json.dumps({"from": name}).encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(payload)
+            tar.addfile(entry, io.BytesIO(payload))
+    content = path.read_bytes()
+    found = {content[row["offset"] :][: row["size"]]: json.loads(str(row["extra"])) for row in rows_of(path)}
+    assert found == {
+        b"a/000.MP4": {"from": "a/000.json", "source_key": "a/000"},
+        b"b/000.MP4": {"from": "b/000.json", "source_key": "b/000"},
+        b"000.MP4": {"source_key": "000"},
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"), [(1, 1.0), ("2.5", 2.5), ("00:00:01.500", 1.5), ("1:02:03.25", 3723.25), ("02:10", 130.0)]
 )
