@@ -13,18 +13,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.annotations_plan import Annotation, make_annotations, with_faces
-from scripts.common.braces import expand_braces
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
 from scripts.common.names import is_stream_name, nearest
 from scripts.common.recordings import Recording, tidy
 from scripts.common.room import Room
+from scripts.common.table_kinds import local_tables, rows_about
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
 
 NO_DATASET = "no dataset of shards"
-SAMPLE_BYTES = 2**16
 # What leaves for a store: tables, and what is packed into few files.
 TABLES = ("index.parquet", "metadata.parquet", "ledger.parquet", "card.json")
 PACKED = ("webdataset", "parquet", "tfrecord")
@@ -257,7 +256,7 @@ def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> Shard
     files = (
         [listing]
         if listing
-        else [file for table in tables if "://" not in table for file in _local_files(table, place)]
+        else [file for table in tables if "://" not in table for file in local_tables(table, place)]
     )
     if entry["video"]["fps"]:
         entry["video"]["fps"] = rational(entry["video"]["fps"], f"{place}.video.fps")
@@ -287,16 +286,6 @@ def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> Shard
     return ShardsDataset(name, tuple(tables), tuple(files), entry, annotations=annotations)
 
 
-def _local_files(table: str, place: str) -> list[str]:
-    files = expand_braces(table)
-    for file in files:
-        if not os.path.exists(file):
-            raise ConfigError(f"{place}.table: {file!r} does not exist")
-        if "{" in file or "}" in file:
-            raise ConfigError(f"{place}.table: Snakemake reads {{ and }} as wildcards; rename {file!r}")
-    return files
-
-
 def estimate(dataset: ShardsDataset) -> str:
     """How much a table that is not planned yet will be, from a look at its beginning."""
     if dataset.items:
@@ -305,18 +294,9 @@ def estimate(dataset: ShardsDataset) -> str:
     for file in dataset.files:
         if os.path.isfile(file):
             size += os.path.getsize(file)
-            counted = _rows_of(file)
+            counted = rows_about(file)
             known, rows = known and counted is not None, rows + (counted or 0)
     about = f"about {max(1, round(rows)):,} rows" if known and rows else "an unknown number of rows"
     limit = dataset.entry["shard_rows"]
     shards = f", {max(1, round(rows / limit)):,} shards of at most {limit:,}" if known and rows else ""
     return f"datasets.{dataset.name}: the table is not planned yet ({size / 1e6:,.1f} MB, {about}{shards})"
-
-
-def _rows_of(file: str) -> float | None:
-    if not file.lower().endswith((".txt", ".csv", ".tsv", ".jsonl")):
-        return None
-    with open(file, "rb") as opened:
-        start = opened.read(SAMPLE_BYTES)
-    lines = max(1, start.count(b"\n"))
-    return os.path.getsize(file) / (len(start) / lines) if start else 0.0

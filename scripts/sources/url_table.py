@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
+from scripts.common.table_kinds import kind_of
 from scripts.sources.tar_table import read_tar
 from scripts.sources.url_rows import (
     BATCH_ROWS,
@@ -66,7 +67,7 @@ def count_rows(tables: Iterable[str], columns: Mapping[str, str]) -> int:
 
 
 def _rows_in(file: str, columns: Mapping[str, str]) -> int:
-    kind = _kind(file)
+    kind = kind_of(file)
     if kind == ".parquet":
         with _open(file) as raw:
             return int(pq.read_metadata(raw).num_rows)
@@ -92,7 +93,7 @@ def _files(name: str) -> list[str]:
         raise RunError(f"the table {name!r} does not exist")
     if not system.isdir(path):
         return [name]
-    inside = sorted(entry for entry in system.ls(path, detail=False) if _kind(entry))
+    inside = sorted(entry for entry in system.ls(path, detail=False) if kind_of(entry))
     if not inside:
         raise RunError(f"the folder {name!r} holds no table: {', '.join(READERS)}")
     return [system.unstrip_protocol(entry) if "://" in name else entry for entry in inside]
@@ -103,12 +104,8 @@ def _is_local(name: str) -> bool:
     return "://" not in name and "::" not in name and Path(name).is_file()
 
 
-def _kind(file: str) -> str:
-    return next((ending for ending in READERS if file.lower().endswith(ending)), "")
-
-
 def _reader(file: str) -> "Callable[[str, Mapping[str, str]], Batches]":
-    kind = _kind(file)
+    kind = kind_of(file)
     if not kind:
         raise RunError(f"the table {file!r} is none of {', '.join(READERS)}")
     return READERS[kind]
@@ -193,7 +190,7 @@ def _parquet(file: str, columns: Mapping[str, str]) -> Batches:
 def _json(file: str, columns: Mapping[str, str]) -> Batches:
     """A list of objects, one object of columns, or an object a line."""
     with _open(file) as raw:
-        if _kind(file).startswith(".jsonl") or _is_lines(raw, columns["url"]):
+        if kind_of(file).startswith(".jsonl") or _is_lines(raw, columns["url"]):
             yield from rows_of_records(_objects(raw), columns)
             return
         text = raw.read(JSON_BYTES + 1)

@@ -15,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common.braces import expand_braces
-from scripts.common.errors import RunError
+from scripts.common.config import checked, schema
+from scripts.common.errors import ConfigError, RunError
+from scripts.common.shards_plan import make_shards
+from scripts.common.table_kinds import ENDINGS
 from scripts.sources import url_table
 from scripts.sources.plan_shards import fill_shards
 from scripts.sources.url_rows import clips_text, seconds_of
@@ -92,6 +95,24 @@ def test_folders_and_braces_are_read_in_order(tmp_path):
     assert [row["url"] for row in rows_of(tmp_path)] == ["0.mp4", "1.mp4", "2.mp4"]
     assert [row["url"] for row in rows_of(f"{tmp_path}/part{{00..02}}.txt")] == ["0.mp4", "1.mp4", "2.mp4"]
     assert [row["url"] for row in rows_of(f"{tmp_path}/part{{02,00}}.txt")] == ["2.mp4", "0.mp4"]
+
+
+def test_the_files_of_a_folder_are_watched_and_their_folder_is_the_root(tmp_path):
+    """A row that is added to a file changes no folder, and Snakemake would see nothing to do."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    entry = {"kind": "shards", "table": str(folder)}
+    with pytest.raises(ConfigError, match="holds no table"):
+        make_shards("web", checked(dict(entry), schema("datasets.shards"), "datasets.web"))
+    for name in ("b.CSV", "a.jsonl", "notes.md"):
+        (folder / name).write_text("")
+    dataset = make_shards("web", checked(dict(entry), schema("datasets.shards"), "datasets.web"))
+    assert dataset.files == (str(folder / "a.jsonl"), str(folder / "b.CSV"))
+    assert dataset.entry["fetch"]["allowed_roots"] == [str(folder)]
+
+
+def test_every_kind_of_table_has_a_reader():
+    assert tuple(url_table.READERS) == ENDINGS
 
 
 def test_braces_expand_as_in_a_shell():
