@@ -9,6 +9,7 @@ out among themselves. Workers are copies that begin where `Shards` stands: befor
 `load_state_dict({"epoch": n, "given": 0})`, or keep them with `persistent_workers` and `repeat=0`.
 """
 
+import importlib
 import io
 import json
 import random
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
         """What DataLoader takes as a dataset without numbers."""
 
 else:
+    # The package is optional: who reads shards without it needs none of it.
     try:
-        from torch.utils.data import IterableDataset as Stream
+        Stream = importlib.import_module("torch.utils.data").IterableDataset
     except ImportError:
         Stream = object
 
