@@ -112,13 +112,18 @@ def _sized(picture: Any, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def _turn_of(picture: Any) -> tuple[bool, bool, bool]:
-    """Whether the file wants a picture transposed, then mirrored left-right, then top-bottom."""
-    if not picture.rotation:
-        return False, False, False
-    # Only here: no other sample waits for its import.
-    from scripts.common.video import matrix_turn
+    """Whether the file wants a picture transposed, then mirrored left-right, then top-bottom.
 
-    return matrix_turn(picture)
+    As `orientation` of `scripts/common/video.py`, which is not there where rushes is installed.
+    """
+    from av.sidedata.sidedata import Type
+
+    matrix = picture.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return False, False, False
+    a, b, _, c, d = (int(number) for number in np.frombuffer(bytes(matrix), np.int32)[:5])
+    transposed = abs(a) + abs(d) < abs(b) + abs(c)
+    return (True, c < 0, b < 0) if transposed else (False, a < 0, d < 0)
 
 
 def _turned(picture: np.ndarray, turn: tuple[bool, bool, bool]) -> np.ndarray:
