@@ -43,9 +43,10 @@ class Exports(Room):
         super().__init__(plan)
         self._implied: dict[tuple[str, str], Settings] = {}
         self.products = {rig.name: _products(rig, plan.config["exports"]) for rig in plan.rigs.values()}
+        used = {recording.rig for recording in plan.recordings.values()}
         for rig, products in self.products.items():
-            # A scan for recordings has no sheet yet.
-            if "clips" in products and plan.recordings:
+            # A rig that the sheet does not use cuts nothing; a scan for recordings has no sheet yet.
+            if "clips" in products and rig in used:
                 _check_clip_rows(products["clips"]["table"], plan.recordings, f"rigs.{rig}.exports.clips.table")
 
     def settings(self, rig: str, product: str) -> Settings:

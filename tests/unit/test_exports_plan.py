@@ -117,7 +117,10 @@ def test_a_clip_of_a_recording_that_is_misspelt_is_said_before_any_is_cut(house,
         planned(house, {"clips": {"table": "season.csv"}})
     place = "rigs.aviary.exports.clips.table: season.csv, line 5"
     assert str(error.value) == f"{place}: there is no recording `{name}`{said}"
-    # Without a sheet there is none to look at, and what is no table fails in its job.
+    # A rig that the sheet does not use, or no sheet: none to look at. What is no table fails in its job.
+    house.rigs["other"] = {"source": "bag", "cameras": {"c": "/c"}}
+    house.sheet(COLUMNS, [["booth_01", "other", "d.bag"]])
+    planned(house, {"clips": {"table": "season.csv"}})
     house.write_config()
     load(house.config(folder="somewhere"))
     table.write_bytes(b"\xff\xfe")
