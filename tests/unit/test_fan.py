@@ -274,3 +274,13 @@ def test_missing_and_broken_weights_are_one_line_that_names_the_file(tmp_path: P
 def test_a_gpu_that_is_not_there_is_said_so(random_weights: Path) -> None:
     with pytest.raises(RunError, match="torch sees no GPU"):
         Fan(random_weights, accelerator="cuda", threads=THREADS)
+
+
+def test_the_scripted_face_of_the_benchmarks_is_looked_at_once():
+    from benchmarks.faces import in_boxes
+    from scripts.common.landmarks import face_boxes
+
+    boxes = np.array([[100.0, 50.0, 300.0, 320.0], [0.0, 0.0, 64.0, 80.0]])
+    points, scores = in_boxes(boxes)
+    assert np.abs(face_boxes(points) - boxes).max() < 0.01
+    assert (scores == 1).all()

@@ -28,6 +28,9 @@ CELLS = 64
 REFERENCE_SCALES = {"yunet": 165.0, "sfd": 195.0}
 CROP_SCALE = 200.0
 CENTRE_RISE = 0.12
+# Crops that go through the network at once on a processor: their layers fit into its caches, and 16 took an eighth
+# longer in bfloat16, a fifth in float32.
+TOGETHER = 4
 
 # How far around the highest cell the soft argmax looks.
 PEAK_CELLS = 2
@@ -79,7 +82,7 @@ class Fan:
             self._precision = torch.float32
         self._form = torch.channels_last
         self._network: Any = network.eval().to(self._device, self._precision).to(memory_format=self._form)
-        self._run = self._find if self._device.type == "cpu" else Recorded(self._find)
+        self._run = self._find_few if self._device.type == "cpu" else Recorded(self._find)
 
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[Picture], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,6 +93,10 @@ class Fan:
         points = in_picture(places.cpu().numpy(), centres, scales)
         # The package's points are whole pixels, cut off towards zero.
         return (points if self._soft else np.trunc(points)).astype(np.float32), heights.cpu().numpy()
+
+    def _find_few(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """`_find` of TOGETHER crops at a time."""
+        return tuple(torch.cat(found) for found in zip(*map(self._find, pixels.split(TOGETHER)), strict=True))
 
     def _find(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Places float64 (N, 68, 2) in cells and mean heights float32 (N,) of crops uint8 (N, 256, 256, 3)."""
