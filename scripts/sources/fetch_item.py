@@ -14,6 +14,7 @@ import urllib3
 
 from scripts.common.containers import HEAD_BYTES, container_of, looks_like
 from scripts.common.errors import InputError
+from scripts.sources import partial_file
 from scripts.sources.safe_http import PrivateHostError, make_pool
 
 CHUNK_BYTES = 2**18
@@ -142,7 +143,7 @@ class Fetcher:
     def _get(self, url: str, target: Path, until: float) -> Fetched:
         """One attempt; what an earlier one brought is not asked for again."""
         have = target.stat().st_size if target.exists() else 0
-        headers = {"Accept-Encoding": "identity", "User-Agent": AGENT} | _range(target, have)
+        headers = {"Accept-Encoding": "identity", "User-Agent": AGENT} | partial_file.asking(target, have)
         timeout = urllib3.Timeout(connect=self.settings["connect_s"], read=self.settings["silence_s"])
         try:
             answer = self._follow(url, headers, timeout, until)
@@ -206,7 +207,7 @@ class Fetcher:
             span, _, whole = given.removeprefix("bytes ").partition("/")
             start = int(span.partition("-")[0]) if span.partition("-")[0].isdecimal() else -1
             total = int(whole) if whole.isdecimal() else None
-            if start != have or not _same_file(answer, target):
+            if start != have or not partial_file.is_of(answer, target):
                 target.unlink(missing_ok=True)
                 raise _PassingError("broken_off", "the server gave a part of another file, or another part")
         elif answer.status in PASSING or answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -226,7 +227,7 @@ class Fetcher:
         if total is not None:
             self._check_size(total)
         if not start:
-            _mark_of(target).write_text(_mark(answer), encoding="utf-8")
+            partial_file.note(target, answer)
         return start, total
 
     def _check_size(self, size: int) -> None:
@@ -268,7 +269,7 @@ class Fetcher:
         if size < HEAD_BYTES or start:
             with target.open("rb") as file:
                 check_head(file.read(HEAD_BYTES))
-        _mark_of(target).unlink(missing_ok=True)
+        partial_file.forget(target)
         return Fetched(target, 0, size, digest.hexdigest())
 
 
@@ -291,31 +292,6 @@ def _leave(answer: urllib3.BaseHTTPResponse) -> None:
     else:
         answer.close()
     answer.release_conn()
-
-
-def _mark_of(target: Path) -> Path:
-    """The file that says which file a part is of."""
-    return target.with_name(f"{target.name}.mark")
-
-
-def _mark(answer: urllib3.BaseHTTPResponse) -> str:
-    """What a server calls this state of a file; "" if it does not say."""
-    tag = str(answer.headers.get("ETag", ""))
-    return str(answer.headers.get("Last-Modified", "")) if not tag or tag.startswith("W/") else tag
-
-
-def _range(target: Path, have: int) -> dict[str, str]:
-    """Headers that ask for what is missing of the same file, or for all of another one."""
-    if not have:
-        return {}
-    mark = _mark_of(target).read_text(encoding="utf-8") if _mark_of(target).exists() else ""
-    return {"Range": f"bytes={have}-"} | ({"If-Range": mark} if mark else {})
-
-
-def _same_file(answer: urllib3.BaseHTTPResponse, target: Path) -> bool:
-    """Whether a part is of the file that `target` has the beginning of, as far as the server says."""
-    mark = _mark_of(target).read_text(encoding="utf-8") if _mark_of(target).exists() else ""
-    return not mark or _mark(answer) in ("", mark)
 
 
 def _permit(url: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Webdataset tars as tables: samples whose media are read where they stand."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common import tar_file
-from scripts.sources.url_rows import SCHEMA, Batches, clips_text, json_of, text_of
+from scripts.sources.url_rows import SCHEMA, Batches, clips_text, json_of, object_of, text_of
 
 MEDIA_ENDINGS = ("mp4", "m4a", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "ogg", "m4v", "ts", "mpg")
 
@@ -27,7 +26,8 @@ def read_tar(file: str, columns: Mapping[str, str]) -> Batches:
     rows = []
     for stem, parts in samples.items():
         media = next((ending for ending in MEDIA_ENDINGS if ending in parts), "")
-        meta = _meta(tar_file.read_part(path, *parts["json"]), stem) if "json" in parts else {}
+        content = tar_file.read_part(path, *parts["json"]) if "json" in parts else b"{}"
+        meta = object_of(content, f"the json of its sample {stem!r}")
         caption = text_of(meta.get("caption") or "")
         if "txt" in parts:
             caption = tar_file.read_part(path, *parts["txt"]).decode("utf-8", "replace")
@@ -47,16 +47,6 @@ def read_tar(file: str, columns: Mapping[str, str]) -> Batches:
         )
     if rows:
         yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
-
-
-def _meta(content: bytes, stem: str) -> dict[str, Any]:
-    try:
-        meta = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the json of its sample {stem!r} cannot be read: {error}") from None
-    if not isinstance(meta, dict):
-        raise ValueError(f"the json of its sample {stem!r} is no object")
-    return meta
 
 
 def _cuts_of(meta: dict[str, Any]) -> Any:

@@ -105,6 +105,17 @@ def json_of(record: dict[str, Any]) -> str:
         return text_of(_ENCODER.encode(_finite(record)))
 
 
+def object_of(text: str | bytes, what: str) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError that begins with `what` for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{what} is no object")
+    return found
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(entry) for name, entry in value.items()}

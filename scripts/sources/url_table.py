@@ -25,6 +25,7 @@ from scripts.sources.url_rows import (
     BATCH_ROWS,
     Batches,
     normal_rows,
+    object_of,
     rows_of_records,
 )
 
@@ -224,13 +225,7 @@ def _is_of_columns(content: dict[str, Any], url: str) -> bool:
 def _objects(raw: BinaryIO) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(_lines(raw), 1):
         if line.strip():
-            try:
-                found = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"line {number} is no JSON: {error}") from None
-            if not isinstance(found, dict):
-                raise ValueError(f"line {number} is no object")
-            yield found
+            yield object_of(line, f"line {number}")
 
 
 def _turned(content: dict[str, Any]) -> list[dict[str, Any]]:

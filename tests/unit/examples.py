@@ -1,5 +1,7 @@
 """Small things that tests are made of: sheets, plans, tables and clocks whose every number is known."""
 
+import io
+import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,13 @@ def one_face(points: np.ndarray, *, without: Sequence[int] = (), track: np.ndarr
     kept = np.setdiff1d(np.arange(frames), without)
     tracks = np.zeros(frames, int) if track is None else track
     return Landmarks.make(kept, tracks[kept], points[kept], np.ones(len(kept)), frames=frames, backend="given")
+
+
+def tar_of(path: Path, **members: bytes) -> Path:
+    """A tar of one sample, `000`, with a member for each ending."""
+    with tarfile.open(path, "w") as tar:
+        for ending, payload in members.items():
+            entry = tarfile.TarInfo(f"000.{ending}")
+            entry.size = len(payload)
+            tar.addfile(entry, io.BytesIO(payload))
+    return path

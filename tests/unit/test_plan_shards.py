@@ -23,6 +23,7 @@ from scripts.sources import url_table
 from scripts.sources.plan_shards import fill_shards
 from scripts.sources.url_rows import clips_text, seconds_of
 from scripts.sources.url_table import count_rows, read_rows
+from tests.unit.examples import tar_of
 from tests.unit.shard_maker import plan, settings_of, write_table
 
 COLUMNS = {"url": "url", "caption": "caption", "clips": "clips", "seconds": "duration", "bytes": "bytes"}
@@ -154,22 +155,12 @@ def test_tars_of_another_program_are_read_in_place(tmp_path):
     assert second["size"] == 0
 
 
-def small_tar(path: Path, **members: bytes) -> Path:
-    """A tar of one sample, `000`."""
-    with tarfile.open(path, "w") as tar:
-        for ending, payload in members.items():
-            entry = tarfile.TarInfo(f"000.{ending}")
-            entry.size = len(payload)
-            tar.addfile(entry, io.BytesIO(payload))
-    return path
-
-
 def test_the_json_of_a_tar_that_is_none_is_named_and_odd_cuts_are_one_odd_row(tmp_path):
     for number, content in enumerate((b"{", b"5", b"[" * 100_000)):
         with pytest.raises(RunError, match="sample '000'"):
-            rows_of(small_tar(tmp_path / f"{number}.tar", json=content))
+            rows_of(tar_of(tmp_path / f"{number}.tar", json=content))
     for cuts in ({"original_fps": "x"}, {"original_fps": 25, "cuts_original_fps": [5]}):
-        (row,) = rows_of(small_tar(tmp_path / "cuts.tar", mp4=b"m", json=json.dumps({"cuts": cuts}).encode()))
+        (row,) = rows_of(tar_of(tmp_path / "cuts.tar", mp4=b"m", json=json.dumps({"cuts": cuts}).encode()))
         assert row["clips"] == str(cuts)
 
 
