@@ -5,10 +5,10 @@ import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scripts.common.bgr_picture import in_colour, small_bgr, to_bgr
+from scripts.common.bgr_picture import in_colour, small_bgr, stretch, to_bgr
 from scripts.common.video import blank, plane_arrays
 
 sides = st.integers(1, 90)
@@ -25,7 +25,14 @@ def noise(width: int, height: int, space: int, seed: int = 0) -> av.VideoFrame:
     return picture
 
 
-@given(width=sides, height=sides, space=spaces, ends=st.tuples(*[st.integers(-5, 95)] * 4))
+@given(
+    width=sides,
+    height=sides,
+    space=spaces,
+    ends=st.tuples(*[st.integers(-5, 95)] * 4) | st.tuples(*[st.integers(0, 12)] * 4).map(sorted).map(tuple),
+)
+@example(width=2, height=8, space=Colorspace.ITU709, ends=(0, 1, 0, 1))
+@example(width=32, height=32, space=Colorspace.ITU709, ends=(0, 5, 0, 32))
 def test_a_part_has_the_colours_of_the_whole(width: int, height: int, space: int, ends: tuple[int, ...]) -> None:
     parts = in_colour(noise(width, height, space))
     top, bottom, left, right = ends
@@ -80,3 +87,45 @@ def test_what_lies_in_the_small_copy_is_found_in_the_picture(size: tuple[int, in
     grid = np.indices(weights.shape)[::-1] + 0.5
     found = (grid * weights).sum(axis=(1, 2)) / weights.sum() * span
     assert np.abs(found - np.round(middle)).max() < 0.5
+
+
+@given(
+    corner=st.tuples(st.integers(-120, 200), st.integers(-120, 150)),
+    extent=st.tuples(st.integers(40, 300), st.integers(40, 300)),
+    space=spaces,
+)
+def test_a_stretched_part_is_that_of_the_colours(corner: tuple[int, int], extent: tuple[int, int], space: int) -> None:
+    """Luma as the part of colours has it, to a level; chroma is drawn between its pixels, and not by steps."""
+    smooth = noise(6, 4, space)
+    for plane in plane_arrays(smooth):
+        # Colours that there are: others are cut off, here and there at other places.
+        plane[:] = 80 + plane // 4
+    smooth = smooth.reformat(160, 120, "yuv420p")
+    smooth.colorspace = space
+    first = np.array(corner)
+    parts, colours = in_colour(smooth), smooth.to_ndarray(format="bgr24")
+    ours, expected = (stretch(picture, first, first + extent, 64).astype(int) for picture in (parts, colours))
+    assert ours.shape == (64, 64, 3)
+    away = np.abs(ours - expected)
+    assert away.mean() < 2
+    # At the picture's edge chroma fades to that of black within one of its pixels.
+    assert np.percentile(away, 95) <= 8
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+@pytest.mark.parametrize("first", [(100, 50), (101, 51), (-37, -20)])
+def test_what_lies_in_a_stretched_part_lies_there_in_the_picture(plane: int, first: tuple[int, int]) -> None:
+    picture = blank(640, 360)
+    plane_arrays(picture)[0][:] = 100
+    # Pixels of luma are half as large.
+    scale = 1 if plane else 2
+    target = plane_arrays(picture)[plane]
+    # A mark at 240 … 300 and 120 … 180 of the picture, in luma or in one kind of chroma.
+    target[60 * scale : 90 * scale, 120 * scale : 150 * scale] = 190
+    extent = np.array([400, 320])
+    parts = in_colour(picture)
+    part = stretch(parts, np.array(first), np.array(first) + extent, 256).astype(float)
+    mark = part[..., {0: 1, 1: 0, 2: 2}[plane]]
+    weights = mark > (mark.max() + np.median(mark)) / 2
+    found = (np.indices(weights.shape)[::-1] + 0.5)[:, weights].mean(axis=1) * extent / 256 + first
+    assert np.abs(found - (270, 150)).max() < 0.75

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from face_alignment.models import FAN
 from face_alignment.utils import flip
 
-from scripts.common.bgr_picture import Picture
+from scripts.common.bgr_picture import Picture, stretch
 from scripts.common.errors import RunError
 from scripts.faces.backends import unreadable
 
@@ -64,8 +63,8 @@ class Fan:
         if precision not in PRECISIONS:
             raise RunError(f"precision `{precision}` is none of {', '.join(PRECISIONS)}")
         self._device = _device(accelerator)
-        # A GPU works on one batch while the crops of the next are cut; a processor's threads all work on one.
-        self.at_once = 1 if self._device.type == "cpu" else 2
+        # Crops of a batch take longer to cut than to look at on a GPU; a processor's threads all work on one.
+        self.at_once = 1 if self._device.type == "cpu" else 3
         torch.set_num_threads(threads)
         # Without numbers of its own, which would be drawn at random only to be replaced.
         with torch.device("meta"):
@@ -175,16 +174,7 @@ def crop(picture: Picture, first: np.ndarray, stop: np.ndarray) -> np.ndarray:
 
     The package's inverts two matrices by torch for each, which takes three times as long as all else.
     """
-    size = np.array(picture.shape[1::-1])
-    low, high = np.clip(first, 0, size), np.clip(stop, 0, size)
-    part = picture[low[1] : high[1], low[0] : high[0]]
-    (left, top), (right, bottom) = (int(n) for n in low - first), (int(n) for n in stop - high)
-    if not part.size:
-        return np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
-    if max(left, top, right, bottom) > 0:
-        part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT)
-    resized: np.ndarray = cv2.resize(part, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
-    return resized
+    return stretch(picture, first, stop, SIDE_PX)
 
 
 def package_peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
