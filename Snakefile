@@ -4,7 +4,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from scripts.common import failures, planning_cost, publishing, retry, run_lock
+from scripts.common import failures, missing_inputs, planning_cost, publishing, retry, run_lock
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
 from scripts.common.yaml_file import check_config_files
@@ -31,6 +31,7 @@ except ConfigError as mistake:
     sys.exit(str(mistake))
 
 planning_cost.lower(workflow)
+missing_inputs.guard(workflow)
 run_lock.guard(workflow)
 retry.force(workflow, plan)
 plan.give_notice(workflow)
@@ -123,4 +124,4 @@ rule reports:
 
 
 onerror:
-    print(failures.summary(plan.path.log_folder), file=sys.stderr)
+    print(failures.summary(plan.path.log_folder, log), file=sys.stderr)

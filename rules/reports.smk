@@ -200,6 +200,7 @@ rule merge_ledgers:
         mem_mb=work.of_all(base=1000, per_recording=0.5),
         runtime=work.minutes(base=5, per_recording=0.01),
     params:
+        results=lambda wildcards: path.results,
         excluded=[[exclusion.recording, exclusion.reason] for exclusion in plan.excluded],
         key=versioned(1),
     script:

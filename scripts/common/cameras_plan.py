@@ -202,6 +202,8 @@ class CamerasRoom(Room):
         earlier = [name for name in boards if self._earlier(name, recording.name)]
         if not said and earlier:
             return earlier[-1]
+        if file and not os.path.isfile(file):
+            raise ConfigError(f"rigs.{recording.rig}.calibration: {file!r} is no file")
         if file and not file.lower().endswith(ENDINGS):
             raise ConfigError(f"{place}: the calibration {file!r} does not end in {', '.join(ENDINGS)}")
         if not file and self.settings[recording.rig]["detect"]["backend"] != "none":

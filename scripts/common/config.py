@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,23 @@ def _schema_of_kind(section: str, entry: Any, place: str) -> Mapping:
 def checked(value: Any, rules: Mapping, place: str) -> Any:
     """`value` with the schema's defaults filled in. Raises ConfigError with the place of the first mistake."""
     value = with_defaults(value, rules)
+    _check_finite(value, place)
     error = best_match(Draft202012Validator(rules).iter_errors(value))
     if error is not None:
         raise ConfigError(_in_one_line(error, place))
     return value
+
+
+def _check_finite(value: Any, place: str) -> None:
+    """Raises ConfigError for .nan and .inf, which lie between no limits of a schema, nor outside of them."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_finite(item, f"{place}.{name}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            _check_finite(item, f"{place}[{number}]")
+    elif isinstance(value, float) and not isfinite(value):
+        raise ConfigError(f"{place}: {value} is no number to work with")
 
 
 def with_defaults(value: Any, rules: Mapping) -> Any:

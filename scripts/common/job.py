@@ -50,7 +50,8 @@ def run(function: Callable[..., None]) -> None:
     except OSError as error:
         log.exception("failed")
         if error.errno == errno.ENOSPC:
-            _end(name, f"the disk is full ({error.filename}): make room, then give the same command again", job)
+            where = error.filename or os.path.dirname(str(next(iter(job.output), ""))) or os.getcwd()
+            _end(name, f"the disk is full ({where}): make room, then give the same command again", job)
         _end(name, f"{type(error).__name__}: {error}", job)
     except Exception as error:  # the boundary: whatever it is, the user reads one line
         log.exception("failed")
@@ -237,6 +238,8 @@ def _open_log(path: str | None) -> None:
     # A traceback is for the log; the terminal gets the one line of `_end`.
     terminal.addFilter(lambda record: record.exc_info is None)
     log.addHandler(terminal)
+    # Where there is no room for the log, there is none for what went wrong with it.
+    logging.raiseExceptions = False
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(path, mode="w")

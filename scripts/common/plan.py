@@ -22,7 +22,7 @@ from scripts.common.models_plan import ModelsRoom
 from scripts.common.names import nearest
 from scripts.common.paths import Paths
 from scripts.common.pose_datasets import make_pose_datasets
-from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings, tidy
+from scripts.common.recordings import Exclusion, Recording, is_remote, read_exclusions, read_recordings, tidy
 from scripts.common.rigs import Rig, make_rig
 from scripts.common.room import Room
 from scripts.common.shards_plan import ShardsRoom
@@ -35,6 +35,8 @@ SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
 STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models", "reports")
 # Where each form of a dataset of windows stands.
 FOLDERS = {"folders": "{split}", "shards": "shards/{split}"}
+# Bytes, on all usual file systems.
+LONGEST_NAME = 255
 # What is made besides windows: each room knows its own paths, targets and ledgers.
 ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
@@ -208,7 +210,7 @@ def load(given: Mapping[str, Any]) -> Plan:
     exclude = Path(config["exclude"])
     # Only the default may be missing: what a person has ruled out must not come back by a slip of the pen.
     needed = config["exclude"] != schema("config")["properties"]["exclude"]["default"]
-    exclusions = read_exclusions(exclude, listed) if needed or exclude.exists() else {}
+    exclusions = read_exclusions(exclude, listed) if needed or os.path.lexists(exclude) else {}
     excluded = [e for several in exclusions.values() for e in several if e.whole]
     gone = {exclusion.recording for exclusion in excluded}
     recordings = {name: recording for name, recording in listed.items() if name not in gone}
@@ -266,9 +268,15 @@ def versioned(version: int, **settings: Any) -> dict[str, Any]:
 def _results_folder(config: Mapping[str, Any]) -> str:
     """Where everything is made, as Snakemake wants paths; a preview has a folder of its own."""
     results = tidy(config["results"]).rstrip("/")
+    if is_remote(results) or results.startswith("~"):
+        raise ConfigError(
+            f"results: `{results}` is no plain path; write the folder out; `publish` brings datasets to a store"
+        )
     if results in ("", ".", "..") or "{" in results or "}" in results:
         raise ConfigError(f"results: `{config['results']}` is no folder of its own, or holds a brace; name another")
-    if Path(results).exists() and not Path(results).is_dir():
+    if "\0" in results or any(len(os.fsencode(part)) > LONGEST_NAME for part in results.split("/")):
+        raise ConfigError(f"results: {results[:80]!r} is no path that a file system takes; name another")
+    if os.path.exists(results) and not os.path.isdir(results):
         raise ConfigError(f"results: `{results}` is a file; name a folder")
     return f"{results}/preview_{config['preview']:g}s" if config["preview"] else results
 
@@ -291,8 +299,8 @@ def _check_folders(names: Iterable[str], place: str) -> None:
 
 
 def _weights(path: Path) -> dict[str, dict[str, Any]]:
-    if not path.is_file():
-        raise ConfigError(f"weights: {path} {'is no file' if path.exists() else 'does not exist'}")
+    if not os.path.isfile(path):
+        raise ConfigError(f"weights: {path} {'is no file' if os.path.exists(path) else 'does not exist'}")
     entries = read_yaml(path) or {}
     if not isinstance(entries, dict):
         raise ConfigError(f"{path}: it holds no names of weight files")

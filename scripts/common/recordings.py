@@ -144,6 +144,8 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     for file in [source, *files, landmarks, labels]:
         if "{" in file or "}" in file:
             raise ConfigError(f"{row.where()}: Snakemake reads {{ and }} as wildcards; rename {file!r}")
+        if is_remote(file) and ("#" in file or "?" in file):
+            raise ConfigError(f"{row.where()}: an address ends for the store at # or ?; rename {file!r}")
     return Recording(
         name=name,
         rig=rig.name,

@@ -31,7 +31,7 @@ def _rows(path: Path, columns: list[str], required: list[str]) -> Iterator[Sheet
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}") from None
     header: list[str] | None = None
     # No csv: a quote is part of a name, and no other character than the tab has a meaning.

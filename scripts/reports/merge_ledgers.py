@@ -16,14 +16,18 @@ COUNT_COLUMNS = ["step", "outcome", "reason", "items"]
 FAILED_COLUMNS = ["recording", "step", "item", "reason", "message", "ledger"]
 
 
-def repeated_items(table: pa.Table, sources: Sequence[str]) -> list[str]:
+def repeated_items(table: pa.Table, sources: Sequence[str], results: str) -> list[str]:
     """Items that stand in the ledger twice: a step must end each of its items exactly once.
 
-    sources: the ledger that each row came from. A recording may be used by several datasets, each with its own work.
+    sources: the ledger that each row came from, below `results`. A recording may be used by several datasets, each with
+    its own work.
     """
-    datasets = [PurePath(source).parts for source in sources]
+    datasets = PurePath(results, "datasets")
     names = zip(
-        [parts[parts.index("datasets") + 1] if "datasets" in parts[:-1] else "" for parts in datasets],
+        [
+            PurePath(source).relative_to(datasets).parts[0] if datasets in PurePath(source).parents else ""
+            for source in sources
+        ],
         *(table[column].to_pylist() for column in ("step", "recording", "item")),
         strict=True,
     )
@@ -53,11 +57,12 @@ def merge_ledgers(
     out_counts: Path,
     out_failed: Path,
     *,
+    results: str,
     excluded: Sequence[Sequence[str]],
 ) -> None:
     """Merge `ledgers` in their order; whole recordings that a person has ruled out are filtered at the import.
 
-    excluded: (recording, reason). Raises RunError if an item ended twice.
+    results: the folder of all results.  excluded: (recording, reason). Raises RunError if an item ended twice.
     """
     rows = [ledger.Row("import", name, name, "filtered", "excluded", message=reason) for name, reason in excluded]
     ruled_out = pa.Table.from_pylist([vars(row) for row in rows], schema=ledger.SCHEMA)
@@ -66,7 +71,7 @@ def merge_ledgers(
     sources = ["import"] * len(rows)
     for path, own in zip(ledgers, tables, strict=True):
         sources += [path.as_posix()] * len(own)
-    repeated = repeated_items(table, sources)
+    repeated = repeated_items(table, sources, results)
     if repeated:
         raise RunError(f"{len(repeated)} items ended twice, e.g. {repeated[0]}")
     ledger.write_table(out_ledger, table)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import requests
+import urllib3
 
 from scripts.common.job import progress
 
@@ -70,7 +71,8 @@ def _fetch_rest(url: str, file: BinaryIO) -> bool:
         raise _BrokenOffError("the connection broke") from None
     except requests.ConnectionError as error:
         raise _BrokenOffError(f"no connection: {_cause(error)}") from None
-    except requests.RequestException as error:
+    # requests lets some broken addresses through to urllib3 and to Python's own parser.
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise DownloadError(_cause(error)) from None
     return start == 0
 

@@ -52,6 +52,12 @@ def test_a_calibration_that_is_not_there_is_one_line(house, said, message):
         calibrations(house, ("w1", "board"), ("r1", said), ("r2", ""))
 
 
+def test_a_calibration_of_the_rig_that_is_not_there_is_one_line(house):
+    house.rigs["arena"] = {**ARENA, "calibration": "nowhere.toml"}
+    with pytest.raises(ConfigError, match=r"rigs\.arena\.calibration: 'nowhere\.toml' is no file"):
+        calibrations(house, ("r1", ""))
+
+
 @pytest.mark.parametrize(
     ("multicam", "message"),
     [

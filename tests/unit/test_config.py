@@ -40,6 +40,12 @@ def test_defaults_fill_the_sections_of_every_dataset_and_leave_what_is_given():
     assert entry["limits"] == {"jump": 0.5}
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), "nan", "-inf"])
+def test_what_is_no_finite_number_is_refused(number):
+    assert mistake({"preview": number}).startswith("config.preview: ")
+    assert mistake({"faces": {"min_score": number}}).startswith("config.faces.min_score: ")
+
+
 def test_no_two_configs_share_a_default():
     first, second = load_config({}), load_config({})
     first["media"]["crf"] = 40

@@ -311,6 +311,14 @@ def test_nothing_but_http_is_followed(server: Server, out: Path, other: str) -> 
     assert "neither http nor https" in fails(out, server.url)
 
 
+@pytest.mark.parametrize("other", ["http://a..b/net.onnx", "http://[::1", f"http://{'a' * 70}.b/net.onnx"])
+def test_an_address_that_is_none_is_one_line(server: Server, out: Path, other: str) -> None:
+    assert "\n" not in fails(out, other)
+    server.answers(lambda request: request.send(302, b"", Location=other))
+    assert "\n" not in fails(out, server.url)
+    assert left(out) == []
+
+
 def test_a_redirect_is_followed(server: Server, out: Path) -> None:
     def answer(request: Request) -> None:
         if request.path == "/moved":

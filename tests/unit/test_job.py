@@ -286,6 +286,16 @@ def run_script(tmp_path, body):
     return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, check=False)
 
 
+def test_a_log_without_room_brings_no_traceback(tmp_path):
+    Path("logs").mkdir()
+    Path("logs/x.log").symlink_to("/dev/full")
+    done = run_script(tmp_path, 'log.info("at work")\nraise OSError(28, "No space left on device")')
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"double a: the disk is full ({os.getcwd()}): make room, then give the same command again  (log: logs/x.log)\n"
+    )
+
+
 def test_a_job_of_snakemake_runs_quietly(tmp_path):
     done = run_script(tmp_path, "out_text.write_text(source.read_text() * times)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -29,7 +29,9 @@ def merge(*ledgers: list[Row], excluded=()):
     for number, rows in enumerate(ledgers):
         paths.append(Path(f"{number}.ledger.parquet"))
         ledger.write(paths[-1], rows)
-    merge_ledgers(paths, Path("ledger.parquet"), Path("ledger.tsv"), Path("failed.tsv"), excluded=excluded)
+    merge_ledgers(
+        paths, Path("ledger.parquet"), Path("ledger.tsv"), Path("failed.tsv"), results="results", excluded=excluded
+    )
     return ledger.rows(ledger.read([Path("ledger.parquet")])), table("ledger.tsv")[1:], table("failed.tsv")[1:]
 
 
@@ -107,13 +109,14 @@ def test_a_message_with_tabs_and_quotes_stays_one_cell():
     assert failed == [["a", "import_video", "front", "x", 'the "file"\tis odd', "0.ledger.parquet"]]
 
 
-def test_a_recording_may_end_once_in_each_dataset_that_uses_it():
+@pytest.mark.parametrize("results", ["results", "datasets/run1", "a/datasets/b/datasets"])
+def test_a_recording_may_end_once_in_each_dataset_that_uses_it(results):
     for name in ("x", "y"):
-        Path(f"datasets/{name}").mkdir(parents=True)
-        ledger.write(Path(f"datasets/{name}/a.ledger.parquet"), [window("a", 0)])
-    paths = [Path(f"datasets/{name}/a.ledger.parquet") for name in "xyx"]
+        Path(f"{results}/datasets/{name}").mkdir(parents=True)
+        ledger.write(Path(f"{results}/datasets/{name}/a.ledger.parquet"), [window("a", 0)])
+    paths = [Path(f"{results}/datasets/{name}/a.ledger.parquet") for name in "xyx"]
     targets = [Path(name) for name in ("ledger.parquet", "ledger.tsv", "failed.tsv")]
-    merge_ledgers(paths[:2], *targets, excluded=[])
+    merge_ledgers(paths[:2], *targets, results=results, excluded=[])
     assert table("ledger.tsv")[1:] == [["extract_windows", "written", "", "2"]]
     with pytest.raises(RunError, match="extract_windows/a/a_0"):
-        merge_ledgers(paths, *targets, excluded=[])
+        merge_ledgers(paths, *targets, results=results, excluded=[])

@@ -197,6 +197,17 @@ def test_results_are_a_folder_of_their_own(house, results):
     assert mistake(house, results=results).startswith(f"results: `{results}` is no folder of its own")
 
 
+@pytest.mark.parametrize("results", ["~/out", "s3://bucket/out"])
+def test_results_are_a_plain_path(house, results):
+    assert mistake(house, results=results).startswith(f"results: `{results}` is no plain path")
+
+
+@pytest.mark.parametrize("key", ["results", "recordings", "weights", "exclude"])
+def test_a_path_that_no_file_can_have_is_one_line(house, key):
+    for path in ("x" * 300, "a\0b"):
+        assert mistake(house, **{key: path})
+
+
 def test_results_are_no_file(house, tmp_path):
     (tmp_path / "taken").touch()
     assert mistake(house, results=str(tmp_path / "taken")) == f"results: `{tmp_path}/taken` is a file; name a folder"

@@ -286,3 +286,15 @@ def test_a_wrong_rig_names_its_place(entry, message):
 def test_a_rig_overrides_the_media_section():
     rig: Rig = rigs(slow={**BOOTH, "conform": {"fps": 30}})["slow"]
     assert (rig.fps, rig.rate_hz) == ("30", 16_000)
+
+
+@pytest.mark.parametrize("key", ["two o#1.MOV", "q?x.MOV"])
+def test_an_object_whose_address_ends_before_its_name_is_refused(key):
+    assert "ends for the store at # or ?" in mistake([["a", "booth", f"s3://lab/raw/{key}"]])
+    assert read([["a", "booth", "s3://lab/raw/sp ace%20.MOV"]])["a"].source == "s3://lab/raw/sp ace%20.MOV"
+
+
+def test_a_sheet_whose_path_is_none_is_refused():
+    for path in ("a\0b", "x" * 300):
+        with pytest.raises(ConfigError):
+            read_sheet(Path(path), COLUMNS, COLUMNS)
