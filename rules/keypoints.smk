@@ -131,7 +131,7 @@ rule smooth_poses:
         cameras=rig_cameras,
         triangulate=multicam_setting("triangulate"),
         settings=multicam_setting("smooth"),
-        key=multicam_key(1, "triangulate", "smooth"),
+        key=multicam_key(2, "triangulate", "smooth"),
     script:
         "../scripts/cameras/smooth_poses.py"
 

@@ -1,4 +1,4 @@
-"""Series of points over time: where they are whole, where they have a gap, and how long ones are cut into chunks."""
+"""Series of points over time: on a grid of time, where they are whole, where they have a gap, and in chunks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +10,12 @@ import numpy as np
 class Series:
     """The points of one person at evenly spaced frames.
 
-    xyz: float64 (T, K, 3), NaN where there is none.  covariance: float64 (T, K, 3, 3).  cut: bool (T,), whether time
-    jumps before a frame.  step_s: time from a frame to the next.  max_gap: frames without a point that are bridged.
+    xyz: float64 (T, K, 3), NaN where there is none.  covariance: float64 (T, K, 3, 3).  step_s: time from a frame to
+    the next.  max_gap: frames without a point that are bridged.
     """
 
     xyz: np.ndarray
     covariance: np.ndarray
-    cut: np.ndarray
     step_s: float
     max_gap: int
 
@@ -31,11 +30,11 @@ class Series:
 
     def segments(self, keypoint: int) -> list[slice]:
         """The stretches of a keypoint that are smoothed as one, from a point to a point."""
-        return segments(self.seen[:, keypoint], self.cut, self.max_gap)
+        return segments(self.seen[:, keypoint], self.max_gap)
 
     def part(self, rows: slice) -> "Series":
         """Some frames of it."""
-        return Series(self.xyz[rows], self.covariance[rows], self.cut[rows], self.step_s, self.max_gap)
+        return Series(self.xyz[rows], self.covariance[rows], self.step_s, self.max_gap)
 
     def begins(self) -> np.ndarray:
         """Where a stretch of a keypoint begins, bool (T, K)."""
@@ -63,21 +62,37 @@ class Series:
         return out
 
 
-def segments(seen: np.ndarray, cut: np.ndarray, max_gap: int) -> list[slice]:
-    """Stretches from a point to a point with at most max_gap missing in a row and no jump in time; bool (T,) each."""
+def segments(seen: np.ndarray, max_gap: int) -> list[slice]:
+    """Stretches from a point to a point with at most max_gap missing in a row; seen: bool (T,)."""
     places = np.flatnonzero(seen)
     if not len(places):
         return []
-    jumps = np.cumsum(cut)
-    split = np.flatnonzero((np.diff(places) > max_gap + 1) | (np.diff(jumps[places]) > 0))
+    split = np.flatnonzero(np.diff(places) > max_gap + 1)
     starts, stops = places[np.append(0, split + 1)], places[np.append(split, -1)] + 1
     return [slice(int(a), int(b)) for a, b in zip(starts, stops, strict=True)]
 
 
-def jumps(time_ns: np.ndarray, step_ns: float, max_gap: int) -> np.ndarray:
-    """Where more than max_gap frames are missing before a frame, bool (T,)."""
-    out = np.zeros(len(time_ns), bool)
-    out[1:] = np.diff(time_ns) > (max_gap + 1.5) * step_ns
+def usual_step_ns(time_ns: np.ndarray) -> float:
+    """The median time from a frame to the next; a second where there is but one."""
+    return float(np.median(np.diff(time_ns))) if len(time_ns) > 1 else 1e9
+
+
+def grid_places(time_ns: np.ndarray, most_missing: int | None = None) -> np.ndarray:
+    """Where each frame stands among evenly spaced ones, int64 (T,), from 0: a frame that all cameras lost leaves a gap.
+
+    time_ns: int64 (T,), rising.  most_missing: a longer gap is one of so many frames.
+    """
+    periods = np.rint(np.diff(time_ns) / usual_step_ns(time_ns)).astype(np.int64)
+    steps = np.clip(periods, 1, None if most_missing is None else most_missing + 1)
+    return np.append(np.zeros(min(len(time_ns), 1), np.int64), np.cumsum(steps))
+
+
+def on_grid(values: np.ndarray, places: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Values of frames along an axis at their places, NaN between them."""
+    shape = list(values.shape)
+    shape[axis] = int(places[-1]) + 1 if len(places) else 0
+    out = np.full(shape, np.nan)
+    out[(slice(None),) * axis + (places,)] = values
     return out
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scripts.cameras import filters, gimbal, kalman
-from scripts.cameras.series import Series, bridge, jumps, stretches
+from scripts.cameras.series import Series, bridge, grid_places, on_grid, stretches, usual_step_ns
 from scripts.cameras.sightings import Sightings
 from scripts.cameras.triangulation import Rig
 from scripts.common import ledger
@@ -83,13 +83,16 @@ def smooth_poses(
         learned = []
         for person in np.unique(poses.person):
             rows = poses.of_person(int(person))
-            series = series_of(poses, rows, settings["max_gap"])
+            places = grid_places(poses.time_ns[rows], settings["max_gap"] + 1)
+            series = series_of(poses, rows, places, settings["max_gap"])
             if seen is None:
                 made = smoothed(series, settings, recording)
             else:
                 rays = np.where(seen.sure[:, None] > 0, seen.rays, np.nan)[:, :, poses.frame[rows], person]
-                made = by_body(series, rays, seen.rig, poses.skeleton, settings["offset_px"])
-            xyz[rows], covariance[rows], outliers[rows] = made.xyz, made.covariance, made.outliers
+                made = by_body(series, on_grid(rays, places, 2), seen.rig, poses.skeleton, settings["offset_px"])
+            xyz[rows], covariance[rows], outliers[rows] = (
+                values[places] for values in (made.xyz, made.covariance, made.outliers)
+            )
             learned.append(made.learned)
         if any(learned):
             said["learned"] = learned
@@ -107,11 +110,10 @@ def by_body(series: Series, rays: np.ndarray, rig: Rig, skeleton: Skeleton, offs
     return Smoothed(xyz, covariance, nothing, learned)
 
 
-def series_of(poses: Poses, rows: np.ndarray, max_gap: int) -> Series:
-    """The series of one person, whose rows are given in the order of time."""
-    times = poses.time_ns[rows]
-    step_ns = float(np.median(np.diff(times))) if len(rows) > 1 else 1e9
-    return Series(poses.xyz[rows], poses.covariance[rows], jumps(times, step_ns, max_gap), step_ns / 1e9, max_gap)
+def series_of(poses: Poses, rows: np.ndarray, places: np.ndarray, max_gap: int) -> Series:
+    """The series of one person, whose rows are given in the order of time, each at its place of the grid."""
+    step_s = usual_step_ns(poses.time_ns[rows]) / 1e9
+    return Series(on_grid(poses.xyz[rows], places), on_grid(poses.covariance[rows], places), step_s, max_gap)
 
 
 def smoothed(series: Series, settings: dict[str, Any], recording: str) -> Smoothed:

@@ -52,7 +52,7 @@ def series_of(rays: np.ndarray, rig: Rig) -> Series:
     frames, count = rays.shape[2:]
     found = triangulate(rays.reshape(len(rays), 2, -1), np.ones((len(rays), frames * count)), rig)
     shape = (frames, count, 3)
-    return Series(found.xyz.reshape(shape), found.covariance.reshape(*shape, 3), np.zeros(frames, bool), 1 / FPS, 5)
+    return Series(found.xyz.reshape(shape), found.covariance.reshape(*shape, 3), 1 / FPS, 5)
 
 
 def test_gimbals_mock_session_is_nearer_to_the_truth_than_any_triangulation(data):

@@ -8,7 +8,7 @@ from scipy.interpolate import make_smoothing_spline
 from scipy.signal import butter, filtfilt
 
 from scripts.cameras import filters, kalman
-from scripts.cameras.series import Series, bridge, chunks, segments
+from scripts.cameras.series import Series, bridge, chunks, grid_places, on_grid, segments
 from scripts.cameras.smooth_poses import smooth_poses
 from scripts.common import ledger
 from scripts.common.empty import write_empty
@@ -333,7 +333,7 @@ def test_a_long_series_in_chunks_is_what_it_is_as_a_whole(monkeypatch):
     points = true + np.random.default_rng(12).normal(size=true.shape)
     points[300:320, 1] = np.nan
     covariance = np.broadcast_to(np.eye(3), (*points.shape, 3))
-    series = Series(points, covariance, np.zeros(700, bool), 1 / FPS, 5)
+    series = Series(points, covariance, 1 / FPS, 5)
     whole = kalman.smooth(series, 2000.0, 4.0)
     monkeypatch.setattr(kalman, "CHUNK", 150)
     monkeypatch.setattr(kalman, "OVERLAP", 100)
@@ -342,14 +342,38 @@ def test_a_long_series_in_chunks_is_what_it_is_as_a_whole(monkeypatch):
     assert (np.isnan(whole[0]) == np.isnan(pieces[0])).all()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_frames_that_all_cameras_lost_are_a_gap_as_one_of_points_is(tmp_path, method):
+    points = wave(240) + np.random.default_rng(13).normal(size=(240, 3, 3))
+    lost = np.zeros(240, bool)
+    for start in (40, 95, 150, 205):
+        lost[start : start + 5] = True
+    without = np.where(lost[:, None, None], np.nan, points)
+    gapped, _ = smooth(tmp_path, poses_of(without), method=method)
+    missing = poses_of(points[~lost])
+    times = np.flatnonzero(~lost) * 1_000_000_000 // FPS
+    found, row = smooth(tmp_path, replace(missing, time_ns=times), method=method)
+    assert np.abs(found.xyz - gapped.xyz[~lost]).max() < 1e-6
+    assert len(found) == 220
+    assert "0 points filled" in row.message
+
+
+def test_frames_stand_on_a_grid_of_time():
+    step = 33_333_333
+    assert grid_places(np.array([0, 1, 2, 5, 6, 1000]) * step).tolist() == [0, 1, 2, 5, 6, 1000]
+    assert grid_places(np.array([0, 1, 2, 5, 6, 1000]) * step, 3).tolist() == [0, 1, 2, 5, 6, 10]
+    trembling = np.arange(200) * step + np.random.default_rng(14).integers(-step // 5, step // 5, 200)
+    assert grid_places(trembling).tolist() == list(range(200))
+    assert grid_places(np.array([7])).tolist() == [0]
+    assert grid_places(np.array([], np.int64)).tolist() == []
+    assert np.array_equal(on_grid(np.array([1.0, 2]), np.array([0, 2])), [1, np.nan, 2], equal_nan=True)
+
+
 def test_segments_end_where_more_is_missing_than_may_be():
     seen = np.array([0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1], bool)
-    cut = np.zeros(12, bool)
-    assert segments(seen, cut, 2) == [slice(1, 6), slice(9, 12)]
-    assert segments(seen, cut, 3) == [slice(1, 12)]
-    cut[11] = True
-    assert segments(seen, cut, 3) == [slice(1, 11), slice(11, 12)]
-    assert segments(np.zeros(3, bool), cut[:3], 2) == []
+    assert segments(seen, 2) == [slice(1, 6), slice(9, 12)]
+    assert segments(seen, 3) == [slice(1, 12)]
+    assert segments(np.zeros(3, bool), 2) == []
     assert bridge(np.array([[0.0], [np.nan], [4.0]])).tolist() == [[0], [2], [4]]
     assert [(read, inner) for read, _, inner in chunks(10, 6, 2)] == [
         (slice(0, 8), slice(0, 6)),
