@@ -22,6 +22,14 @@ STANDS_OUT = 3.0
 CLAP_STEP_S = 0.001
 # What rises in more than this share of the frames flickers.
 MANY_FLASHES = 0.1
+# Why cameras may have no frame in common, and what to do.
+NOT_TOGETHER = {
+    "stamps": "their times do not overlap: see whether their clocks agree, or align them otherwise",
+    "triggers": "their counters have no number in common: did all begin at the same trigger, did all come round?",
+    "flash": "nothing overlaps around the flashes: see whether each camera's brightest flash is the same one",
+    "clap": "nothing overlaps around the claps: see whether each camera's loudest sound is the same one",
+    "given": "no row of the table has a frame of two cameras",
+}
 
 
 def align_cameras(
@@ -60,6 +68,11 @@ def align_cameras(
         moved = {name: replace(table, time_ns=table.time_ns - shifts[name]) for name, table in known.items()}
         together = synchronise(moved)
         aligned = AlignedFrames(together.cameras, together.time_ns, together.shown)
+    if len(cameras) > 1 and not ((aligned.shown >= 0).sum(axis=1) > 1).any():
+        raise InputError(
+            "no_common_frame",
+            f"{recording}: by {by}, no frame of a camera belongs to one of another; {NOT_TOGETHER[by]}",
+        )
     aligned.write(out_aligned)
     whole = int((aligned.shown >= 0).all(axis=1).sum())
     lost = {name: int((column < 0).sum()) for name, column in zip(aligned.cameras, aligned.shown.T, strict=True)}

@@ -9,7 +9,7 @@ import numpy as np
 
 from scripts.common.aligned_frames import MISSING, AlignedFrames
 from scripts.common.errors import InputError
-from scripts.common.frame_table import FrameTable
+from scripts.common.frame_table import FrameTable, frame_period_ns
 from scripts.common.text_file import rows_of
 
 NUMBERS = ("frame_id", "trigger", "trigger_number", "frame")
@@ -137,25 +137,37 @@ def align_given(path: Path, cameras: Sequence[str], frames: Mapping[str, FrameTa
         seen = shown[:, column][shown[:, column] != MISSING]
         if (np.diff(seen) <= 0).any():
             raise InputError("bad_table", f"{path.name}: `{name}` does not rise after frame {seen[_fall(seen)]}")
-    times = [
-        np.where(c >= 0, _stamps(frames[n])[np.maximum(c, 0)], np.nan) for n, c in zip(cameras, shown.T, strict=True)
-    ]
-    filled = _filled(np.array(times))
-    return AlignedFrames(tuple(cameras), filled, shown)
+    fullest = sorted(range(len(cameras)), key=lambda column: -int((shown[:, column] != MISSING).sum()))
+    tables = [frames[cameras[column]].time_ns for column in fullest]
+    return AlignedFrames(tuple(cameras), _instants(shown[:, fullest], tables), shown)
 
 
-def _stamps(table: FrameTable) -> np.ndarray:
-    return (table.time_ns - table.time_ns[0]).astype(np.float64) if len(table) else np.zeros(1)
+def _instants(shown: np.ndarray, times: Sequence[np.ndarray]) -> np.ndarray:
+    """An instant a row, int64 (M,), on the clock of the first camera. shown: (M, C).  times: int64 (N,) each.
 
-
-def _filled(times: np.ndarray) -> np.ndarray:
-    """One instant a row from those of the cameras (C, M): the median, and a line through rows without any."""
-    some = np.isfinite(times).any(axis=0)
-    middle = np.full(times.shape[1], np.nan)
-    middle[some] = np.nanmedian(times[:, some], axis=0)
-    place = np.arange(len(middle))
-    whole = np.interp(place, place[some], middle[some]) if some.any() else place.astype(np.float64)
-    return np.rint(whole).astype(np.int64)
+    Cameras started at different times, so only their steps are compared: from row to row that of the first camera with
+    a frame in both counts. Where none has, the usual step does. Files leave no time where a frame was dropped, so the
+    first camera's clock holds over its gaps only if it leaves what others show.
+    """
+    steps = np.zeros(max(len(shown) - 1, 0), np.int64)
+    for column, mine in zip(shown.T, times, strict=True):
+        both = (column[:-1] != MISSING) & (column[1:] != MISSING) & (steps == 0)
+        steps[both] = mine[column[1:][both]] - mine[column[:-1][both]]
+    known = steps[steps > 0]
+    usual = round(float(np.median(known))) if len(known) else max(frame_period_ns(times[0]), 1)
+    steps = np.where(steps > 0, steps, usual)
+    seen = np.flatnonzero(shown[:, 0] != MISSING)
+    if not len(seen):
+        return np.append(0, np.cumsum(steps))
+    own = times[0][shown[seen, 0]]
+    since = np.append(0, np.cumsum(steps))[seen]
+    off = np.diff(own - since)
+    last = seen[1:] - 1
+    holds = (np.abs(off) < usual / 2) & (steps[last] + off > 0)
+    steps[last[holds]] += off[holds]
+    since = np.append(0, np.cumsum(steps))
+    instants: np.ndarray = since + own[0] - since[seen[0]]
+    return instants
 
 
 def _frame(path: Path, line: int, camera: str, text: str, count: int) -> int:

@@ -154,6 +154,66 @@ def test_a_row_of_empty_cells_is_a_common_frame_that_no_camera_has(tmp_path):
     assert align_given(path, ["top"], {"top": table(3)}).of("top").tolist() == [0, -1, 1]
 
 
+def by_hand(tmp_path, columns: dict[str, list[int | None]], tables: dict[str, FrameTable]) -> AlignedFrames:
+    """A table made by hand of frames by camera, None for a dropped one."""
+    rows = [
+        ",".join("NaN" if cell is None else str(cell) for cell in row) for row in zip(*columns.values(), strict=True)
+    ]
+    path = tmp_path / "aligned_frame_numbers.csv"
+    path.write_text("\n".join([",".join(columns), *rows]) + "\n")
+    return align_given(path, list(columns), tables)
+
+
+def test_rows_of_a_table_made_by_hand_are_a_period_apart_whichever_cameras_have_them(tmp_path):
+    # Files begin at 0 whenever their camera began, and leave no time where a frame was dropped.
+    top = [*range(60), None, *range(60, 99), *[None] * 20]
+    side = [*[None] * 30, *range(10), None, None, *range(10, 88)]
+    aligned = by_hand(tmp_path, {"side": side, "top": top}, {"side": table(88, 40), "top": table(99, 40)})
+    assert aligned.time_ns.tolist() == [row * 40_000_000 for row in range(120)]
+
+
+def test_a_table_made_by_hand_keeps_the_clock_of_its_fullest_camera(tmp_path):
+    generator = np.random.default_rng(0)
+    true = 10**18 + np.arange(200) * 40_000_000 + generator.integers(-900_000, 900_000, 200)
+    true[120:] += 10**9
+    clocks = {"top": true, "side": true + 7_000_000 + generator.integers(-900_000, 900_000, 200)}
+    columns, tables = {}, {}
+    for name, rest in (("side", 3), ("top", 9)):
+        frames = [None if n % 10 == rest or n < rest else 0 for n in range(200)]
+        shown = [n for n, frame in enumerate(frames) if frame is not None]
+        columns[name] = [shown.index(n) if n in shown else None for n in range(200)]
+        times = clocks[name][shown]
+        tables[name] = FrameTable.make((times - times[0]) // 1000, times)
+    aligned = by_hand(tmp_path, columns, tables)
+    fullest = np.array([cell is not None for cell in columns["side"]])
+    assert (aligned.time_ns[fullest] == clocks["side"][fullest]).all()
+    assert np.abs(aligned.time_ns - clocks["side"]).max() < 3_000_000
+    assert (np.diff(aligned.time_ns) > 0).all()
+
+
+@pytest.mark.parametrize("cell", [0, None])
+def test_a_table_of_one_row_or_of_none_with_a_frame_is_no_trouble(tmp_path, cell):
+    aligned = by_hand(tmp_path, {"top": [cell]}, {"top": table(1, 40, 120)})
+    assert aligned.time_ns.tolist() == [120_000_000 if cell == 0 else 0]
+
+
+def test_cameras_without_a_frame_in_common_fail_and_say_what_to_look_at(tmp_path):
+    files, tables = [], []
+    for name, first in (("a", 65_530), ("b", 65_560)):
+        table(20, 10).write(tmp_path / f"{name}.frames.parquet")
+        numbers = (first + np.arange(20)) % 65_536
+        (tmp_path / f"{name}.csv").write_text("frame_id\n" + "".join(f"{n}\n" for n in numbers))
+        files.append(tmp_path / f"{name}.frames.parquet")
+        tables.append(tmp_path / f"{name}.csv")
+    with pytest.raises(
+        InputError, match="r: by triggers, no frame of a camera belongs to one of another; their"
+    ) as caught:
+        align_cameras(
+            files, [], [], [], tables, tmp_path / "o", tmp_path / "l", recording="r", cameras=["a", "b"], by="triggers"
+        )
+    assert caught.value.reason == "no_common_frame"
+
+
 def test_stamps_bring_together_what_stands_at_the_same_time_and_dropped_frames_are_missing():
     root, truth = room()
     aligned = AlignedFrames.read(root / "cube.aligned.parquet")
