@@ -156,6 +156,6 @@ rule export_poses:
     params:
         recording="{recording}",
         formats=multicam_setting("export"),
-        key=multicam_key(1, "export"),
+        key=multicam_key(2, "export"),
     script:
         "../scripts/cameras/export_poses.py"

@@ -19,7 +19,7 @@ def export_poses(
     recording: str,
     formats: list[str],
 ) -> None:
-    """Write `poses.{format}` for each of `formats`: npz, csv, h5, trc, c3d.
+    """Write `poses.{format}` for each of `formats`: npz, csv, h5, trc, c3d; one that cannot hold them fails alone.
 
     Raises InputError if there are no keypoints in space.
     """
@@ -28,10 +28,16 @@ def export_poses(
         raise InputError(ledger.UPSTREAM, f"{recording}: it has no keypoints in space, see the ledgers before")
     session = Session(recording, found, found.fps)
     out_folder.mkdir()
-    for name in formats:
-        WRITERS[name](session, out_folder)
-    rows = [ledger.Row(STEP, recording, name, "written", value=float(len(found))) for name in formats]
-    ledger.write(out_ledger, rows)
+    ledger.write(out_ledger, [_written(session, name, out_folder) for name in formats])
+
+
+def _written(session: Session, name: str, folder: Path) -> ledger.Row:
+    try:
+        WRITERS[name](session, folder)
+    except InputError as error:
+        said = f"{session.recording}: {error.message}"
+        return ledger.Row(STEP, session.recording, name, "failed", error.reason, error.value, error.limit, said)
+    return ledger.Row(STEP, session.recording, name, "written", value=float(len(session.poses)))
 
 
 if __name__ == "__main__":

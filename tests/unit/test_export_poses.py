@@ -1,6 +1,7 @@
 """Keypoints in space come back from every file of other programs as they were."""
 
 import csv
+from dataclasses import replace
 
 import ezc3d
 import h5py
@@ -96,6 +97,85 @@ def test_c3d_is_read_by_ezc3d(tmp_path):
     assert file["parameters"]["POINT"]["LABELS"]["value"] == list(NAMES)
     assert file["parameters"]["POINT"]["UNITS"]["value"] == ["mm"]
     assert file["parameters"]["POINT"]["RATE"]["value"][0] == pytest.approx(FPS, rel=1e-6)
+
+
+def lost(known: Poses, *rows: int) -> Poses:
+    """The same without some of its rows, as where all cameras lost the frame."""
+    kept = np.setdiff1d(np.arange(len(known)), rows)
+    names = ("person", "time_ns", "xyz", "error_px", "cameras", "inliers", "covariance")
+    return replace(known, frame=np.arange(len(kept)), **{name: getattr(known, name)[kept] for name in names})
+
+
+def test_frames_that_all_cameras_lost_are_rows_without_points_in_motion_capture(tmp_path):
+    known = poses(frames=40)
+    folder = exported(tmp_path, lost(known, 10, 11, 12, 25), "c3d", "trc", "h5")
+    file = ezc3d.c3d(str(folder / "poses.c3d"))
+    points = file["data"]["points"][:3].transpose(2, 1, 0)
+    assert len(points) == 40
+    assert file["parameters"]["POINT"]["RATE"]["value"][0] == pytest.approx(FPS, rel=1e-6)
+    assert points[39] == pytest.approx(known.xyz[39], rel=1e-5)
+    assert np.flatnonzero(np.isnan(points).all(axis=(1, 2))).tolist() == [10, 11, 12, 25]
+    assert (file["data"]["meta_points"]["residuals"][0, :, [10, 11, 12, 25]] == -1).all()
+    lines = (folder / "poses.trc").read_text().split("\n")
+    assert lines[2].split("\t")[2] == "40"
+    rows = [line.split("\t") for line in lines[6:46]]
+    assert [float(row[1]) for row in rows] == pytest.approx(np.arange(40) / FPS, abs=1e-6)
+    assert rows[11][2:] == [""] * 9
+    with h5py.File(folder / "poses.h5") as h5:
+        assert h5["time_ns"][:].tolist() == np.delete(known.time_ns, [10, 11, 12, 25]).tolist()
+
+
+def test_stamps_of_milliseconds_do_not_stretch_a_file_of_motion_capture(tmp_path):
+    # The median of 33, 33, 34 ms is a rate of 30.3.
+    known = poses(frames=3001)
+    stamps = 10**18 + np.round(np.arange(3001) * 1000 / FPS).astype(np.int64) * 1_000_000
+    file = ezc3d.c3d(str(exported(tmp_path, replace(known, time_ns=stamps), "c3d") / "poses.c3d"))
+    assert 3000 / file["parameters"]["POINT"]["RATE"]["value"][0] == pytest.approx(100, abs=0.001)
+
+
+def test_a_recording_of_one_frame_has_its_file_of_motion_capture(tmp_path):
+    known = poses(frames=1)
+    folder = exported(tmp_path, known, *WRITERS)
+    file = ezc3d.c3d(str(folder / "poses.c3d"))
+    points = file["data"]["points"][:3, :, 0].T
+    assert points == pytest.approx(known.xyz[0], rel=1e-5)
+    assert file["parameters"]["POINT"]["RATE"]["value"][0] == 1
+    assert (folder / "poses.trc").read_text().split("\n")[2].startswith("1\t1\t1\t3")
+
+
+def test_what_is_too_long_for_a_c3d_goes_on_in_a_second_part(tmp_path):
+    known = poses(frames=65_600)
+    folder = exported(tmp_path, lost(known, 100), "c3d")
+    parts = [ezc3d.c3d(str(folder / f"poses.part_{part}.c3d")) for part in (1, 2)]
+    assert len(list(folder.iterdir())) == 2
+    points = np.concatenate([part["data"]["points"][:3].transpose(2, 1, 0) for part in parts])
+    assert len(points) == 65_600
+    known.xyz[100] = np.nan
+    assert np.allclose(points, known.xyz, rtol=1e-5, equal_nan=True)
+    assert parts[1]["parameters"]["RUSHES"]["BEGINS_S"]["value"][0] == pytest.approx(65_535 / FPS)
+
+
+def test_a_pause_too_long_for_rows_fails_motion_capture_alone(tmp_path):
+    known = poses(frames=6)
+    known.time_ns[3:] += 10**9 * 3600 * 24
+    folder = exported(tmp_path, known, "csv", "c3d", "trc")
+    assert [path.name for path in folder.iterdir()] == ["poses.csv"]
+    rows = ledger.rows(ledger.read([tmp_path / "ledger.parquet"]))
+    assert [(row.item, row.outcome, row.reason) for row in rows] == [
+        ("csv", "written", ""),
+        ("c3d", "failed", "long_pause"),
+        ("trc", "failed", "long_pause"),
+    ]
+    assert "walk: c3d has a row for every period, and the times leave out 2592000 of" in rows[1].message
+
+
+def test_tables_are_fine_as_a_micrometre_a_hundred_metres_away(tmp_path):
+    known = poses()
+    known.xyz[:] = 123_456.789
+    folder = exported(tmp_path, known, "csv", "trc")
+    with (folder / "poses.csv").open(newline="") as file:
+        assert float(next(csv.DictReader(file))["nose_x"]) == pytest.approx(123_456.789, abs=0.0009)
+    assert (folder / "poses.trc").read_text().split("\n")[6].split("\t")[2] == "123456.789"
 
 
 def test_of_several_persons_motion_capture_has_a_file_each(tmp_path):
