@@ -101,7 +101,7 @@ rule triangulate_keypoints:
         recording="{recording}",
         cameras=rig_cameras,
         settings=multicam_setting("triangulate"),
-        key=multicam_key(1, "triangulate"),
+        key=multicam_key(2, "triangulate"),
     script:
         "../scripts/cameras/triangulate_keypoints.py"
 
@@ -131,7 +131,7 @@ rule smooth_poses:
         cameras=rig_cameras,
         triangulate=multicam_setting("triangulate"),
         settings=multicam_setting("smooth"),
-        key=multicam_key(2, "triangulate", "smooth"),
+        key=multicam_key(3, "triangulate", "smooth"),
     script:
         "../scripts/cameras/smooth_poses.py"
 

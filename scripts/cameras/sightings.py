@@ -20,7 +20,8 @@ class Sightings:
     """Keypoints of M common frames, P persons, K keypoints in C cameras.
 
     rays: float64 (C, 2, M, P, K), normalised coordinates without distortion, NaN where unseen.  sure: float32
-    (C, M, P, K), confidence, 0 where unseen or below what the settings want.
+    (C, M, P, K), confidence, 0 where unseen or below what the settings want.  left_out: how many detections are beyond
+    the P surest of their frame.
     """
 
     table: AlignedFrames
@@ -28,6 +29,7 @@ class Sightings:
     rig: Rig
     rays: np.ndarray
     sure: np.ndarray
+    left_out: int
 
     @classmethod
     def read(
@@ -64,7 +66,8 @@ class Sightings:
         rig = Rig.of(known, used)
         if settings["persons"] > 1:
             rays, sure = associate(rays, sure, rig, settings["max_error_px"])
-        return cls(table, skeleton, rig, rays, sure)
+        left_out = sum(found[name].beyond(table.of(name), settings["persons"]) for name in used)
+        return cls(table, skeleton, rig, rays, sure, left_out)
 
 
 def _skeleton(found: dict[str, Keypoints], recording: str) -> Skeleton:

@@ -41,6 +41,8 @@ def triangulate_keypoints(
     good = np.isfinite(poses.xyz[..., 0])
     error = float(np.median(poses.error_px[good])) if good.any() else float("nan")
     message = f"{good.mean():.1%} of {good.size} points, median error {error:.2f} px, {used} cameras"
+    if seen.left_out:
+        message += f"; {seen.left_out} detections left out, beyond the {settings['persons']} surest of their frame"
     row = ledger.Row(STEP, recording, recording, "written", value=None if np.isnan(error) else error, message=message)
     ledger.write(out_ledger, [row])
 

@@ -73,29 +73,35 @@ class Keypoints:
     def by_common_frame(self, shown: np.ndarray, persons: int) -> tuple[np.ndarray, np.ndarray]:
         """By common frame: uv float32 (M, P, K, 2), confidence (M, P, K), NaN and 0 for none.
 
-        shown: int32 (M,), the camera's frame of each common frame, negative where it has none. With one person, the one
-        of the highest confidence counts.
+        shown: int32 (M,), the camera's frame of each common frame, negative where it has none. Of more than P in a
+        frame the surest count, whatever their numbers; they keep the order of these.
         """
         count = len(self.skeleton.names)
         uv = np.full((len(shown), persons, count, 2), np.nan, np.float32)
         sure = np.zeros((len(shown), persons, count), np.float32)
         if not count or not len(self.frame):
             return uv, sure
-        common = np.full(max(int(shown.max()), int(self.frame.max())) + 1, -1)
-        common[shown[shown >= 0]] = np.flatnonzero(shown >= 0)
-        place = common[self.frame]
-        person = self.person
-        if persons == 1:
-            best = np.lexsort((self.confidence.sum(axis=1), self.frame))
-            last = np.append(np.diff(self.frame[best]) != 0, True)
-            rows = best[last]
-            person = np.zeros(len(person), int)
-        else:
-            rows = np.arange(len(place))
-        rows = rows[(place[rows] >= 0) & (person[rows] < persons)]
-        uv[place[rows], person[rows]] = self.uv[rows]
-        sure[place[rows], person[rows]] = self.confidence[rows]
+        place = self._places(shown)
+        surest = np.lexsort((-np.nan_to_num(self.confidence).sum(axis=1), self.frame))
+        rows = surest[(_numbered(self.frame[surest]) < persons) & (place[surest] >= 0)]
+        rows = rows[np.lexsort((self.person[rows], self.frame[rows]))]
+        at = place[rows], _numbered(self.frame[rows])
+        uv[at], sure[at] = self.uv[rows], self.confidence[rows]
         return uv, np.where(np.isfinite(uv).all(axis=-1), sure, 0)
+
+    def beyond(self, shown: np.ndarray, persons: int) -> int:
+        """How many rows of common frames `by_common_frame` leaves out."""
+        if not len(self.frame):
+            return 0
+        counts = np.unique(self.frame[self._places(shown) >= 0], return_counts=True)[1]
+        return int(np.maximum(counts - persons, 0).sum())
+
+    def _places(self, shown: np.ndarray) -> np.ndarray:
+        """The common frame of each row, -1 for none."""
+        common = np.full(max(int(shown.max(initial=-1)), int(self.frame.max())) + 1, -1)
+        common[shown[shown >= 0]] = np.flatnonzero(shown >= 0)
+        place: np.ndarray = common[self.frame]
+        return place
 
 
 class KeypointWriter:
@@ -217,6 +223,14 @@ class Poses:
         named = {name: table[name].to_numpy() for name in ("frame", "person", "time_ns")}
         rest = {key: value for key, value in facts.items() if key not in ("names", "bones")}
         return cls(skeleton, **named, **arrays, covariance=covariance, facts=rest)
+
+
+def _numbered(groups: np.ndarray) -> np.ndarray:
+    """The number of each row within its group, from 0; groups: int (R,), sorted."""
+    first = np.append(True, np.diff(groups) != 0)[: len(groups)]
+    numbers = np.arange(len(groups))
+    out: np.ndarray = numbers - np.maximum.accumulate(np.where(first, numbers, 0))
+    return out
 
 
 def _field(name: str, width: int) -> tuple[str, Any]:

@@ -1,5 +1,6 @@
 """Points in space: exact where pixels are, robust where some are wild, named as they came."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from scripts.cameras.association import associate
 from scripts.cameras.detect_keypoints import detect_keypoints
 from scripts.cameras.triangulate_keypoints import triangulate_keypoints
 from scripts.cameras.triangulation import Rig, median_of_pairs, solve_all, triangulate
+from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration, Camera
 from scripts.common.errors import InputError
@@ -199,6 +201,59 @@ def test_keypoints_of_a_cameras_frames_come_to_the_common_frames_and_the_surest_
     assert confidence[0].tolist() == [[0]]
     both, _ = keypoints.by_common_frame(np.array([-1, 0, 1], np.int32), 2)
     assert both[1, :, 0, 0].tolist() == [1, 9]
+
+
+def test_of_more_people_than_are_wanted_the_surest_count_whatever_their_numbers():
+    sure = np.array([0.3, 0.9, 0.6, 0.5, 0.8, 0.4, 0.7], np.float32)[:, None]
+    frame, person = np.array([1, 1, 1, 0, 0, 2, 2]), np.array([0, 3, 1, 7, 9, 5, 4])
+    uv = np.arange(7, dtype=np.float32)[:, None, None] * np.ones((1, 1, 2), np.float32)
+    keypoints = Keypoints(Skeleton(("nose",)), frame, person, uv, sure)
+    shown = np.array([0, 1, -1], np.int32)
+    found, confidence = keypoints.by_common_frame(shown, 2)
+    assert found[:2, :, 0, 0].tolist() == [[3, 4], [2, 1]]
+    assert confidence[:2, :, 0] == pytest.approx(np.array([[0.5, 0.8], [0.6, 0.9]]))
+    assert np.isnan(found[2]).all()
+    assert keypoints.beyond(shown, 2) == 1
+    assert keypoints.beyond(shown, 1) == 3
+    assert keypoints.beyond(np.full(3, -1, np.int32), 1) == 0
+
+
+def test_an_animal_whose_track_breaks_is_in_every_frame_and_what_is_left_out_is_counted(tmp_path):
+    rig, generator = ring(4), np.random.default_rng(3)
+    body = generator.uniform(-60, 60, (4, 3))
+    true = body + np.array([[[-250.0, 0, 0]], [[250, 0, 0]]])
+    lens = np.array([[1200.0, 0, 640], [0, 1200, 480], [0, 0, 1]])
+    cameras, names, files = {}, list(rig.names), []
+    pixels = seen_from(rig, true.reshape(-1, 3)).transpose(0, 2, 1).reshape(4, 2, 4, 2) * 1200 + [640, 480]
+    for name, pose, seen in zip(names, rig.poses, pixels, strict=True):
+        cameras[name] = Camera(name, (1280, 960), lens, np.zeros(5), cv2.Rodrigues(pose[:, :3])[0].ravel(), pose[:, 3])
+        files.append(tmp_path / f"{name}.parquet")
+        with KeypointWriter(files[-1], Skeleton(tuple("abcd"))) as writer:
+            for frame in range(30):
+                writer.add_person(frame, 0, seen[0], np.full(4, 0.9))
+                # A false one, less sure, goes before.
+                if frame < 3:
+                    writer.add_person(frame, 1, generator.uniform(0, 900, (4, 2)), np.full(4, 0.3))
+                writer.add_person(frame, 2 + frame // 10, seen[1], np.full(4, 0.9))
+    Calibration(cameras, {}).write(tmp_path / "calibration.toml")
+    shown = np.tile(np.arange(30, dtype=np.int32)[:, None], 4)
+    AlignedFrames(rig.names, np.arange(30) * 10**7, shown).write(tmp_path / "aligned.parquet")
+    triangulate_keypoints(
+        files,
+        tmp_path / "aligned.parquet",
+        tmp_path / "calibration.toml",
+        tmp_path / "points.parquet",
+        tmp_path / "l.parquet",
+        recording="r",
+        cameras=names,
+        settings={**TRIANGULATE, "persons": 2},
+    )
+    found = Poses.read(tmp_path / "points.parquet")
+    middles = found.xyz.reshape(2, 30, 4, 3).mean(axis=2)
+    assert sorted(middles[:, 0, 0].round().tolist()) == sorted(true.mean(axis=1)[:, 0].round().tolist())
+    assert np.abs(middles - middles[:, :1]).max() < 1e-3
+    [row] = ledger.rows(ledger.read([tmp_path / "l.parquet"]))
+    assert row.message.endswith("; 12 detections left out, beyond the 2 surest of their frame")
 
 
 def test_two_people_whose_numbers_change_from_view_to_view_keep_their_places():
