@@ -110,7 +110,7 @@ rule render_keypoint_qc:
         cameras=rig_cameras,
         settings=multicam_setting("triangulate"),
         seconds=plan.config["reports"]["overlay_s"],
-        key=multicam_key(1, "triangulate"),
+        key=multicam_key(2, "triangulate"),
     script:
         "../scripts/reports/render_keypoint_qc.py"
 

@@ -16,6 +16,7 @@ class Session:
     """A recording of C cameras, M common frames, P persons, K keypoints.
 
     uv: float32 (C, M, P, K, 2) px, as detected.  confidence: float32 (C, M, P, K).  points, smoothed: in space.
+    min_confidence, exclude: below what, and of which cameras, nothing went into space.
     """
 
     cameras: tuple[str, ...]
@@ -25,6 +26,8 @@ class Session:
     points: Poses
     smoothed: Poses
     calibration: Calibration
+    min_confidence: float
+    exclude: tuple[str, ...]
 
     @classmethod
     def read(
@@ -35,9 +38,9 @@ class Session:
         points: Path,
         smoothed: Path,
         calibration: Path,
-        persons: int,
+        settings: dict[str, Any],
     ) -> Self | None:
-        """None if there are no keypoints in space."""
+        """None if there are no keypoints in space. settings: of the triangulation: persons, min_confidence, exclude."""
         poses = Poses.read(points)
         if not len(poses):
             return None
@@ -45,9 +48,9 @@ class Session:
         found = [Keypoints.read(path) for path in keypoints]
         count = len(poses.skeleton.names)
         dense = [
-            mine.by_common_frame(table.of(name), persons)
+            mine.by_common_frame(table.of(name), settings["persons"])
             if len(mine.skeleton.names)
-            else _nothing(table, persons, count)
+            else _nothing(table, settings["persons"], count)
             for name, mine in zip(cameras, found, strict=True)
         ]
         return cls(
@@ -58,7 +61,16 @@ class Session:
             poses,
             Poses.read(smoothed),
             Calibration.read(calibration),
+            settings["min_confidence"],
+            tuple(settings["exclude"]),
         )
+
+    @property
+    def used(self) -> np.ndarray:
+        """Which of what was detected the points in space are made from, bool (C, M, P, K)."""
+        taking = np.array([name not in self.exclude for name in self.cameras])
+        sure: np.ndarray = (self.confidence > 0) & (self.confidence >= self.min_confidence)
+        return sure & taking[:, None, None, None]
 
     def projected(self, poses: Poses) -> np.ndarray:
         """Where the cameras see points in space: float64 (C, M, Q, K, 2) px, Q persons, NaN for nowhere."""
@@ -71,11 +83,11 @@ class Session:
         return np.stack(seen).reshape(len(self.cameras), *space.shape[:-1], 2)
 
     def errors_px(self, poses: Poses) -> np.ndarray:
-        """Distance of what was detected from what is in space, float64 (C, M, Q, K); NaN where either is missing.
+        """Distance of what was used from what is in space, float64 (C, M, Q, K); NaN where either is missing.
 
         A camera's persons have no names: each one in space is compared with the one nearest to it.
         """
-        detected = np.where(self.confidence[..., None] > 0, self.uv, np.nan)
+        detected = np.where(self.used[..., None], self.uv, np.nan)
         apart = np.linalg.norm(self.projected(poses)[:, :, :, None] - detected[:, :, None], axis=-1)
         known = np.isfinite(apart)
         total, count = np.where(known, apart, 0).sum(axis=-1), known.sum(axis=-1)

@@ -62,6 +62,7 @@ def sight(projected: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, flo
 def draw_grid(session: Session, videos: list[Path], frames: list[Path], until: int) -> Iterator[np.ndarray]:
     """The first `until` common frames, uint8 (3 CELL_PX + HEAD_PX, (C + 1) CELL_PX, 3), one a common frame."""
     points, smoothed = session.projected(session.points), session.projected(session.smoothed)
+    used = session.used
     readers = [CameraPictures(video, FrameTable.read(table)) for video, table in zip(videos, frames, strict=True)]
     sights = [
         sight(smoothed[c].reshape(len(smoothed[c]), -1, 2)[:until], reader.size or (CELL_PX, CELL_PX))
@@ -77,10 +78,9 @@ def draw_grid(session: Session, videos: list[Path], frames: list[Path], until: i
                 cut, move = _cut(reader, int(session.aligned.shown[number, c]), sights[c][0][number], sights[c][1])
                 for cell in cells:
                     cell[:] = cut
-                sure = session.confidence[c, number]
                 seen = _moved(session.uv[c, number].astype(np.float64), move)
-                draw_detected(cells[0], seen, sure)
-                draw_projected(cells[1], _moved(points[c, number], move), seen, sure, colours)
+                draw_detected(cells[0], seen, session.confidence[c, number])
+                draw_projected(cells[1], _moved(points[c, number], move), seen, used[c, number], colours)
                 draw_pose(cells[2], _moved(smoothed[c, number], move), bones, colours)
             cells = _column(canvas, len(readers))
             for view, cell in zip(space, cells[1:], strict=True):
@@ -102,13 +102,15 @@ def draw_detected(cell: np.ndarray, uv: np.ndarray, sure: np.ndarray) -> None:
                 _dot(cell, point, (40, round(230 * part), round(230 * (1 - part))))
 
 
-def draw_projected(cell: np.ndarray, uv: np.ndarray, seen: np.ndarray, sure: np.ndarray, colours: Colours) -> None:
-    """Points in space as the camera would see them, and a red line from each to what it did see."""
+def draw_projected(cell: np.ndarray, uv: np.ndarray, seen: np.ndarray, used: np.ndarray, colours: Colours) -> None:
+    """Points in space as the camera would see them, and a red line from each to what was used of what it did see."""
     for person in uv:
         for k, point in enumerate(person):
             if not np.isfinite(point).all():
                 continue
-            known = [other[k] for other, c in zip(seen, sure, strict=True) if c[k] > 0 and np.isfinite(other[k]).all()]
+            known = [
+                other[k] for other, good in zip(seen, used, strict=True) if good[k] and np.isfinite(other[k]).all()
+            ]
             if known:
                 nearest = min(known, key=lambda other: float(np.linalg.norm(other - point)))
                 cv2.polylines(cell, [fixed(np.stack([point, nearest]))], False, WRONG, 1, cv2.LINE_AA, 4)

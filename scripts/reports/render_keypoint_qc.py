@@ -38,7 +38,7 @@ def render_keypoint_qc(
 
     settings: of the triangulation. A recording without keypoints in space gets a card and a line that say so.
     """
-    session = Session.read(cameras, aligned, keypoints, points, smoothed, calibration, settings["persons"])
+    session = Session.read(cameras, aligned, keypoints, points, smoothed, calibration, settings)
     beginning = head(f"Keypoints of {recording}")
     if session is None:
         _write_card(out_video)
@@ -71,8 +71,10 @@ def _summary(session: Session, errors: np.ndarray) -> str:
     smoothed = session.errors_px(session.smoothed)
     by_camera = [
         f"<tr><td>{html.escape(name)}</td><td>{_number(_median(mine))}</td><td>{_number(_median(after))}</td>"
-        f"<td>{(sure > 0).mean():.1%}</td></tr>"
-        for name, mine, after, sure in zip(session.cameras, errors, smoothed, session.confidence, strict=True)
+        f"<td>{(sure > 0).mean():.1%}</td><td>{used.mean():.1%}</td></tr>"
+        for name, mine, after, sure, used in zip(
+            session.cameras, errors, smoothed, session.confidence, session.used, strict=True
+        )
     ]
     unseen = [n for n, seen in zip(session.points.skeleton.names, found.any(axis=0), strict=True) if not seen]
     lines = [
@@ -81,7 +83,7 @@ def _summary(session: Session, errors: np.ndarray) -> str:
     ]
     if unseen:
         lines.append(f"<p class=bad>Never in space: {html.escape(', '.join(unseen))}</p>")
-    heads = "<tr><th>camera</th><th>px</th><th>px, smoothed</th><th>keypoints seen</th></tr>"
+    heads = "<tr><th>camera</th><th>px</th><th>px, smoothed</th><th>keypoints seen</th><th>used</th></tr>"
     return "".join(lines) + f"<table>{heads}{''.join(by_camera)}</table>"
 
 

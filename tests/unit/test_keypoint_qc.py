@@ -22,6 +22,7 @@ SKELETON = Skeleton(("nose", "<tail>"), ((0, 1),))
 SIZE = (160, 120)
 FPS = 25
 COUNT = 6
+SETTINGS = {"persons": 1, "min_confidence": 0.25, "exclude": []}
 
 
 def level(number: int) -> int:
@@ -81,7 +82,7 @@ def room(folder, *, off_px=3.0, missing=(("side", 4),), poses=None):
     return folder
 
 
-def session(folder) -> Session:
+def session(folder, **settings) -> Session:
     found = Session.read(
         CAMERAS,
         folder / "aligned.parquet",
@@ -89,13 +90,13 @@ def session(folder) -> Session:
         folder / "points.parquet",
         folder / "points.parquet",
         folder / "calibration.toml",
-        1,
+        {**SETTINGS, **settings},
     )
     assert found is not None
     return found
 
 
-def rendered(folder, seconds=10.0):
+def rendered(folder, seconds=10.0, **settings):
     render_keypoint_qc(
         [folder / f"{name}.mp4" for name in CAMERAS],
         [folder / f"{name}.frames.parquet" for name in CAMERAS],
@@ -108,7 +109,7 @@ def rendered(folder, seconds=10.0):
         folder / "qc.html",
         recording="run <1>",
         cameras=CAMERAS,
-        settings={"persons": 1},
+        settings={**SETTINGS, **settings},
         seconds=seconds,
     )
     return folder / "qc.mp4", (folder / "qc.html").read_text()
@@ -144,6 +145,19 @@ def test_of_several_persons_each_is_compared_with_the_nearest_one_of_the_camera(
         confidence=np.concatenate([found.confidence] * 2, axis=2),
     )
     assert np.nanmax(twice.errors_px(both)) < 1e-3
+
+
+def test_errors_are_of_what_was_used_alone_and_the_page_tells_seen_from_used(tmp_path):
+    found = session(room(tmp_path))
+    poor = np.zeros_like(found.confidence)
+    poor[1, :3] = 0.6
+    mixed = replace(found, confidence=found.confidence - poor, uv=found.uv + 100 * (poor[..., None] > 0))
+    assert medians(mixed.errors_px(points()))[1] == pytest.approx([3, 3], abs=1e-4)
+    assert mixed.used[1].sum() == 4
+    assert np.isnan(session(tmp_path, exclude=["side"]).errors_px(points())[1]).all()
+    _, page = rendered(tmp_path, exclude=["side"])
+    assert "<tr><td>side</td><td>-</td><td>-</td><td>75.0%</td><td>0.0%</td></tr>" in page
+    assert "<tr><td>top</td><td>0.00</td><td>0.00</td><td>91.7%</td><td>91.7%</td></tr>" in page
 
 
 def test_bones_have_a_length_and_a_spread():
