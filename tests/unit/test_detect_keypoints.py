@@ -1,19 +1,16 @@
 """Every back end finds what is there, finer than a pixel where it can, and its names travel in the file."""
 
-import json
 import tracemalloc
 from fractions import Fraction
 
 import av
 import cv2
-import h5py
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from scripts.cameras.detect_keypoints import detect_keypoints, make_detector
-from scripts.cameras.detectors.given import BODY_25, read_given
 from scripts.cameras.detectors.heatmaps import peaks
 from scripts.cameras.detectors.stream import write_found
 from scripts.cameras.segment_frames import segment_frames
@@ -22,6 +19,7 @@ from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.keypoints import Keypoints, Skeleton
 from tests.unit.examples import every_ms
+from tests.unit.test_given_keypoints import DLC
 
 SIZE = (160, 128)
 HEATMAPS = {
@@ -200,69 +198,6 @@ def test_a_function_of_the_user_gets_batches_and_its_arguments_and_its_mistakes_
             detect(tmp_path, {**settings, "function": name, "arguments": {}}, weights=code)
 
 
-DLC = "scorer,n,n,n,n,n,n\nbodyparts,nose,nose,nose,tail,tail,tail\ncoords,x,y,likelihood,x,y,likelihood\n"
-
-
-def given_files(tmp_path):
-    """The same two keypoints in frames 0 and 1, as each program writes them."""
-    (tmp_path / "dlc.csv").write_text(DLC + "0,1,2,0.9,3,4,0.8\n1,5,6,0.7,,,\n")
-    with h5py.File(tmp_path / "sleap.h5", "w") as file:
-        tracks = np.array([[[1, 5], [3, np.nan]], [[2, 6], [4, np.nan]]], float)[None]
-        file["tracks"] = tracks
-        file["point_scores"] = np.array([[[0.9, 0.7], [0.8, 0]]])
-        file["node_names"] = np.array([b"nose", b"tail"])
-        file["edge_inds"] = np.array([[0, 1]])
-    rows = np.zeros(2, [("index", "i8"), ("values_block_0", "f8", (6,))])
-    rows["index"] = [0, 1]
-    rows["values_block_0"] = [[1, 2, 0.9, 3, 4, 0.8], [5, 6, 0.7, np.nan, np.nan, np.nan]]
-    import pickle
-
-    kinds = [("n", part, c) for part in ("nose", "tail") for c in ("x", "y", "likelihood")]
-    with h5py.File(tmp_path / "dlc.h5", "w") as file:
-        table = file.create_group("df_with_missing").create_dataset("table", data=rows)
-        table.attrs["values_block_0_kind"] = np.void(pickle.dumps(kinds, protocol=0))
-    return [tmp_path / name for name in ("dlc.csv", "sleap.h5", "dlc.h5")]
-
-
-def test_files_of_deeplabcut_and_sleap_say_the_same(tmp_path):
-    for path in given_files(tmp_path):
-        skeleton, rows = read_given(path, [])
-        found = list(rows)
-        assert skeleton.names == ("nose", "tail"), path.name
-        assert [row[0] for row in found] == [0, 1]
-        assert found[0][2].tolist() == [[1, 2], [3, 4]]
-        assert found[1][2][0].tolist() == [5, 6]
-        assert np.isnan(found[1][2][1]).all()
-        assert found[0][3].tolist() == pytest.approx([0.9, 0.8])
-
-
-def test_pickled_names_are_read_as_text_and_nothing_in_them_is_run(tmp_path):
-    path = given_files(tmp_path)[2]
-    with h5py.File(path, "r+") as file:
-        harmful = b"cos\nsystem\n(Vtouch " + str(tmp_path / "harm").encode() + b"\ntR."
-        file["df_with_missing/table"].attrs["values_block_0_kind"] = np.void(harmful)
-    with pytest.raises(InputError, match=r"2 body parts, 1 names; give the rig's detect\.names"):
-        read_given(path, [])
-    assert not (tmp_path / "harm").exists()
-    assert read_given(path, ["a", "b"])[0].names == ("a", "b")
-
-
-def test_people_of_openpose_come_with_the_numbers_of_their_frames(tmp_path):
-    folder = tmp_path / "json"
-    folder.mkdir()
-    points = np.zeros((25, 3))
-    points[0] = [10, 20, 0.9]
-    people = [{"pose_keypoints_2d": points.ravel().tolist()}]
-    (folder / "v_000000000003_keypoints.json").write_text(json.dumps({"people": people}))
-    (folder / "v_000000000004_keypoints.json").write_text(json.dumps({"people": []}))
-    skeleton, rows = read_given(folder, [])
-    found = list(rows)
-    assert skeleton.names == tuple(BODY_25)
-    assert [(row[0], row[1]) for row in found] == [(3, 0)]
-    assert found[0][2][0].tolist() == [10, 20]
-    assert np.isnan(found[0][2][1:]).all()
-
-
 def test_a_given_file_with_frames_that_the_video_lacks_is_refused(tmp_path):
     (tmp_path / "dlc.csv").write_text(DLC + "6,1,2,0.9,3,4,0.8\n")
     settings = {"backend": "given", "batch": 1, "names": [], "skeleton": []}
@@ -281,66 +216,6 @@ def test_a_given_file_gets_the_bones_of_the_config(tmp_path):
     assert found.skeleton.bones == ((1, 0),)
     with pytest.raises(InputError, match=r"dlc\.csv: the skeleton names 'ear', which is no keypoint"):
         detect(tmp_path, {**settings, "skeleton": [["ear", "nose"]]}, given=tmp_path / "dlc.csv")
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (DLC.replace("tail,tail,tail", "tail"), "not equally long: 4 of `bodyparts`, 6 of `coords`"),
-        (DLC + "inf,1,2,0.9,3,4,0.8\n", "row 1 below the header is not whole"),
-        (DLC + "0.5,1,2,0.9,3,4,0.8\n", "row 1 below the header is not whole"),
-        (DLC + "0,1,2,\0", "is no text"),
-    ],
-    ids=["short", "inf", "half", "bytes"],
-)
-def test_a_csv_that_is_not_deeplabcuts_is_one_line(tmp_path, content, said):
-    (tmp_path / "x.csv").write_text(content)
-    with pytest.raises(InputError, match=f"x.csv.*{said}") as caught:
-        list(read_given(tmp_path / "x.csv", [])[1])
-    assert caught.value.reason == "bad_keypoints"
-
-
-def test_a_csv_of_deeplabcut_may_be_in_latin_1(tmp_path):
-    (tmp_path / "x.csv").write_bytes((DLC.replace("tail", "Öhr") + "0,1,2,0.9,3,4,0.8\n").encode("latin-1"))
-    skeleton, rows = read_given(tmp_path / "x.csv", [])
-    assert skeleton.names == ("nose", "Öhr")
-    assert len(list(rows)) == 1
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"tracks": (2, 3)}, "node_names"),
-        ({"tracks": (1, 2, 3, 10), "node_names": 3, "point_scores": (1, 3, 9)}, "no match"),
-        ({"tracks": (1, 2, 3, 10), "node_names": 2}, "no match"),
-        ({"tracks": (1, 2, 3, 10), "node_names": 3, "edge_inds": (1, 1)}, "has it"),
-        ({"df_with_missing": (3,)}, "has it"),
-        ({"df_with_missing/table": (3,)}, "has it"),
-    ],
-    ids=["names", "scores", "count", "edges", "table", "block"],
-)
-def test_an_hdf5_that_lacks_something_is_one_line(tmp_path, fields, said):
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        for name, shape in fields.items():
-            file[name] = np.array([b"a", b"b", b"c"][:shape]) if name == "node_names" else np.zeros(shape)
-    with pytest.raises(InputError, match=f"x.h5.*{said}") as caught:
-        list(read_given(tmp_path / "x.h5", [])[1])
-    assert caught.value.reason == "bad_keypoints"
-
-
-def test_a_bone_ends_at_keypoints(tmp_path):
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["tracks"], file["node_names"] = np.zeros((1, 2, 2, 1)), np.array([b"a", b"b"])
-        file["edge_inds"] = np.array([[1, 2]])
-    with pytest.raises(InputError, match=r"the bone \(1, 2\) has an end that is none of its 2 keypoints"):
-        read_given(tmp_path / "x.h5", [])
-
-
-@pytest.mark.parametrize("name", ["x.csv", "x.h5", "x.txt", "x.parquet"])
-def test_a_file_that_is_no_keypoints_is_one_line(tmp_path, name):
-    (tmp_path / name).write_text("what,is,this\n")
-    with pytest.raises(InputError, match=name):
-        read_given(tmp_path / name, [])
 
 
 class OnePoint:

@@ -1,15 +1,16 @@
 """Keypoints that another program found: DeepLabCut csv and h5, SLEAP h5, OpenPose json, our own parquet."""
 
 import json
-import pickletools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from scripts.cameras.detectors import deeplabcut
+from scripts.cameras.detectors.interface import BAD_FILE, Row
 from scripts.common.errors import InputError
 from scripts.common.keypoints import Keypoints, Skeleton
-from scripts.common.text_file import refused, rows_of
+from scripts.common.text_file import refused
 
 # fmt: off
 BODY_25 = (
@@ -18,10 +19,6 @@ BODY_25 = (
     "RBigToe", "RSmallToe", "RHeel",
 )
 # fmt: on
-HEAD = ("scorer", "individuals", "bodyparts", "coords")
-COORDINATES = ("x", "y", "likelihood")
-REASON = "bad_keypoints"
-Row = tuple[int, int, np.ndarray, np.ndarray]
 
 
 def read_given(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
@@ -31,92 +28,49 @@ def read_given(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
     it should be.
     """
     # Arrow and HDF5 say OSError and RuntimeError of bytes that are not theirs.
-    with refused(path, REASON, "its program", OSError, RuntimeError):
+    with refused(path, BAD_FILE, "its program", OSError, RuntimeError):
         skeleton, rows = _reader(path)(path, names)
     count = len(skeleton.names)
     if wrong := [bone for bone in skeleton.bones if not all(0 <= end < count for end in bone)]:
-        raise InputError(REASON, f"{path.name}: the bone {wrong[0]} has an end that is none of its {count} keypoints")
+        raise InputError(BAD_FILE, f"{path.name}: the bone {wrong[0]} has an end that is none of its {count} keypoints")
     return skeleton, _checked(path, rows, count)
 
 
 def _reader(path: Path) -> Callable[[Path, list[str]], tuple[Skeleton, Iterator[Row]]]:
     if path.is_dir():
         return _openpose
-    known = {".csv": _dlc_csv, ".parquet": _own, ".h5": _h5, ".hdf5": _h5}
+    known = {".csv": deeplabcut.read_csv, ".parquet": _own, ".h5": _h5, ".hdf5": _h5}
     if path.suffix not in known:
-        raise InputError(REASON, f"{path.name}: known are .csv, .h5, .parquet, and a folder of OpenPose's json")
+        raise InputError(BAD_FILE, f"{path.name}: known are .csv, .h5, .parquet, and a folder of OpenPose's json")
     return known[path.suffix]
 
 
 def _checked(path: Path, rows: Iterator[Row], count: int) -> Iterator[Row]:
-    """The rows, of which each must have `count` keypoints."""
-    with refused(path, REASON, "its program"):
+    """The rows, of which each must have `count` keypoints; a point without a score is as sure as can be.
+
+    So are those that a person placed, or moved: labels of DeepLabCut, corrections of SLEAP.
+    """
+    with refused(path, BAD_FILE, "its program"):
         for frame, person, uv, confidence in rows:
             if uv.shape != (count, 2) or confidence.shape != (count,):
                 raise InputError(
-                    REASON, f"{path.name}: frame {frame} has {len(uv)} keypoints, {len(confidence)} scores, not {count}"
+                    BAD_FILE,
+                    f"{path.name}: frame {frame} has {len(uv)} keypoints, {len(confidence)} scores, not {count}",
                 )
-            yield frame, person, uv, confidence
+            yield frame, person, uv, np.where(np.isnan(confidence), np.isfinite(uv).all(axis=1), confidence)
 
 
 def _own(path: Path, _: list[str]) -> tuple[Skeleton, Iterator[Row]]:
     known = Keypoints.read(path)
     if not known.skeleton.names:
-        raise InputError(REASON, f"{path.name}: it names no keypoints, so it is none of our files or a failed one")
+        raise InputError(BAD_FILE, f"{path.name}: it names no keypoints, so it is none of our files or a failed one")
     return known.skeleton, zip(known.frame.tolist(), known.person.tolist(), known.uv, known.confidence, strict=True)
-
-
-def _dlc_csv(path: Path, _: list[str]) -> tuple[Skeleton, Iterator[Row]]:
-    """Rows of the header: scorer, (individuals,) bodyparts, coords; then a frame a row."""
-    rows = rows_of(path, REASON)
-    head = {row[0]: row[1:] for row in rows[:4] if row[0] in HEAD}
-    if "bodyparts" not in head or "coords" not in head:
-        raise InputError(REASON, f"{path.name}: it has no rows `bodyparts` and `coords`, as DeepLabCut's has")
-    lengths = {name: len(row) for name, row in head.items() if name != "scorer"}
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{length} of `{name}`" for name, length in lengths.items())
-        raise InputError(REASON, f"{path.name}: the rows of its header are not equally long: {said}")
-    people = head.get("individuals", [""] * len(head["bodyparts"]))
-    names = tuple(dict.fromkeys(head["bodyparts"]))
-    persons = list(dict.fromkeys(people))
-    columns = {key: c + 1 for c, key in enumerate(zip(people, head["bodyparts"], head["coords"], strict=True))}
-    body = rows[len(head) :]
-    return Skeleton(names), _dlc_rows(path, body, columns, persons, names)
-
-
-def _dlc_rows(
-    path: Path,
-    body: list[list[str]],
-    columns: dict[tuple[str, str, str], int],
-    persons: list[str],
-    names: tuple[str, ...],
-) -> Iterator[Row]:
-    places = {
-        p: [[columns.get((p, n, c), -1) for c in COORDINATES] for n in names] for p in persons
-    }  # -1: a body part that this individual does not have
-    for line, row in enumerate(body):
-        try:
-            frame = _frame(row[0])
-            for person, name in enumerate(persons):
-                values = np.array([[float(row[c]) if c > 0 and row[c] else np.nan for c in cs] for cs in places[name]])
-                if np.isfinite(values[:, :2]).any():
-                    yield frame, person, values[:, :2], np.nan_to_num(values[:, 2])
-        except (ValueError, IndexError):
-            raise InputError(REASON, f"{path.name}: row {line + 1} below the header is not whole") from None
-
-
-def _frame(text: str) -> int:
-    """The number of a frame, which some write as 12.0. Raises ValueError for what is none."""
-    number = float(text)
-    if not number.is_integer():
-        raise ValueError(text)
-    return int(number)
 
 
 def _openpose(folder: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
     files = sorted(folder.glob("*_keypoints.json"))
     if not files:
-        raise InputError(REASON, f"{folder.name}: it holds no *_keypoints.json")
+        raise InputError(BAD_FILE, f"{folder.name}: it holds no *_keypoints.json")
     skeleton = Skeleton(tuple(names or BODY_25))
     return skeleton, _openpose_rows(files, len(skeleton.names))
 
@@ -133,7 +87,7 @@ def _openpose_rows(files: list[Path], count: int) -> Iterator[Row]:
                 values[values[:, 2] <= 0, :2] = np.nan
                 yield int(number), person, values[:, :2], values[:, 2]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(REASON, f"{path.name}: it is not as OpenPose writes it ({error})") from None
+            raise InputError(BAD_FILE, f"{path.name}: it is not as OpenPose writes it ({error})") from None
 
 
 def _h5(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
@@ -144,10 +98,10 @@ def _h5(path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
             if "tracks" in file:
                 return _sleap(file, path)
             if "df_with_missing" in file:
-                return _dlc_h5(file["df_with_missing"]["table"], path, names)
+                return deeplabcut.read_h5(file["df_with_missing"], path, names)
     except OSError as error:
-        raise InputError(REASON, f"{path.name}: it is no whole HDF5 ({error})") from None
-    raise InputError(REASON, f"{path.name}: it holds neither SLEAP's `tracks` nor DeepLabCut's table")
+        raise InputError(BAD_FILE, f"{path.name}: it is no whole HDF5 ({error})") from None
+    raise InputError(BAD_FILE, f"{path.name}: it holds neither SLEAP's `tracks` nor DeepLabCut's table")
 
 
 def _sleap(file: object, path: Path) -> tuple[Skeleton, Iterator[Row]]:
@@ -161,7 +115,8 @@ def _sleap(file: object, path: Path) -> tuple[Skeleton, Iterator[Row]]:
         scores = np.isfinite(tracks[:, 0]).astype(np.float64)
     if tracks.ndim != 4 or tracks.shape[1:3] != (2, len(names)) or scores.shape != tracks[:, 0].shape:
         raise InputError(
-            REASON, f"{path.name}: `tracks` {tracks.shape}, `point_scores` {scores.shape}, {len(names)} names: no match"
+            BAD_FILE,
+            f"{path.name}: `tracks` {tracks.shape}, `point_scores` {scores.shape}, {len(names)} names: no match",
         )
     skeleton = Skeleton(names, tuple((int(a), int(b)) for a, b in bones))
 
@@ -170,34 +125,6 @@ def _sleap(file: object, path: Path) -> tuple[Skeleton, Iterator[Row]]:
             for person in range(len(tracks)):
                 uv = tracks[person, :, :, frame].T
                 if np.isfinite(uv).any():
-                    yield frame, person, uv, np.clip(np.nan_to_num(scores[person, :, frame]), 0, 1)
+                    yield frame, person, uv, np.clip(scores[person, :, frame], 0, 1)
 
     return skeleton, rows()
-
-
-def _dlc_h5(table: object, path: Path, names: list[str]) -> tuple[Skeleton, Iterator[Row]]:
-    """pandas' table of DeepLabCut: x, y, likelihood of every body part in one block of numbers."""
-    rows_ = table[()]  # type: ignore[index]
-    block = np.asarray(rows_["values_block_0"], np.float64)
-    found = names or _pickled_names(bytes(table.attrs.get("values_block_0_kind", b"")))  # type: ignore[attr-defined]
-    if 3 * len(found) != block.shape[1]:
-        raise InputError(
-            REASON,
-            f"{path.name}: {block.shape[1] / 3:g} body parts, {len(found)} names; give the rig's detect.names",
-        )
-
-    def rows() -> Iterator[Row]:
-        for frame, values in zip(rows_["index"].tolist(), block.reshape(len(block), -1, 3), strict=True):
-            yield int(frame), 0, values[:, :2], values[:, 2]
-
-    return Skeleton(tuple(found)), rows()
-
-
-def _pickled_names(content: bytes) -> list[str]:
-    """Body parts from the pickled column names, read as text and never executed: scorer, body part, coordinate, …"""
-    try:
-        words = [argument for _, argument, _ in pickletools.genops(content) if isinstance(argument, str)]
-    except ValueError:
-        return []
-    unique = [word for word in dict.fromkeys(words) if word not in COORDINATES]
-    return unique[1:]

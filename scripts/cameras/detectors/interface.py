@@ -7,6 +7,10 @@ import numpy as np
 from scripts.common.keypoints import Skeleton
 
 Found = tuple[np.ndarray, np.ndarray]
+# Of a given file: frame, person, uv float (K, 2) px, confidence float (K,), NaN where the file has none.
+Row = tuple[int, int, np.ndarray, np.ndarray]
+# Why a given file cannot be used.
+BAD_FILE = "bad_keypoints"
 # What segment_frames tells of a frame, as keypoints.
 REGION = ("middle", "upper_left", "lower_right")
 
