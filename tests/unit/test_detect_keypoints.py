@@ -102,6 +102,20 @@ def test_bright_blobs_are_found_finer_than_a_pixel_and_keep_their_names_when_the
     assert np.isfinite(away[apart]).all()
 
 
+def test_a_blob_that_was_hidden_is_found_again_where_it_can_have_come_and_takes_no_other_ones_place():
+    # One goes by where the other, which moves on while it is hidden, was last seen.
+    fast = np.stack([20 + 4.0 * np.arange(30), np.full(30, 60)], axis=1)
+    other = np.stack([np.full(30, 70.0), 40 + 2.0 * np.arange(30)], axis=1)
+    hidden = np.isin(np.arange(30), np.arange(5, 24))
+    detector = make_detector({**BLOBS, "count": 2}, None, "cpu")
+    pictures = [blob_picture(one, *([] if gone else [two])) for one, two, gone in zip(fast, other, hidden, strict=True)]
+    uv = np.array([found[0][0] for found in detector.detect(pictures)])
+    first = 0 if np.abs(uv[0, 0] - fast[0]).max() < 2 else 1
+    assert np.abs(uv[:, first] - fast).max() < 0.5
+    assert np.abs(uv[:, 1 - first] - other)[~hidden].max() < 0.5
+    assert np.isnan(uv[hidden, 1 - first]).all()
+
+
 def test_a_coloured_blob_is_found_among_others():
     picture = np.zeros((*SIZE[::-1], 3), np.uint8)
     cv2.circle(picture, (40, 50), 6, (0, 0, 255), -1)

@@ -9,12 +9,16 @@ from scipy.optimize import linear_sum_assignment
 from scripts.cameras.detectors.interface import Found, nothing
 from scripts.common.keypoints import Skeleton
 
+# In px; no picture is so large.
+OUT_OF_REACH = 1e9
+
 
 class Markers:
     """`marker_1` to `marker_N`: each keeps its blob by distance from where it would be next.
 
     settings: count, colour (`bright`, `dark`, or lowest and highest [hue, saturation, value] as OpenCV counts them),
-    threshold (of brightness), min_area_px, max_step_px (how far a blob moves from one frame to the next).
+    threshold (of brightness), min_area_px, max_step_px (how far a blob moves from one frame to the next, so also for
+    each frame that it was hidden).
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -22,6 +26,7 @@ class Markers:
         self.skeleton = Skeleton(tuple(f"marker_{n + 1}" for n in range(settings["count"])))
         self._last = np.full((settings["count"], 2), np.nan)
         self._step = np.zeros((settings["count"], 2))
+        self._hidden = np.zeros(settings["count"], int)
 
     def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
         """See `Detector`. The confidence is how bright a blob is against the threshold, at most 1."""
@@ -31,25 +36,33 @@ class Markers:
         places, sure = self._blobs(picture)
         count = len(self._last)
         uv, confidence = np.full((count, 2), np.nan), np.zeros(count)
-        known = np.flatnonzero(np.isfinite(self._last[:, 0]))
-        free = set(range(len(places)))
-        if len(known) and len(places):
-            expected = self._last[known] + self._step[known]
-            distance = np.linalg.norm(expected[:, None] - places[None], axis=2)
-            for row, column in zip(*linear_sum_assignment(distance), strict=True):
-                if distance[row, column] <= self._settings["max_step_px"]:
-                    uv[known[row]], confidence[known[row]] = places[column], sure[column]
-                    free.discard(int(column))
-        # A marker that was never seen takes what is left, the largest first.
-        new = [place for place in range(count) if not np.isfinite(self._last[place, 0])]
-        for place, column in zip(new, sorted(free), strict=False):
-            uv[place], confidence[place] = places[column], sure[column]
+        known = np.isfinite(self._last[:, 0])
+        free = np.arange(len(places))
+        # Those that were hidden look further, so they come after those that were not; the never seen take what is left,
+        # the largest first.
+        for waiting in (known & (self._hidden == 0), known & (self._hidden > 0)):
+            markers = np.flatnonzero(waiting)
+            rows, columns = self._nearest(markers, places[free])
+            uv[markers[rows]], confidence[markers[rows]] = places[free[columns]], sure[free[columns]]
+            free = np.delete(free, columns)
+        new = np.flatnonzero(~known)[: len(free)]
+        uv[new], confidence[new] = places[free[: len(new)]], sure[free[: len(new)]]
         seen = np.isfinite(uv[:, 0])
-        moved = seen & np.isfinite(self._last[:, 0])
-        self._step[moved] = uv[moved] - self._last[moved]
+        moved = seen & known
+        self._step[moved] = (uv[moved] - self._last[moved]) / (self._hidden[moved, None] + 1)
         self._step[~moved] = 0
+        self._hidden = np.where(seen, 0, self._hidden + 1)
         self._last[seen] = uv[seen]
         return (uv[None], confidence[None]) if seen.any() else nothing(count)
+
+    def _nearest(self, markers: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of `markers` gets which of `places`, as far as each may have come."""
+        expected = self._last[markers] + self._step[markers]
+        distance = np.linalg.norm(expected[:, None] - places[None], axis=2)
+        reach = self._settings["max_step_px"] * (self._hidden[markers] + 1)
+        rows, columns = linear_sum_assignment(np.where(distance <= reach[:, None], distance, OUT_OF_REACH))
+        near = distance[rows, columns] <= reach[rows]
+        return rows[near], columns[near]
 
     def _blobs(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places finer than a pixel, the largest blob first, float64 (B, 2), and how sure each is."""
