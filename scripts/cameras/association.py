@@ -9,6 +9,10 @@ from scripts.cameras.triangulation import Rig, triangulate
 
 # A pair of detections wants so many keypoints in common to be compared.
 COMMON = 3
+# A body moves by at most so many of its own lengths from a frame to the next.
+LENGTHS = 2
+# What a place costs that nobody had, and more than it one out of reach. In the points' unit, beyond any distance.
+UNUSED = 1e9
 
 
 def associate(rays: np.ndarray, sure: np.ndarray, rig: Rig, limit_px: float) -> tuple[np.ndarray, np.ndarray]:
@@ -16,25 +20,28 @@ def associate(rays: np.ndarray, sure: np.ndarray, rig: Rig, limit_px: float) -> 
 
     rays: float64 (C, 2, M, P, K).  sure: float (C, M, P, K), 0 where nothing is seen. Within a frame, detections of two
     cameras belong together where their triangulated points fit both; the best fits are joined first, one detection a
-    camera and person. Over time persons keep their places by the least distance of their keypoints.
+    camera and person. Over time persons keep their places by the least distance of their keypoints; who is further off
+    than a body moves is somebody else while there is a place that nobody had.
     """
     cameras, _, frames, persons, count = rays.shape
     cost = _pair_costs(rays, sure, rig)
     new_rays, new_sure = np.full_like(rays, np.nan), np.zeros_like(sure)
-    last = np.full((persons, count, 3), np.nan)
+    last, unseen = np.full((persons, count, 3), np.nan), np.zeros(persons, int)
     for frame in range(frames):
         groups = _groups(cost, frame, np.asarray(sure[:, frame].any(axis=2)), limit_px)[:persons]
         slots = np.full((len(groups), cameras), -1)
         for row, group in enumerate(groups):
             for camera, person in group.items():
                 slots[row, camera] = person
+        unseen += 1
         if not len(groups):
             continue
         mine, weight = _gathered(rays[:, :, frame], sure[:, frame], slots)
         solid = triangulate(
             mine.reshape(cameras, 2, -1), weight.reshape(cameras, -1), rig, limit_px=limit_px
         ).xyz.reshape(len(groups), count, 3)
-        places = _placed(solid, last)
+        places = _placed(solid, last, unseen)
+        unseen[places] = 0
         for row, place in enumerate(places):
             new_rays[:, :, frame, place], new_sure[:, frame, place] = mine[:, :, row], weight[:, row]
             last[place] = np.where(np.isfinite(solid[row]), solid[row], last[place])
@@ -64,9 +71,10 @@ def _pair_costs(rays: np.ndarray, sure: np.ndarray, rig: Rig) -> dict[tuple[int,
         weight[0], weight[1] = sure[one][:, :, None], sure[other][:, None]
         points = triangulate(both.reshape(2, 2, -1), weight.reshape(2, -1), pair, robust=False)
         error = points.error_px.reshape(frames, persons, persons, count)
-        enough = np.isfinite(error).sum(axis=-1) >= min(COMMON, count)
-        middle = np.median(np.where(np.isfinite(error), error, np.inf), axis=-1)
-        share = np.nanmean(np.where(np.isfinite(error), error, np.nan), axis=-1, where=np.isfinite(error))
+        known = np.isfinite(error)
+        enough = known.sum(axis=-1) >= min(COMMON, count)
+        middle = np.median(np.where(known, error, np.inf), axis=-1)
+        share = np.where(known, error, 0).sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
         costs[one, other] = np.where(enough, np.where(np.isfinite(middle), middle, share), np.inf)
     return costs
 
@@ -92,12 +100,20 @@ def _groups(
     return sorted(unique.values(), key=lambda group: (-len(group), sorted(group.items())))
 
 
-def _placed(solid: np.ndarray, last: np.ndarray) -> list[int]:
-    """A place for each group (G, K, 3), by the median distance to where each person (P, K, 3) was last seen."""
+def _placed(solid: np.ndarray, last: np.ndarray, unseen: np.ndarray) -> list[int]:
+    """A place for each group (G, K, 3), by the median distance to where each person (P, K, 3) was last seen.
+
+    unseen: int (P,), frames since then. Of a single keypoint no length is known, and all is in reach.
+    """
     distance = np.linalg.norm(solid[:, None] - last[None], axis=-1)
     known = np.isfinite(distance)
-    middle = np.full(distance.shape[:2], 1e9)
+    cost = np.full(distance.shape[:2], UNUSED)
     some = known.any(axis=-1)
-    middle[some] = np.nanmedian(np.where(known, distance, np.nan)[some], axis=-1)
-    rows, columns = linear_sum_assignment(middle)
+    cost[some] = np.nanmedian(np.where(known, distance, np.nan)[some], axis=-1)
+    there = np.isfinite(last)
+    low, high = np.where(there, last, np.inf).min(axis=1), np.where(there, last, -np.inf).max(axis=1)
+    length = np.linalg.norm(np.where(there.any(axis=1), high - low, 0), axis=-1)
+    reach = np.where(length > 0, LENGTHS * length * unseen, np.inf)
+    cost[some & (cost > reach)] += UNUSED
+    rows, columns = linear_sum_assignment(cost)
     return [int(columns[list(rows).index(row)]) for row in range(len(solid))]

@@ -277,6 +277,32 @@ def test_two_people_whose_numbers_change_from_view_to_view_keep_their_places():
         assert np.isfinite(found[:, person]).mean() > 0.95
 
 
+def test_who_comes_far_from_where_another_left_is_not_the_other():
+    rig, generator = ring(4), np.random.default_rng(4)
+    body = generator.uniform(-60, 60, (6, 3))
+    homes = np.array([[-250.0, 0, 0], [250, 0, 0]])
+    # The second one enters in the frame after the first one left, and leaves when that comes back.
+    who = np.repeat([0, 1, 0], 10)
+    rays, sure = np.full((4, 2, 30, 2, 6), np.nan), np.zeros((4, 30, 2, 6))
+    for frame, person in enumerate(who):
+        rays[:, :, frame, frame % 2] = seen_from(rig, body + homes[person] + frame)
+        sure[:, frame, frame % 2] = 1
+    joined, weight = associate(rays, sure, rig, 10)
+    found = triangulate(joined.reshape(4, 2, -1), weight.reshape(4, -1), rig).xyz.reshape(30, 2, 6, 3)
+    placed = np.isfinite(found).all(axis=(2, 3))
+    assert (placed.sum(axis=1) == 1).all()
+    assert (placed[:, 0] == (who == who[0])).all() or (placed[:, 1] == (who == who[0])).all()
+
+
+def test_without_a_free_place_who_comes_takes_that_of_who_left():
+    rig = ring(4)
+    body = np.random.default_rng(5).uniform(-60, 60, (6, 3))
+    rays, sure = np.empty((4, 2, 2, 1, 6)), np.ones((4, 2, 1, 6))
+    for frame, home in enumerate(([-250.0, 0, 0], [250, 0, 0])):
+        rays[:, :, frame, 0] = seen_from(rig, body + home)
+    assert np.allclose(associate(rays, sure, rig, 10)[0], rays)
+
+
 def test_files_of_keypoints_and_poses_come_back_with_names_bones_and_units(tmp_path):
     skeleton = Skeleton.of(["nose", "tail"], [["nose", "tail"]])
     with KeypointWriter(tmp_path / "k.parquet", skeleton) as writer:
