@@ -18,6 +18,8 @@ from scripts.common.keypoints import Poses, Skeleton
 STEP = "smooth_poses"
 # A spline's penalty is learned from so many stretches of so many frames.
 LEARNED_ROWS, LEARNED_STRETCHES = 200, 3
+# From fewer frames no body is learned that is nearer to the truth than its points.
+FEWEST_OF_BODY = 5
 # What each method reads of the settings; the facts of the file name them.
 READS: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -101,9 +103,9 @@ def smooth_poses(
 
 
 def by_body(series: Series, rays: np.ndarray, rig: Rig, skeleton: Skeleton, offset_px: float) -> Smoothed:
-    """A series by gimbal. rays: float64 (C, 2, T, K)."""
+    """A series by gimbal; one of fewer than FEWEST_OF_BODY frames stays as it is. rays: float64 (C, 2, T, K)."""
     nothing = np.zeros_like(series.seen)
-    if not series.seen.any():
+    if series.seen.any(axis=1).sum() < FEWEST_OF_BODY:
         return Smoothed(series.xyz, series.covariance, nothing)
     xyz, covariance, body = gimbal.smooth(series, rays, rig, np.array(skeleton.bones), offset_px)
     learned = {"offset_px": body.offset_px.round(3).tolist(), "bones": body.lengths.round(3).tolist()}

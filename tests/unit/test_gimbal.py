@@ -194,9 +194,11 @@ def test_the_heading_of_a_body_is_how_its_shape_lies():
     assert np.isnan(Shape(shape.places, shape.spread).placed(true, few)[0]).all()
 
 
-def recorded(root, names=("hip", "head", "ear1", "ear2", "tail1", "tail2", "tail3"), bones=BONES) -> list[str]:
+def recorded(
+    root, names=("hip", "head", "ear1", "ear2", "tail1", "tail2", "tail3"), bones=BONES, frames=60
+) -> list[str]:
     """Files of a rig that sees the body: keypoints, common frames, calibration, points."""
-    rig, true = ring(4), body(60)
+    rig, true = ring(4), body(frames)
     rays = sightings(rig, true)
     lens = np.array([[1200.0, 0, 640], [0, 1200, 480], [0, 0, 1]])
     cameras = {}
@@ -210,8 +212,8 @@ def recorded(root, names=("hip", "head", "ear1", "ear2", "tail1", "tail2", "tail
             for frame, uv in enumerate(seen.transpose(1, 2, 0)):
                 writer.add(frame, uv[None] * 1200 + [640, 480], np.ones((1, 7)))
     Calibration(cameras, {}).write(root / "calibration.toml")
-    time = np.arange(60) * 1_000_000_000 // FPS
-    AlignedFrames(rig.names, time, np.tile(np.arange(60, dtype=np.int32)[:, None], (1, 4))).write(
+    time = np.arange(frames) * 1_000_000_000 // FPS
+    AlignedFrames(rig.names, time, np.tile(np.arange(frames, dtype=np.int32)[:, None], (1, 4))).write(
         root / "aligned.parquet"
     )
     triangulate_keypoints(
@@ -257,6 +259,14 @@ def test_the_rule_smooths_a_body_from_files_and_says_what_it_learned(tmp_path):
     first = (tmp_path / "smoothed.parquet").read_bytes()
     smooth(tmp_path, cameras)
     assert (tmp_path / "smoothed.parquet").read_bytes() == first
+
+
+@pytest.mark.parametrize("frames", [1, 4, 5])
+def test_of_too_few_frames_no_body_is_learned_and_points_stay(tmp_path, frames):
+    smooth(tmp_path, recorded(tmp_path, frames=frames))
+    was, found = Poses.read(tmp_path / "points.parquet"), Poses.read(tmp_path / "smoothed.parquet")
+    assert np.array_equal(was.xyz, found.xyz, equal_nan=True) == (frames < 5)
+    assert ("learned" in found.facts["smoothing"]) == (frames == 5)
 
 
 def test_keypoints_without_bones_are_one_line(tmp_path):
