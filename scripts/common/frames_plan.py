@@ -102,7 +102,9 @@ class FramesRoom(Room):
         splits = known_splits(settings["split"], of_recording, fixed, f"{place}.split")
         refuse_apart(own, splits, f"{place}.split")
         names = tuple(recording.name for recording in own)
-        return FramesDataset(name, entry["rig"], tuple(cameras), settings, names, of_recording, splits)
+        # Lists name the sheet's own groups, but what shows the same pictures is one to all that comes after.
+        groups = joined_groups(own, of_recording, "recording")
+        return FramesDataset(name, entry["rig"], tuple(cameras), settings, names, groups, splits)
 
     def cleaned(self, what: str) -> str:
         """Of a recording's labels as the dataset takes them: labels.parquet or ledger.parquet."""

@@ -65,7 +65,7 @@ def decide(
         starts = sorted({(recording, start) for recording, start, _ in seen.frames})
         return {
             interval_key(recording, start): Membership(
-                recording, interval_split(recording, start, shares, settings["seed"])
+                groups[recording], interval_split(recording, start, shares, settings["seed"])
             )
             for recording, start in starts
         }

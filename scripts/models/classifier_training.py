@@ -25,7 +25,7 @@ from scripts.models.checkpoint import read_checkpoint
 from scripts.models.classifier_network import Classifier
 from scripts.models.labelled_samples import SPLITS, Labelled, read_samples, split_for
 
-VERSION = 1
+VERSION = 2
 ABOUT = "rushes_classifier"
 
 

@@ -2,11 +2,12 @@
 
 A dataset's `index.parquet` has a row a frame: file (below the dataset's folder), label, split, subject, recording,
 frame (its number; consecutive ones follow each other in time). Where pictures stand in tars, it has offset and size,
-too; and where frames were left out on purpose, camera, interval and place, which then tells what is consecutive.
+too; where frames were left out on purpose, camera, interval and place, which then tells what is consecutive; and where
+subjects are not all that must stay together, group.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +23,7 @@ from scripts.common.errors import InputError
 from scripts.common.tar_file import read_part
 
 COLUMNS = ["file", "label", "split", "subject", "recording", "frame"]
-OF_PLACES = ["offset", "size", "camera", "interval", "place"]
+OPTIONAL = ["offset", "size", "camera", "interval", "place", "group"]
 SPLITS = ("train", "val", "test")
 # The runs of a model: the dataset's own split, a random split of samples, and folds of whole subjects.
 WHOLE, RANDOM, FOLD = "whole", "random", "fold"
@@ -44,25 +45,30 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """A frame, or a sequence of them. files: in time."""
+    """A frame, or a sequence of them. files: in time; group: what must not be taken apart, "" where subjects say it."""
 
     files: tuple[Picture, ...]
     label: str
     split: str
     subject: str
+    group: str = ""
 
 
 def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
     """Every frame of a dataset; with `frames` > 1 sequences of them that do not overlap, each within one bout."""
     known = pq.read_schema(index).names
-    columns = [*COLUMNS, *(name for name in OF_PLACES if name in known)]
+    columns = [*COLUMNS, *(name for name in OPTIONAL if name in known)]
     rows = pq.read_table(index, columns=columns, partitioning=None).to_pylist()
 
     def picture(row: dict[str, Any]) -> Picture:
         return Picture(index.parent / row["file"], row.get("offset", 0), row.get("size", -1))
 
+    def sample(files: Iterable[Picture], row: dict[str, Any]) -> Sample:
+        group = "" if row.get("group") is None else str(row["group"])
+        return Sample(tuple(files), row["label"], row["split"], row["subject"], group)
+
     if frames == 1:
-        return [Sample((picture(r),), r["label"], r["split"], r["subject"]) for r in rows]
+        return [sample([picture(row)], row) for row in rows]
     rows.sort(key=lambda row: (row["recording"], row.get("camera", ""), row["frame"]))
     numbered = [
         (
@@ -80,8 +86,7 @@ def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
         span = (frames - 1) * step + 1
         for first in range(0, len(own) - span + 1, span):
             part = own[first : first + span : step]
-            files = tuple(picture(row) for row in part)
-            found.append(Sample(files, part[0]["label"], part[0]["split"], part[0]["subject"]))
+            found.append(sample(map(picture, part), part[0]))
     return found
 
 
@@ -89,7 +94,8 @@ def split_for(samples: Sequence[Sample], run: str, folds: int, seed: int) -> lis
     """The split of each sample in a run.
 
     whole: the dataset's own.  random: shares of the dataset's own splits, drawn sample by sample: what leaks.
-    fold0, fold1, …: subjects in turn; those of the fold are tested, those of the next one validate.
+    fold0, fold1, …: subjects in turn, those that share a group as one; those of the fold are tested, those of the next
+    one validate.
     """
     if run == WHOLE:
         return [sample.split for sample in samples]
@@ -97,15 +103,38 @@ def split_for(samples: Sequence[Sample], run: str, folds: int, seed: int) -> lis
         drawn = [sample.split for sample in samples]
         random.Random(seed).shuffle(drawn)
         return drawn
-    subjects = sorted({sample.subject for sample in samples})
+    first_of = joined_subjects(samples)
+    wholes = sorted(set(first_of.values()))
     number = int(run.removeprefix(FOLD))
-    if len(subjects) < max(3, folds):
+    if len(wholes) < max(3, folds):
+        joined = "" if len(wholes) == len(first_of) else f", {len(wholes)} where those that share a group are one"
         raise InputError(
-            "few_subjects", f"{folds} folds of {len(subjects)} subjects", value=len(subjects), limit=max(3, folds)
+            "few_subjects",
+            f"{folds} folds of {len(first_of)} subjects{joined}",
+            value=len(wholes),
+            limit=max(3, folds),
         )
-    turn = {subject: place % folds for place, subject in enumerate(subjects)}
+    turn = {first: place % folds for place, first in enumerate(wholes)}
     role = {number: "test", (number + 1) % folds: "val"}
-    return [role.get(turn[sample.subject], "train") for sample in samples]
+    return [role.get(turn[first_of[sample.subject]], "train") for sample in samples]
+
+
+def joined_subjects(samples: Iterable[Sample]) -> dict[str, str]:
+    """Subject -> the first of all that it shares a group with, by way of others, too."""
+    first_of: dict[str, str] = {}
+    of_group: dict[str, str] = {}
+
+    def first(subject: str) -> str:
+        while first_of[subject] != subject:
+            subject = first_of[subject]
+        return subject
+
+    for subject, group in sorted({(sample.subject, sample.group) for sample in samples}):
+        own = first(first_of.setdefault(subject, subject))
+        if group:
+            low, high = sorted((own, first(of_group.setdefault(group, own))))
+            first_of[high] = low
+    return {subject: first(subject) for subject in first_of}
 
 
 def read_picture(file: Picture, size: int) -> np.ndarray:

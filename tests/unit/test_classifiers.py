@@ -145,6 +145,26 @@ def test_folds_share_the_subjects_out_and_a_random_split_does_not(still):
         split_for(samples, "fold0", 7, 0)
 
 
+def test_subjects_that_share_a_group_by_way_of_others_too_are_one_in_every_fold(tmp_path):
+    """Groups as a dataset's index has them: b shows what a shows, and c what b shows; f is of no group."""
+    of_group = {"1": "ab", "2": "bc", "3": "d", "4": "e", "": "f"}
+    pairs = [(subject, group) for group, subjects in of_group.items() for subject in subjects]
+    subjects, groups = map(list, zip(*pairs, strict=True))
+    count = len(pairs)
+    rows = {"file": ["p.png"] * count, "label": ["x"] * count, "split": ["train"] * count, "subject": subjects}
+    rows |= {"recording": subjects, "frame": [0] * count, "group": [group or None for group in groups]}
+    pq.write_table(pa.table(rows), tmp_path / "index.parquet")
+    samples = read_samples(tmp_path / "index.parquet")
+    tested = []
+    for fold in range(4):
+        splits = split_for(samples, f"fold{fold}", 4, 0)
+        assert len({split for sample, split in zip(samples, splits, strict=True) if sample.subject in "abc"}) == 1
+        tested.append({sample.subject for sample, split in zip(samples, splits, strict=True) if split == "test"})
+    assert tested == [{"a", "b", "c"}, {"d"}, {"e"}, {"f"}]
+    with pytest.raises(InputError, match="5 folds of 6 subjects, 4 where those that share a group are one"):
+        split_for(samples, "fold0", 5, 0)
+
+
 def test_a_sequence_lies_in_one_bout_of_one_recording_without_a_gap(still):
     for sample in read_samples(still, 5, 2):
         numbers = [int(file.path.stem.split("_")[1]) for file in sample.files]

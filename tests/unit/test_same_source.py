@@ -93,6 +93,20 @@ def test_the_same_seconds_in_two_splits_are_an_error_before_the_run(house, tmp_p
         load(house.config())
 
 
+@pytest.mark.parametrize("split", [{"lists": {"train": ["Ann", "Bob"], "val": ["Cy"]}}, {"by": "interval"}, {}])
+def test_subjects_of_the_same_seconds_are_one_group_also_where_lists_or_intervals_decide(house, split):
+    """What is trained on the dataset shares groups out by itself."""
+    columns = ["recording", "rig", "source", "end", "subject", "labels"]
+    people = {"one": "Ann", "two": "Bob"}
+    rows = [[name, "booth", "a.mp4", "2", subject, "labels.csv"] for name, subject in people.items()]
+    house.files_of_sources("c.mp4")
+    house.sheet(columns, [*rows, ["three", "booth", "c.mp4", "", "Cy", "labels.csv"]])
+    shares = {} if "lists" in split else {"train": 1, "val": 0, "test": 0}
+    house.datasets["d"] = {"kind": "frames", "rig": "booth", "split": {**split, **shares}}
+    groups = load(house.config()).rooms["frames"].datasets["d"].groups
+    assert groups["one"] == groups["two"] != groups["three"]
+
+
 def test_two_datasets_that_put_the_same_seconds_apart_are_not_joined(house):
     house.rigs["other"] = dict(house.rigs["booth"])
     columns = ["recording", "rig", "source", "end", "split"]
