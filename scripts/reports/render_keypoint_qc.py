@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 
 from scripts.common import figure
 from scripts.common.job import run
@@ -104,12 +105,13 @@ def _curves(session: Session, errors: np.ndarray) -> str:
 
     def draw(canvas: Any) -> None:
         axes = canvas.add_subplot()
+        lines: list[Artist] = []
         for name, curve in zip(session.cameras, medians_px, strict=True):
-            axes.plot(seconds / 1e9, curve, label=name, linewidth=1)
+            lines += axes.plot(seconds / 1e9, curve, label=name, linewidth=1)
         axes.set_xlabel("seconds")
         axes.set_ylabel("median error, px")
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        figure.name_beside(axes, lines)
 
     return svg(10, 2.8, draw)
 

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
 
@@ -112,9 +113,7 @@ def _timelines(intervals: Sequence[LabelInterval], classes: Sequence[str]) -> st
         axes.invert_yaxis()
         axes.set_xlabel("seconds after the first interval")
         used = [name for name in classes if any(one.label == name for one in intervals)]
-        axes.legend(
-            handles=[Patch(color=colour[name], label=name) for name in used], loc="upper left", bbox_to_anchor=(1, 1)
-        )
+        figure.name_beside(axes, [Patch(color=colour[name], label=name) for name in used])
 
     return svg(10, 1 + 0.3 * len(lanes), draw)
 
@@ -141,15 +140,16 @@ def _sizes(pictures: Pictures, folder: Path) -> str:
 
     def draw(canvas: Any) -> None:
         above, below = canvas.subplots(2, 1, sharex=True)
+        lines: list[Artist] = []
         for name, sizes in pictures.sizes.items():
             seconds, amounts = along_time(sizes)
             start = min(instant for instant, _ in sizes)
-            above.plot(seconds - start, amounts / 1000, label=name, linewidth=1)
+            lines += above.plot(seconds - start, amounts / 1000, label=name, linewidth=1)
             known = sorted(qualities[name])
             below.plot([t - start for t, _ in known], [q for _, q in known], ".-", linewidth=1, markersize=3)
         above.set_ylabel("kB a picture")
         above.set_ylim(bottom=0)
-        above.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        figure.name_beside(above, lines)
         below.set_ylabel("JPEG quality")
         below.set_ylim(0, 102)
         below.set_xlabel("seconds")

@@ -95,6 +95,17 @@ def test_a_quality_that_drifts_along_time_is_named_and_drawn(page, tmp_path):
     assert "drifts" not in page
 
 
+def test_any_name_of_a_class_or_recording_is_in_the_plots(tmp_path):
+    whole = dataset(
+        tmp_path, {"_r0": ["$_$"] * 6, "_r1": ["_x"] * 6}, split={"lists": {"train": ["_r0"], "val": ["_r1"]}}
+    )
+    label_intervals.write(tmp_path / "i.labels.parquet", [interval("$_$", 0, 1), interval("_x", 1, 2)])
+    files = ([made[0] for made in whole.parts.values()], *([tmp_path / "i.labels.parquet"] for _ in range(2)))
+    render_labels(tmp_path / "index.parquet", tmp_path / "classes.json", *files, tmp_path / "page.html", dataset="acts")
+    page = (tmp_path / "page.html").read_text()
+    assert all(f"<!-- {name} -->" in page for name in ("$_$", "_x", "_r0, c1", "_r1, c1"))
+
+
 @given(st.integers(0, 2000))
 def test_rows_of_a_spread_are_evenly_taken_from_the_first_to_the_last(count):
     spread = Spread()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import av
 import matplotlib
@@ -15,7 +16,7 @@ from docutils.nodes import system_message
 from jinja2 import Template
 from matplotlib import font_manager
 
-from scripts.common.figure import svg_figure
+from scripts.common.figure import name_beside, svg_figure
 from scripts.common.landmarks import POINTS, Landmarks
 from scripts.common.video import VideoWriter, as_yuv420p
 from scripts.reports.plot_clocks import CLOCK, GAPS, MAX_PANELS, Panel, choose_panels, panels_of, plot_clocks
@@ -425,6 +426,22 @@ def test_the_settings_of_a_user_do_not_change_a_plot(counts, tmp_path):
         plot_outcomes(counts, tmp_path / "second.svg")
         assert matplotlib.rcParams["font.size"] == 30
     assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:Glyph 7:UserWarning")
+def test_names_of_strangers_stand_in_a_plot_as_they_are(tmp_path):
+    """No mathematics, none left out, and none that makes the file no XML."""
+    names = ["$_$", "$x$ and $y$", "_first", r"\frac", "<&>", "a--b", "bell\x07"]
+    with svg_figure(tmp_path / "plot.svg", 4, 3) as figure:
+        axes = figure.add_subplot()
+        axes.set_yticks(range(len(names)), names)
+        axes.set_title(names[0])
+        name_beside(axes, [line for name in names for line in axes.plot([0, 1], [0, 6], label=name)])
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == names
+    text = (tmp_path / "plot.svg").read_text()
+    ElementTree.fromstring(text)
+    assert text.count("<!-- $_$ -->") == 3
+    assert text.count("<!-- bell -->") == 2
 
 
 def test_a_plot_has_its_letters_as_outlines_of_the_font_that_matplotlib_brings(tmp_path):
