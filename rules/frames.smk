@@ -32,7 +32,7 @@ rule clean_labels:
         recording="{recording}",
         settings=frames_setting("labels"),
         classes=frames_setting("classes"),
-        key=frames_key(1, "labels", "classes"),
+        key=frames_key(2, "labels", "classes"),
     script:
         "../scripts/datasets/clean_labels.py"
 

@@ -1,6 +1,7 @@
 """A recording's labels as a dataset wants them, and what became of each."""
 
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,11 @@ def clean_labels(
     timeline = Timeline.of(manifests.read(manifest))
     judged = clean(found, settings, classes)
     wanted = [one.source for one in judged if one.reason not in ("other_tier", "ignored")]
-    rest: list[LabelInterval] = background(wanted, settings, timeline)
+    rest: list[LabelInterval] = background(wanted, settings, timeline, found[0])
     kept = [one.kept for one in judged if one.kept is not None]
+    if not wanted:
+        counts = Counter(one.reason for one in judged)
+        log.warning("%s: no label is wanted (%s)", recording, ", ".join(f"{n} {why}" for why, n in counts.items()))
     for label, other in variants([interval.label for interval in kept]):
         log.warning("%s: `%s` and `%s` look like one label; name them in labels.map", recording, label, other)
     label_intervals.write(out_intervals, [*kept, *rest])

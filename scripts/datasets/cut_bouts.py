@@ -69,13 +69,13 @@ def cut_bouts(
     """Write `{split}/{label}/{recording}.{camera}.{number}.mp4` and clips.csv, a row each.
 
     settings: of a dataset of frames; every frame of a bout is in its clip, whatever the stride of the pictures.
-    Raises InputError if the camera's import failed, or it has no labels.
+    Without intervals there are no clips. Raises InputError if the camera's import failed.
     """
     table = FrameTable.read(frames)
     found = label_intervals.read(intervals)
     own = [(number, one) for number, one in enumerate(found) if one.camera in ("", camera)]
-    if not len(table) or not own:
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: no labelled frames, see the ledgers of their steps")
+    if not len(table):
+        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
     decisions = Decisions.read(splits, classes)
     every = {**settings, "stride": 1, "fps": ""}
     chosen = choose(table, [one for _, one in own], Timeline.of(manifests.read(manifest)), every, excluded)

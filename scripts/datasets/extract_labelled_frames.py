@@ -137,15 +137,14 @@ def extract_labelled_frames(
 ) -> None:
     """Write the pictures, and a row for each. settings: of a dataset of frames; excluded: start, stop (s), reason.
 
-    Each frame of the camera is counted in one row of the ledger, by interval and outcome. Raises InputError if the
-    camera's import failed, or labels overlap that must not.
+    Each frame of the camera is counted in one row of the ledger, by interval and outcome; without intervals, all are
+    unlabelled. Raises InputError if the camera's import failed, or labels overlap that must not.
     """
     table = FrameTable.read(frames)
     found = label_intervals.read(intervals)
     own = [(number, one) for number, one in enumerate(found) if one.camera in ("", camera)]
-    if not len(table) or not own:
-        why = "its import failed" if not len(table) else "it has no labels"
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: {why}, see the ledger of that step")
+    if not len(table):
+        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
     chosen = choose(table, [one for _, one in own], Timeline.of(manifests.read(manifest)), settings, excluded)
     form = Form.of(settings["size"], settings["resize"], settings["format"], settings["quality"])
     lengths = [len(rows) for _, rows, _ in chosen.rows]

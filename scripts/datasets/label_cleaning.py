@@ -42,24 +42,23 @@ def clean(intervals: Iterable[LabelInterval], settings: Mapping[str, Any], class
 
 
 def background(
-    intervals: Iterable[LabelInterval], settings: Mapping[str, Any], timeline: Timeline
+    intervals: Iterable[LabelInterval], settings: Mapping[str, Any], timeline: Timeline, like: LabelInterval
 ) -> list[LabelInterval]:
-    """What no interval covers, if it has a class. intervals: all that the file has of the wanted tiers, untrimmed."""
+    """What no interval covers, if it has a class. intervals: all that the file has of the wanted tiers, untrimmed;
+    there may be none.  like: any interval of the recording.
+    """
     label = settings["background"]
     if not label:
         return []
-    found, reached, first = [], timeline.start_ns, None
+    found, reached = [], timeline.start_ns
     for interval in sorted(intervals, key=lambda one: one.start_ns):
-        first = first or interval
         if interval.start_ns > reached:
             found.append((reached, interval.start_ns))
         reached = max(reached, interval.stop_ns)
-    if first is None:
-        return []
     if reached < timeline.stop_ns:
         found.append((reached, timeline.stop_ns))
     rests = [
-        replace(first, label=label, tier="", camera="", start_ns=start, stop_ns=stop, source_line=NO_LINE)
+        replace(like, label=label, tier="", camera="", start_ns=start, stop_ns=stop, source_line=NO_LINE)
         for start, stop in found
     ]
     trimmed = [_trimmed(Judged(rest, rest), settings).kept for rest in rests]
@@ -140,8 +139,9 @@ def _trimmed(judged: Judged, settings: Mapping[str, Any]) -> Judged:
         return judged
     margin_ns, least_ns = round(settings["margin_s"] * NS), round(settings["min_s"] * NS)
     start_ns, stop_ns = one.start_ns + margin_ns, one.stop_ns - margin_ns
-    length_ns = one.stop_ns - one.start_ns
-    if stop_ns <= start_ns or length_ns < least_ns:
-        message = f"line {one.source_line}: `{one.label}` lasts {length_ns / NS:g} s"
+    length_ns = max(stop_ns - start_ns, 0)
+    if length_ns == 0 or length_ns < least_ns:
+        between = " between its margins" if margin_ns else ""
+        message = f"line {one.source_line}: `{one.label}` lasts {length_ns / NS:g} s{between}"
         return Judged(judged.source, None, "short", message)
     return replace(judged, kept=replace(one, start_ns=start_ns, stop_ns=stop_ns))

@@ -82,6 +82,15 @@ def test_margins_are_cut_off_both_ends_and_what_is_short_is_left_out():
     assert reasons == ["short", "short"]
 
 
+def test_the_shortest_length_is_that_between_the_margins():
+    labels = [interval("a", 0, 1.5, 1), interval("b", 2, 3.4, 2)]
+    kept, _ = cleaned(*labels, margin_s=0.25, min_s=1)
+    assert kept == [("a", 0.25, 1.25)]
+    judged = clean(labels, rule(margin_s=0.25, min_s=1), [])
+    assert judged[1].message == "line 2: `b` lasts 0.9 s between its margins"
+    assert clean(labels, rule(min_s=1.5), [])[1].message == "line 2: `b` lasts 1.4 s"
+
+
 def test_zero_length_can_be_an_error():
     with pytest.raises(InputError, match="line 1: `a` stops where it starts"):
         cleaned(interval("a", 1, 1), zero_length="error")
@@ -89,11 +98,11 @@ def test_zero_length_can_be_an_error():
 
 def test_what_nobody_labelled_is_background_between_the_margins():
     labels = [interval("a", 1, 2), interval("b", 1.5, 4), interval("c", 6, 7)]
-    found = background(labels, rule(background="none", margin_s=0.5), Timeline(0, 8 * NS))
+    found = background(labels, rule(background="none", margin_s=0.5), Timeline(0, 8 * NS), labels[0])
     assert [(one.label, one.start_ns / NS, one.stop_ns / NS) for one in found] == [("none", 4.5, 5.5)]
-    found = background(labels, rule(background="none"), Timeline(0, 8 * NS))
+    found = background(labels, rule(background="none"), Timeline(0, 8 * NS), labels[0])
     assert [(one.start_ns / NS, one.stop_ns / NS) for one in found] == [(0, 1), (4, 6), (7, 8)]
-    assert background(labels, rule(), Timeline(0, 8 * NS)) == []
+    assert background(labels, rule(), Timeline(0, 8 * NS), labels[0]) == []
 
 
 def test_spellings_of_one_label_are_found_and_numbered_labels_are_not():
@@ -121,21 +130,38 @@ def test_every_interval_is_judged_once_and_joining_covers_the_same_time(spans, g
         assert all(any(t + k in before for k in range(-gap, gap + 1)) for t in after)
 
 
-def test_the_table_and_the_ledger_hold_every_interval(tmp_path):
-    label_intervals.write(tmp_path / "in.labels.parquet", [interval("a", 0, 1), interval("b", 2, 2, 2)])
-    (tmp_path / "manifest.json").write_text(json.dumps({"timeline": {"start_ns": 0, "stop_ns": 4 * NS}}))
-    outs = (tmp_path / "out.labels.parquet", tmp_path / "out.ledger.parquet")
+def written(folder, *intervals, **changes):
+    """(label, start, stop) of the table that is written of a recording of 4 s, and the outcomes of the ledger."""
+    label_intervals.write(folder / "in.labels.parquet", intervals)
+    (folder / "manifest.json").write_text(json.dumps({"timeline": {"start_ns": 0, "stop_ns": 4 * NS}}))
+    outs = (folder / "out.labels.parquet", folder / "out.ledger.parquet")
     clean_labels(
-        tmp_path / "in.labels.parquet",
-        tmp_path / "manifest.json",
+        folder / "in.labels.parquet",
+        folder / "manifest.json",
         *outs,
         recording="take",
-        settings=rule(background="none"),
+        settings=rule(background="none", **changes),
         classes=[],
     )
     found = [(one.label, one.start_ns // NS, one.stop_ns // NS) for one in label_intervals.read(outs[0])]
+    return found, [(row.outcome, row.reason) for row in ledger.rows(ledger.read([outs[1]]))]
+
+
+def test_the_table_and_the_ledger_hold_every_interval(tmp_path):
+    found, outcomes = written(tmp_path, interval("a", 0, 1), interval("b", 2, 2, 2))
     assert found == [("a", 0, 1), ("none", 1, 2), ("none", 2, 4)]
-    assert [(row.outcome, row.reason) for row in ledger.rows(ledger.read([outs[1]]))] == [
-        ("written", ""),
-        ("filtered", "zero_length"),
-    ]
+    assert outcomes == [("written", ""), ("filtered", "zero_length")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"ignore": ["CLAP"]}, "ignored"), ({"map": {"clap": ""}}, "ignored"), ({"tiers": ["acts"]}, "other_tier")],
+    ids=["ignored", "mapped to nothing", "of another tier"],
+)
+def test_a_recording_of_which_no_label_is_wanted_is_background_from_its_start_to_its_stop(
+    tmp_path, caplog, changes, reason
+):
+    found, outcomes = written(tmp_path, interval("CLAP", 0, 1), **changes)
+    assert found == [("none", 0, 4)]
+    assert outcomes == [("filtered", reason)]
+    assert caplog.messages == [f"take: no label is wanted (1 {reason})"]

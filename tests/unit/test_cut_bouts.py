@@ -75,5 +75,9 @@ def test_what_is_ruled_out_divides_a_bout_and_short_ones_are_left_out(recording,
 
 def test_a_camera_whose_import_failed_has_no_clips(recording, tmp_path):
     FrameTable.empty().write(tmp_path / "none.frames.parquet")
-    with pytest.raises(InputError, match="no labelled frames"):
+    with pytest.raises(InputError, match="its import failed"):
         cut(tmp_path / "out", recording, frames=tmp_path / "none.frames.parquet")
+
+
+def test_a_camera_of_which_no_label_is_wanted_has_no_clips_and_has_not_failed(recording, tmp_path):
+    assert cut(tmp_path, recording, []) == ([], [])

@@ -282,6 +282,12 @@ def test_a_camera_whose_import_failed_has_no_pictures(tmp_path, recording):
         extract(tmp_path, *paths, [interval("a", 0, 1)])
 
 
+def test_frames_of_a_camera_without_intervals_are_unlabelled(recording, tmp_path):
+    found = of_import(tmp_path, recording, [])
+    assert found.rows == []
+    assert found.counts == {("filtered", "unlabelled"): 60}
+
+
 def test_the_number_in_a_small_jpg_can_still_be_read(recording, tmp_path):
     found = of_import(tmp_path, recording, [interval("all", 0, 9)], size=[160, 120], format="jpg", quality=60)
     assert found.numbers() == list(range(60))
