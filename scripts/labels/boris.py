@@ -1,5 +1,6 @@
 """BORIS: tabular exports of old and new versions, aggregated events, and the project file itself."""
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,15 @@ MEDIA = ("Media file path", "Media file name", "Media file")
 OBSERVATION = "Observation id"
 # What a row cannot be without, where the header has it.
 NEEDED = (OBSERVATION, "Behavior", "Behavior type", "Status", "Time", "Start (s)", "Stop (s)")
+# Where tabular exports say what begins and what ends; new ones have no Status.
+EVENTS = ("Status", "Behavior type")
 Lines = list[tuple[int, list[str]]]
+
+
+def is_tabular(head: str) -> bool:
+    """Whether the beginning of a file has the header of a tabular export."""
+    headers = [{cell.strip(' "') for cell in re.split(r"[,;\t]", line)} for line in head.splitlines()]
+    return any({"Behavior", "Time"} <= cells and not cells.isdisjoint(EVENTS) for cells in headers)
 
 
 def read_tabular(path: Path, own: Own, chunks: Mapping[str, Fraction] | None = None) -> list[Mark]:
@@ -24,7 +33,7 @@ def read_tabular(path: Path, own: Own, chunks: Mapping[str, Fraction] | None = N
     chunks: where each begins, if times count from the beginning of the file that was watched.
     """
     names, observations = _observations(path, own, ("Time", "Start (s)"), "Time and Behavior")
-    status = names.get("Status", names.get("Behavior type"))
+    status = next((names[name] for name in EVENTS if name in names), None)
     if status is None:
         raise InputError("labels", f"{path.name} has no column Status or Behavior type")
     media = next((names[name] for name in MEDIA if name in names), None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from scripts.common.csv_rows import delimiter_of
 from scripts.common.errors import InputError
 from scripts.common.text_file import text_of
 from scripts.labels import boris, plain_tables, procedures, tiers, web_tools
@@ -67,7 +68,7 @@ def guess(path: Path, columns: Mapping[str, str] | None = None) -> str:
         return "procedures"
     if "Behavior" in head and "Start (s)" in head:
         return "boris_aggregated"
-    if "Behavior" in head and "Status" in head:
+    if boris.is_tabular(head):
         return "boris"
     if all(name in head for name in plain_tables.RAVEN):
         return "raven"
@@ -78,8 +79,7 @@ def guess(path: Path, columns: Mapping[str, str] | None = None) -> str:
     first = lines[0].replace(",", " ").split()
     if len(first) >= 3 and first[0].isdigit() and first[1].isdigit():
         return "segments"
-    body = [cell.strip() for line in lines[1:50] for cell in line.replace("\t", ",").split(",")[1:]]
-    if body and set(body) <= {"0", "1"}:
+    if plain_tables.is_one_hot(lines[:50], plain_tables.one_hot_delimiter(path) or delimiter_of(head)):
         return "one_hot"
     if ending == ".csv":
         return "procedures"

@@ -1,7 +1,7 @@
 """Audacity, Raven, segments of frames, one column a label: plain tables."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +16,9 @@ OFFSET = "File Offset (s)"
 # Columns of Raven that are measurements or choices of a view, and no label.
 RAVEN_OWN = {"Selection", "View", "Channel", *RAVEN, "Low Freq (Hz)", "High Freq (Hz)"}
 RAVEN_OWN |= {"Begin File", "Begin Path", "End File", OFFSET}
+# Whether a frame has a label.
+SHOWN = {"1", "1.0", "True"}
+ONE_HOT = {"0", "0.0", "False"} | SHOWN
 
 
 def read_audacity(path: Path) -> list[Mark]:
@@ -75,9 +78,20 @@ def read_segments(path: Path) -> list[Mark]:
     return marks
 
 
+def is_one_hot(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether a table has a first line, and below it, but for the first column, nothing but 0 and 1."""
+    body = [cell.strip() for line in lines[1:] for cell in line.split(delimiter)[1:]]
+    return bool(body) and set(body) <= ONE_HOT
+
+
+def one_hot_delimiter(path: Path) -> str:
+    """What stands between the cells; "" for what the file has."""
+    return "\t" if path.suffix.lower() == ".tsv" else ""
+
+
 def read_one_hot(path: Path) -> list[Mark]:
     """A row a frame and a column of 0 and 1 a label; a frame of zeros has none. Runs become intervals."""
-    rows = rows_of(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+    rows = rows_of(path, one_hot_delimiter(path))
     header = rows[0][1] if rows else []
     if len(header) < 2:
         raise InputError("labels", f"{path.name} has no columns of labels")
@@ -93,7 +107,7 @@ def read_one_hot(path: Path) -> list[Mark]:
 
 def _frames_of(path: Path, body: list[tuple[int, list[str]]], column: int, has_frame: bool) -> Iterator[int]:
     for place, (line, row) in enumerate(body):
-        if column >= len(row) or row[column] not in ("0", "1", "0.0", "1.0", "True", "False"):
+        if column >= len(row) or row[column] not in ONE_HOT:
             raise mistake(path, line, f"column {column + 1} is neither 0 nor 1")
-        if row[column] in ("1", "1.0", "True"):
+        if row[column] in SHOWN:
             yield int(number(path, line, row[0], "the frame")) if has_frame else place

@@ -90,6 +90,9 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
         more = {name: cells.get(name, "") for name in ("subject", "tier")}
         marks.append(Mark(cells["label"], start + begin, stop + begin, line, unit, **more))
         days.append((_day(begun), _day(ended)))
+    if not columns and marks and {mark.label for mark in marks} <= {"0", "1"}:
+        message = "every label is 0 or 1; set labels.format: one_hot for a column a label, or labels.columns"
+        raise InputError("labels", f"{path.name}: {message}")
     return _over_midnight(marks, days)
 
 

@@ -24,6 +24,22 @@ def old_boris() -> str:
     return boris("Observation id,one,,,,,,,\n,,,,,,,,\nMedia file(s),,,,,,,,\nTime offset (s),0.0,,,,,,,")
 
 
+def new_boris() -> str:
+    """With Behavior type, and without Status."""
+    header = (
+        "Observation id,Observation date,Description,Observation duration,Observation type,Source,Time offset (s),"
+        "Media duration (s),FPS (frame/s),Subject,Observation duration by subject by observation,Behavior,"
+        "Behavioral category,Behavior type,Time,Media file name,Image index,Image file path,Comment"
+    )
+    events = [(start, name, "START") for name, start, _ in BOUTS] + [(stop, name, "STOP") for name, _, stop in BOUTS]
+    events.append((POINT[1], POINT[0], "POINT"))
+    rows = [
+        f"one,2024-01-01 00:00:00,,10,Media file(s),player #1:a.avi,0,10,{FPS},ann,10,{name},,{kind},{time},a.avi,,,"
+        for time, name, kind in sorted(events)
+    ]
+    return "\n".join([header, *rows]) + "\n"
+
+
 def aggregated() -> str:
     rows = [f"one,ann,{name},STATE,{start},{stop}" for name, start, stop in BOUTS]
     rows.append(f"one,ann,{POINT[0]},POINT,{POINT[1]},{POINT[1]}")

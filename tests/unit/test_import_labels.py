@@ -31,6 +31,7 @@ FORMATS = {
     "procedures, named columns": ("p.csv", made.named_columns(), {"columns": NAMED}),
     "BORIS tabular, with a preamble": ("b.csv", made.old_boris(), {}),
     "BORIS tabular, flat": ("b.csv", made.boris(""), {}),
+    "BORIS tabular, flat, with Behavior type": ("b.csv", made.new_boris(), {}),
     "BORIS aggregated": ("b.csv", made.aggregated(), {}),
     "BORIS project": ("b.boris", made.boris_project(), {}),
     "ELAN": ("e.eaf", made.elan(), {}),
@@ -120,6 +121,27 @@ def test_times_may_count_from_the_beginning_of_the_chunk_that_a_row_names(tmp_pa
         read(tmp_path, name, content, per_chunk=True, **settings)
     with pytest.raises(InputError, match="audacity does not say which chunk"):
         read(tmp_path, "a.txt", made.audacity(), streams=CHUNKS, per_chunk=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [*((name, mark) for name in ("o.csv", "o.txt") for mark in ",;\t"), ("o.tsv", "\t")]
+)
+@pytest.mark.parametrize("values", [("0", "1"), ("0.0", "1.0"), ("False", "True")], ids=["0", "0.0", "False"])
+def test_a_column_a_label_is_one_hot_whatever_stands_between_the_cells(tmp_path, name, delimiter, values):
+    lines = [line.split(",") for line in made.one_hot().splitlines()]
+    rows = [lines[0]] + [[row[0], *(values[int(cell)] for cell in row[1:])] for row in lines[1:]]
+    intervals, written = read(tmp_path, name, "\n".join(delimiter.join(row) for row in rows) + "\n")
+    spans = {i.label: (i.start_ns - START_NS, i.stop_ns - START_NS) for i in intervals}
+    assert spans == {"walk": (10**9, 2 * 10**9), "run": (2 * 10**9, 35 * 10**8), "jump": (4 * 10**9, 41 * 10**8)}
+    assert written[0].message.startswith(f"3 of 3 intervals of {name} (one_hot)")
+
+
+def test_a_column_a_label_with_an_odd_cell_is_no_sheet_of_procedures(tmp_path):
+    odd = "frame,groom,rear,sniff\n0,1,0,1\n1,1,1,3\n"
+    with pytest.raises(InputError, match=r"every label is 0 or 1; set labels\.format: one_hot"):
+        read(tmp_path, "o.csv", odd)
+    with pytest.raises(InputError, match="line 3: column 4 is neither 0 nor 1"):
+        read(tmp_path, "o.csv", odd, format="one_hot")
 
 
 BORIS = "labels/ethome/ethome/data/boris"
