@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # This process reads the Snakefile once, before any job.
@@ -14,12 +14,13 @@ TAIL_BYTES = 8192
 LOG_OF_FAILED = re.compile(r"^ +log: (.+) \(check log file\(s\) for error details\)$", re.MULTILINE)
 
 
-def summary(logs: str, record: str) -> str:
+def summary(logs: str, records: Iterable[str]) -> str:
     """What went wrong since this process began, all in one place; empty if no log says anything.
 
-    record: Snakemake's own log of this run.
+    records: Snakemake's own logs of this run.
     """
-    lines = failed_lines(Path(logs), _START) + silent_lines(Path(record))
+    lines = failed_lines(Path(logs), _START)
+    lines += [line for record in records for line in silent_lines(Path(record))]
     many = "s" if len(lines) > 1 else ""
     return "\n".join([f"{len(lines)} job{many} failed:", *lines]) if lines else ""
 

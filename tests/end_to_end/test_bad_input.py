@@ -156,6 +156,8 @@ def build(tmp_path_factory: pytest.TempPathFactory, small_recordings: Path) -> B
 def test_the_run_ends_with_1_and_names_every_failure(build):
     assert build.run.returncode == 1
     assert "Traceback" not in build.run.stdout
+    assert "TypeError" not in build.run.stdout
+    assert "\n1 job failed:\ncheck_ledger: " in build.run.stdout
     for name in BAD:
         assert re.search(rf"^  {name}, .+: .+ \(\w+, \w+\)$", build.run.stdout, re.MULTILINE), name
     assert all("Traceback" not in log.read_text() for log in (build.results / "logs").rglob("*.log"))

@@ -32,7 +32,7 @@ def test_a_job_without_room_for_its_words_is_named_beside_the_others() -> None:
     Path("logs/conform audio/a.log").touch()
     Path("logs/b.log").write_text("12:00 ERROR FAILED b: it is garbage\n")
     Path("logs/c.log").write_text("12:00 INFO done at the second attempt\n")
-    assert summary("logs", "snakemake.log").splitlines() == [
+    assert summary("logs", ["snakemake.log"]).splitlines() == [
         "2 jobs failed:",
         "b: it is garbage",
         "logs/conform audio/a.log is empty, as on a full disk; what the job said stands above",
@@ -42,4 +42,4 @@ def test_a_job_without_room_for_its_words_is_named_beside_the_others() -> None:
 def test_without_failures_and_without_a_record_there_is_nothing_to_say() -> None:
     Path("logs/old.log").write_text("FAILED of an earlier run")
     os.utime("logs/old.log", (1, 1))
-    assert summary("logs", "none.log") == ""
+    assert summary("logs", ["none.log"]) == ""
