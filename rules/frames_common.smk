@@ -57,7 +57,7 @@ def picture_key(wildcards):
     """What the pictures of a part depend on besides their files."""
     entry = labelled_frames.datasets[wildcards.dataset].entry
     settings = {name: entry[name] for name in PICTURE_SETTINGS}
-    return versioned(1, **settings, fields=picture_fields(wildcards), excluded=ruled_out(wildcards))
+    return versioned(2, **settings, fields=picture_fields(wildcards), excluded=ruled_out(wildcards))
 
 
 @quick

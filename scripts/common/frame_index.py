@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 # name: without ending.  frame: row of the frame table; time_ns: on the recording's clock.  interval: row of the cleaned
-# labels, and its bounds.  place: among the taken frames of its stretch, which has no gap.  phash: perceptual hash.
+# labels, and its bounds.  place: consecutive where no frame between is lacking.  phash: perceptual hash.
 SCHEMA = pa.schema(
     [
         ("name", pa.string()),

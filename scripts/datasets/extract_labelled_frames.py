@@ -26,15 +26,16 @@ from scripts.common.tar_file import TarWriter
 from scripts.common.timeline import Timeline
 from scripts.common.video import VideoReader, pixel_shape
 from scripts.datasets.labelled_frames import (
+    Pace,
     Segment,
     counted,
     excluded_rows,
+    grids,
     half_open,
     rows_by_count,
     rows_by_time,
     segments,
     stretches,
-    taken,
 )
 from scripts.datasets.picture_form import Form
 
@@ -71,15 +72,17 @@ def choose(
     chosen = Chosen()
     unusable = {"excluded": excluded_rows(table, timeline.start_ns, ruled_out), "tainted": table.tainted}
     labelled = 0
-    for segment in segments(ranges, intervals, settings["overlaps"], settings["priority"]):
+    found = segments(ranges, intervals, settings["overlaps"], settings["priority"])
+    taken = grids(found, Pace.of(settings, table), table.time_ns)
+    for segment in found:
         count = segment.stop - segment.first
         labelled += count
         if not segment.label:
             chosen.counts[segment.owner, "filtered", "overlap"] += count
             continue
-        rows = taken(segment, table, settings["stride"], Fraction(settings["fps"]) if settings["fps"] else None)
+        places = np.arange(*np.searchsorted(taken[segment.owner], [segment.first, segment.stop]))
+        rows = taken[segment.owner][places]
         chosen.counts[segment.owner, "filtered", "stride"] += count - len(rows)
-        places = np.arange(len(rows))
         for reason, bad in unusable.items():
             kept = ~bad[rows]
             chosen.counts[segment.owner, "filtered", reason] += int(np.sum(~kept))

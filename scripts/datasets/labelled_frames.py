@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,6 +30,35 @@ class Segment:
     owner: int
     label: str
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Which frames of an interval are taken: every `stride`-th, or of each 1 / fps of a second one.
+
+    period_ns: of the camera.
+    """
+
+    stride: int
+    fps: Fraction | None = None
+    period_ns: int = 0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], table: FrameTable) -> Self:
+        """From the settings of a dataset of frames."""
+        return cls(settings["stride"], Fraction(settings["fps"]) if settings["fps"] else None, table.period_ns)
+
+    def rows(self, first: int, stop: int, time_ns: np.ndarray) -> np.ndarray:
+        """Those of [first, stop), int64: with a rate the frames nearest to 0, 1 / fps, 2 / fps, … after the first."""
+        rows = np.arange(first, stop, dtype=np.int64)
+        if self.fps is None:
+            return rows[:: self.stride]
+        # Containers round times, some to milliseconds: half a period before it, no frame stands near an edge.
+        passed = time_ns[first:stop] - time_ns[first] + self.period_ns // 2
+        # Python's own numbers, for an int64 does not hold hours times the numerator of a rate such as 29.97003.
+        turns = (passed.astype(object) * self.fps.numerator // (self.fps.denominator * NS)).astype(np.int64)
+        chosen: np.ndarray = rows[np.diff(turns, prepend=-1) > 0]
+        return chosen
 
 
 def rows_by_time(table: FrameTable, interval: LabelInterval) -> tuple[int, int]:
@@ -120,15 +149,14 @@ def _label(
     return "" if rule == "drop" else intervals[owner].label
 
 
-def taken(segment: Segment, table: FrameTable, stride: int, fps: Fraction | None) -> np.ndarray:
-    """The frames of a segment that are taken, int64: every `stride`-th, or the first in each 1 / fps of a second."""
-    rows = np.arange(segment.first, segment.stop, dtype=np.int64)
-    if fps is None:
-        return rows[::stride]
-    passed = table.time_ns[segment.first : segment.stop] - table.time_ns[segment.first]
-    turns = passed * fps.numerator // (fps.denominator * NS)
-    chosen: np.ndarray = rows[np.diff(turns, prepend=-1) > 0]
-    return chosen
+def grids(found: Sequence[Segment], pace: Pace, time_ns: np.ndarray) -> dict[int, np.ndarray]:
+    """Owner -> the frames that are taken from the first to the last of its own, int64, rising; among them such as
+    others own, so that an overlap moves none."""
+    spans: dict[int, tuple[int, int]] = {}
+    for segment in found:
+        first, _ = spans.get(segment.owner, (segment.first, segment.stop))
+        spans[segment.owner] = first, segment.stop
+    return {owner: pace.rows(first, stop, time_ns) for owner, (first, stop) in spans.items()}
 
 
 def excluded_rows(table: FrameTable, origin_ns: int, ruled_out: Sequence[Sequence[Any]]) -> np.ndarray:

@@ -14,13 +14,7 @@ from scripts.common.camera_pictures import rounded
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.video import VideoReader
-from scripts.datasets.labelled_frames import (
-    rows_by_count,
-    rows_by_time,
-    segments,
-    stretches,
-    taken,
-)
+from scripts.datasets.labelled_frames import rows_by_count, rows_by_time, segments, stretches
 from scripts.datasets.picture_form import Form
 from tests.unit.examples import every_ms
 from tests.unit.frame_dataset import extract, interval, of_import, recorded
@@ -101,14 +95,6 @@ def test_overlaps_that_are_an_error_name_both_lines():
     with pytest.raises(InputError, match=r"`walk` \(line 4\) and `run` \(line 9\) overlap"):
         segments([(0, 20), (10, 30)], intervals, "error")
     assert len(segments([(0, 20), (10, 30)], [interval("walk", 0, 2), interval("walk", 1, 3)], "error")) == 2
-
-
-def test_a_stride_counts_from_the_first_frame_of_each_interval_and_a_rate_from_its_instant():
-    table = table_of(40)
-    one, two = segments([(3, 13), (20, 30)], [interval("a", 0.3, 1.3), interval("b", 2, 3)], "first")
-    assert taken(one, table, 4, None).tolist() == [3, 7, 11]
-    assert taken(two, table, 1, Fraction(5, 2)).tolist() == [20, 24, 28]
-    assert taken(two, table, 1, Fraction(25)).tolist() == list(range(20, 30))
 
 
 @given(st.sets(st.integers(0, 299), min_size=1), st.sets(st.integers(1, 299)))
