@@ -104,7 +104,7 @@ rule split_frames:
 
 
 rule index_frames:
-    """One table of all pictures, with the dataset's card; the counts of all steps must agree."""
+    """One table of all pictures, with the dataset's card; counts must agree, and parts that are no more go."""
     input:
         pictures=of_parts("pictures.parquet"),
         ledgers=of_parts("ledger.parquet"),
@@ -131,7 +131,7 @@ rule index_frames:
         dataset="{dataset}",
         parts=parts_of,
         settings=frames_fact("entry"),
-        key=lambda wildcards: versioned(1, settings=frames_fact("entry")(wildcards)),
+        key=lambda wildcards: versioned(2, settings=frames_fact("entry")(wildcards)),
     script:
         "../scripts/datasets/index_frames.py"
 

@@ -15,6 +15,7 @@ from scripts.common.frame_index import IndexWriter
 from scripts.common.job import run
 from scripts.datasets.frame_classes import Decisions
 from scripts.datasets.frame_layouts import class_folder_path
+from scripts.datasets.stale_parts import remove_stale
 
 STEP = "index_frames"
 # file: the tar below the dataset's folder that holds the picture, from `offset` on; path: its place in class folders.
@@ -45,10 +46,11 @@ def index_frames(
     parts: list[list[str]],
     settings: dict[str, Any],
 ) -> None:
-    """Gather the parts, (recording, camera) each, in their order.
+    """Gather the parts, (recording, camera) each, in their order; shards and clips of others are removed.
 
     Raises RunError if the pictures of a part are not those that its ledger counts.
     """
+    remove_stale(out_index.parent, [(recording, camera) for recording, camera in parts])
     decisions = Decisions.read(splits, classes)
     counts: Counter[tuple[str, str, str]] = Counter()
     with IndexWriter(out_index, SCHEMA) as index:

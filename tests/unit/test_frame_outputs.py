@@ -11,7 +11,7 @@ import pytest
 from scripts.common import ledger
 from scripts.common.errors import RunError
 from scripts.common.tar_file import read_part
-from tests.unit.frame_dataset import dataset
+from tests.unit.frame_dataset import dataset, gathered
 
 LABELS = {"r0": ["walk"] * 7 + ["run a/b"] * 5, "r1": ["walk"] * 6, "r2": ["run a/b"] * 3}
 LISTS = {"lists": {"train": ["r0"], "val": ["r1"], "test": ["r2"]}}
@@ -148,6 +148,28 @@ def test_the_same_labels_give_the_same_bytes(whole, tmp_path):
         assert ones == twos
     for name in ("index.parquet", "card.json", "splits.tsv", "classes.json", "ledger.parquet"):
         assert (whole.folder / name).read_bytes() == (again.folder / name).read_bytes()
+
+
+def test_what_leaves_the_dataset_takes_its_shards_and_clips_along_and_nothing_else(tmp_path):
+    before = dataset(tmp_path, LABELS, split=LISTS)
+    before.shards("webdataset")
+    before.shards("parquet")
+    for recording in LABELS:
+        (tmp_path / "clips" / f"{recording}.c1" / "train").mkdir(parents=True)
+        (tmp_path / "clips" / f"{recording}.c1.ledger.parquet").touch()
+    (tmp_path / "webdataset" / "r1.c1 of mine").mkdir()
+    shapes = ("webdataset", "parquet", "clips")
+    names = {shape: {path.name for path in (tmp_path / shape).iterdir()} for shape in shapes}
+    lists = {"lists": {"train": ["r2"], "test": ["r0"]}}
+    after = gathered(
+        tmp_path, {name: before.parts[name] for name in ("r0", "r2")}, {"r0": "r0", "r2": "r2"}, split=lists
+    )
+    assert {row["recording"] for row in after.rows} == {"r0", "r2"}
+    for shape in shapes:
+        left = {path.name for path in (tmp_path / shape).iterdir()}
+        mark = "ledger.parquet" if shape == "clips" else "shards.json"
+        assert names[shape] - left == {"r1.c1", f"r1.c1.{mark}"}
+    assert all(path.is_file() for path in before.parts["r1"])
 
 
 def test_pictures_that_no_ledger_counts_end_the_run(whole, tmp_path):
