@@ -89,7 +89,7 @@ def split_key(wildcards):
     """What a split depends on besides the labels."""
     found = labelled_frames.datasets[wildcards.dataset]
     settings = {name: found.entry[name] for name in ("classes", "cap", "split")}
-    return versioned(1, **settings, groups=found.groups, known=found.splits, fixed=fixed_splits(wildcards))
+    return versioned(2, **settings, groups=found.groups, known=found.splits, fixed=fixed_splits(wildcards))
 
 
 @quick

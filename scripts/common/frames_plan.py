@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
+from scripts.common.frame_groups import known_splits
 from scripts.common.names import is_folder_name, is_stream_name, nearest, picture_name
 from scripts.common.recordings import Recording
 from scripts.common.room import Room
 from scripts.common.same_source import joined_groups, refuse_apart
-from scripts.common.splits import SPLITS, shares_of, split_recordings
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
@@ -270,31 +270,3 @@ def fields_of(recording: Recording, camera: str) -> dict[str, str]:
     """What names are made of, besides the frame's number."""
     own = {"recording": recording.name, "subject": recording.subject, "session": recording.session}
     return {**own, "camera": camera}
-
-
-def known_splits(
-    settings: Mapping[str, Any], groups: Mapping[str, str], fixed: Mapping[str, str], place: str
-) -> dict[str, str]:
-    """Recording -> split where it follows from names alone; {} where labels decide.
-
-    Raises ConfigError for lists that do not name every group once, or a wanted split that stays empty.
-    """
-    if settings["lists"]:
-        return _by_lists(settings["lists"], groups, f"{place}.lists")
-    if settings["by"] == "interval" or settings["method"] != "hash":
-        return {}
-    return split_recordings(groups, fixed, shares_of(settings), settings["seed"], place)
-
-
-def _by_lists(lists: Mapping[str, list[Any]], groups: Mapping[str, str], place: str) -> dict[str, str]:
-    split_of: dict[str, str] = {}
-    for split in SPLITS:
-        for group in map(str, lists.get(split, [])):
-            if group not in groups.values():
-                raise ConfigError(f"{place}.{split}: there is no `{group}`{nearest(group, set(groups.values()))}")
-            if split_of.setdefault(group, split) != split:
-                raise ConfigError(f"{place}: `{group}` stands in {split_of[group]} and in {split}")
-    missing = sorted(set(groups.values()) - set(split_of))
-    if missing:
-        raise ConfigError(f"{place}: `{missing[0]}` stands in no list")
-    return {recording: split_of[group] for recording, group in groups.items()}

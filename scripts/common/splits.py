@@ -38,10 +38,24 @@ def split_recordings(
     Raises ConfigError where the shares do not make a whole, two recordings of a group are fixed apart, or a wanted
     split stays empty.
     """
+    check_shares(shares, place)
+    chosen = fixed_groups(groups, fixed, place)
+    splits = {recording: chosen.get(group) or hashed_split(group, shares, seed) for recording, group in groups.items()}
+    if splits:
+        _check_not_empty({groups[recording]: split for recording, split in splits.items()}, shares, place)
+    return splits
+
+
+def check_shares(shares: Mapping[str, float], place: str) -> None:
+    """Raises ConfigError where the shares do not make a whole."""
     whole = sum(shares.values())
     if abs(whole - 1) > ROUNDING:
         parts = ", ".join(f"{name} {share:g}" for name, share in shares.items())
         raise ConfigError(f"{place}: the shares add up to {whole:g} instead of 1 ({parts})")
+
+
+def fixed_groups(groups: Mapping[str, str], fixed: Mapping[str, str], place: str) -> dict[str, str]:
+    """Split of each group of which a recording is fixed. Raises ConfigError where two of a group are fixed apart."""
     chosen: dict[str, str] = {}
     for recording, split in fixed.items():
         group = groups[recording]
@@ -50,10 +64,13 @@ def split_recordings(
                 f"{place}: `{group}` stands in {chosen[group]} and in {split} (recording {recording}); "
                 "give all its recordings the same split"
             )
-    splits = {recording: chosen.get(group) or hashed_split(group, shares, seed) for recording, group in groups.items()}
-    if splits:
-        _check_not_empty({groups[recording]: split for recording, split in splits.items()}, shares, place)
-    return splits
+    return chosen
+
+
+def advice(missing: list[str], found: set[str], shares: Mapping[str, float], place: str) -> str:
+    """How the shares are to be set so that none of `missing` is wanted and nobody of `found` moves."""
+    *others, last = [f"{place}.{name}: {share:g}" for name, share in _without(missing, found, shares)]
+    return f"{', '.join(others)} and {last}"
 
 
 def _check_not_empty(found: Mapping[str, str], shares: Mapping[str, float], place: str) -> None:
@@ -62,11 +79,10 @@ def _check_not_empty(found: Mapping[str, str], shares: Mapping[str, float], plac
     if not missing:
         return
     said = " and into ".join(f"`{name}` (share {shares[name]:g})" for name in missing)
-    *others, last = [f"{place}.{name}: {share:g}" for name, share in _without(missing, set(found.values()), shares)]
     raise ConfigError(
         f"{place}: no recording falls into {said}; {len(found)} groups are too few "
         f"for a split by hash: fill the column `split` of the recordings sheet{_proposal(found, shares)}, "
-        f"or set {', '.join(others)} and {last}"
+        f"or set {advice(missing, set(found.values()), shares, place)}"
     )
 
 

@@ -56,16 +56,16 @@ def decide(
     fixed: Mapping[str, str],
     settings: Mapping[str, Any],
 ) -> dict[str, Membership]:
-    """The membership of every recording, or interval. known: recording -> split, where names alone decide it.
+    """The membership of every recording, or interval.
 
-    Raises RunError where groups are too few.
+    known: recording -> split, where names alone decide it.  fixed: recording -> split, where the sheet names one.
     """
     if settings["by"] == "interval":
         shares = shares_of(settings)
         starts = sorted({(recording, start) for recording, start, _ in seen.frames})
         return {
             interval_key(recording, start): Membership(
-                groups[recording], interval_split(recording, start, shares, settings["seed"])
+                groups[recording], fixed.get(recording) or interval_split(recording, start, shares, settings["seed"])
             )
             for recording, start in starts
         }
@@ -77,14 +77,9 @@ def decide(
         shares = shares_of(settings)
         parts = {groups[recording]: SPLITS.index(split) for recording, split in fixed.items()}
         found = {g: SPLITS[k] for g, k in stratify(counts, [shares[name] for name in SPLITS], parts).items()}
-        lacking = [name for name in SPLITS if shares[name] > 0 and name not in found.values()]
-        if lacking:
-            raise RunError(f"no group is left for `{lacking[0]}`: {len(counts)} groups are too few; set its share to 0")
         return {recording: Membership(group, found[group]) for recording, group in groups.items()}
     whole = sorted(counts)
     number = len(whole) if settings["method"] == "leave_one_out" else settings["folds"]
-    if len(whole) < max(3, number) or settings["fold"] >= number:
-        raise RunError(f"{number} folds of {len(whole)} groups, fold {settings['fold']} tests: groups are too few")
     if settings["method"] == "leave_one_out":
         folds = {group: place for place, group in enumerate(whole)}
     else:

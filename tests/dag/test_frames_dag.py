@@ -123,6 +123,10 @@ def test_a_classifier_learns_from_the_dataset_of_the_config(archive):
         ({"size": [224, 224], "resize": "short_side"}, "wants one number"),
         ({"split": {"lists": {"train": ["Ann"], "val": ["Bbo"]}}}, "there is no `Bbo`; did you mean `Bob`"),
         ({"split": {"train": 0.9, "val": 0.9}}, "the shares add up to"),
+        ({"split": {"method": "stratified", "train": 0.9, "val": 0.9}}, "the shares add up to"),
+        ({"split": {"method": "folds"}}, "datasets.acts.split: folds wants at least 5 groups (by: subject)"),
+        ({"split": {"method": "stratified", "train": 0.8, "val": 0.1, "test": 0.1}}, "no group is left for `test`"),
+        ({"split": {"lists": {"train": ["Bob"], "val": ["Ann"]}}}, "in train by the column `split`"),
         ({"overlap": "first"}, "unknown key `overlap`; did you mean `overlaps`"),
     ],
 )

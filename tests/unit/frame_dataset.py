@@ -14,7 +14,7 @@ import numpy as np
 from rushes.synthetic.bars import read_number
 from scripts.common import frame_index, jpeg, label_intervals, ledger
 from scripts.common.config import schema, with_defaults
-from scripts.common.frames_plan import known_splits
+from scripts.common.frame_groups import known_splits
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.perceptual_hash import perceptual_hash
 from scripts.common.tar_file import TarWriter, read_part

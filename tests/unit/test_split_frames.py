@@ -88,8 +88,6 @@ def test_each_fold_tests_once_and_every_group_is_tested_once(tmp_path):
 def test_leaving_one_out_tests_one_group_alone(tmp_path):
     whole = dataset(tmp_path, LABELS, split={"method": "leave_one_out", "fold": 4})
     assert splits_of(whole) == {"test": {"r4"}, "val": {"r5"}, "train": {"r0", "r1", "r2", "r3"}}
-    with pytest.raises(RunError, match="groups are too few"):
-        dataset(tmp_path / "few", {"r0": ["a"], "r1": ["a"]}, split={"method": "leave_one_out"})
 
 
 def test_intervals_of_one_subject_are_split_only_when_asked_and_the_card_says_that_it_leaks(tmp_path):
@@ -102,6 +100,15 @@ def test_intervals_of_one_subject_are_split_only_when_asked_and_the_card_says_th
         of_interval.setdefault(row["interval"], set()).add(row["split"])
     assert all(len(found) == 1 for found in of_interval.values())
     assert {row["split"] for row in whole.rows} == {"train", "val", "test"}
+
+
+def test_the_sheet_decides_where_the_intervals_of_a_recording_stand(tmp_path):
+    labels = {name: ["a", "b"] * 50 for name in ("r0", "r1", "r2")}
+    split = {"by": "interval", "train": 0.4, "test": 0.3}
+    whole = dataset(tmp_path, labels, fixed={"r0": "test", "r1": "val"}, split=split)
+    found = {name: {row["split"] for row in whole.rows if row["recording"] == name} for name in labels}
+    assert found == {"r0": {"test"}, "r1": {"val"}, "r2": {"train", "val", "test"}}
+    assert whole.card["groups_in_several_splits"] == ["r2"]
 
 
 def test_a_class_that_a_split_lacks_is_a_warning_or_an_error(tmp_path, caplog):
