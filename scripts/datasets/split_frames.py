@@ -118,10 +118,10 @@ def split_frames(
     cap: int,
     split: dict[str, Any],
 ) -> None:
-    """Decide and check. groups, known, fixed: by recording; split: settings of the dataset's `split`.
+    """Decide and check. groups, known, fixed: by recording; classes: in the order of their numbers, others follow;
+    split: settings of the dataset's `split`.
 
-    Raises RunError for what a setting calls an error: a class that a split lacks, near-duplicates across splits,
-    a label that is none of `classes`.
+    Raises RunError for what a setting calls an error: a class that a split lacks, near-duplicates across splits.
     """
     seen = Seen()
     for path in pictures:
@@ -129,13 +129,15 @@ def split_frames(
     labels = sorted({label for _, _, label in seen.frames})
     if not labels:
         raise RunError(f"{dataset}: no frame of any recording is labelled; see the ledgers of its labels")
-    strangers = [label for label in labels if classes and label not in classes]
-    if strangers:
-        raise RunError(f"{dataset}: `{strangers[0]}` is none of the classes; map it, or set labels.unknown: drop")
+    # What was to be dropped or refused is gone: a background, and classes of several labels, are asked for by name.
+    others = [label for label in labels if label not in classes]
+    if classes and others:
+        log.warning("%s: numbered behind the classes of the config: %s", dataset, ", ".join(others))
+    every = [*classes, *others]
     members = decide(seen, groups, known, fixed, split)
-    decisions = Decisions(members, classes or labels, {}, split["seed"])
+    decisions = Decisions(members, every, {}, split["seed"])
     limits = limits_of(pictures, decisions, cap)
-    decisions = Decisions(members, classes or labels, limits, split["seed"])
+    decisions = Decisions(members, every, limits, split["seed"])
     counts, hashes = _counted(pictures, decisions)
     wanted = sorted({member.split for member in members.values()}, key=SPLITS.index)
     missing = missing_classes(counts, wanted)

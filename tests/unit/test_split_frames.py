@@ -128,8 +128,16 @@ def test_all_splits_share_one_class_index(tmp_path):
     assert {(row["label"], row["class"]) for row in whole.rows} == {("a", 0), ("b", 1), ("c", 2)}
     whole = dataset(tmp_path / "given", labels, split={"lists": lists}, classes=["c", "x", "b", "a"])
     assert {(row["label"], row["class"]) for row in whole.rows} == {("a", 3), ("b", 2), ("c", 0)}
-    with pytest.raises(RunError, match="`a` is none of the classes"):
-        dataset(tmp_path / "lacking", labels, split={"lists": lists}, classes=["c", "b"])
+
+
+def test_labels_that_are_not_among_the_classes_are_numbered_behind_them_and_said(tmp_path, caplog):
+    labels = {"r0": ["b", "d", "c"], "r1": ["a"], "r2": ["c", "b+c"]}
+    lists = {"train": ["r0"], "val": ["r1"], "test": ["r2"]}
+    whole = dataset(tmp_path, labels, split={"lists": lists}, classes=["c", "x", "b"])
+    assert whole.classes["classes"] == ["c", "x", "b", "a", "b+c", "d"]
+    numbers = {(row["label"], row["class"]) for row in whole.rows}
+    assert numbers == {("c", 0), ("b", 2), ("a", 3), ("b+c", 4), ("d", 5)}
+    assert "numbered behind the classes of the config: a, b+c, d" in caplog.text
 
 
 def test_a_cap_limits_training_alone_and_draws_the_same_frames_again(tmp_path):
