@@ -104,7 +104,7 @@ def clip_key(wildcards):
     """What the clips of a camera depend on besides their files."""
     entry = labelled_frames.datasets[wildcards.dataset].entry
     settings = {name: entry[name] for name in ("overlaps", "priority", "edges", "rate", "clips")}
-    return versioned(1, **settings, excluded=ruled_out(wildcards))
+    return versioned(2, **settings, excluded=ruled_out(wildcards))
 
 
 def labels_of_frames(pattern):

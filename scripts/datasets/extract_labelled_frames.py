@@ -35,6 +35,7 @@ from scripts.datasets.labelled_frames import (
     rows_by_count,
     rows_by_time,
     segments,
+    slack_of,
     stretches,
 )
 from scripts.datasets.picture_form import Form
@@ -64,7 +65,8 @@ def choose(
 ) -> Chosen:
     """The frames that `intervals` label. Raises InputError where `overlaps: error` finds any."""
     if half_open(settings):
-        ranges = [rows_by_time(table, interval) for interval in intervals]
+        slack_ns = slack_of(table.period_ns)
+        ranges = [rows_by_time(table, interval, slack_ns) for interval in intervals]
     else:
         rate = Fraction(settings["rate"])
         numbers = counted(table, timeline.start_ns)

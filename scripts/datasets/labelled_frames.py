@@ -16,6 +16,8 @@ from scripts.common.timeline import NS
 
 # A seek costs about as much as this many pictures, for the decoder's threads start anew.
 SEEK_ROWS = 8
+# Tools for labels and containers round to milliseconds: the edge that a person set on a frame, and the frame's time.
+ROUNDING_NS = 1_000_000
 # Between the labels of a class of `overlaps: multilabel`.
 AND = "+"
 
@@ -61,10 +63,16 @@ class Pace:
         return chosen
 
 
-def rows_by_time(table: FrameTable, interval: LabelInterval) -> tuple[int, int]:
-    """Frames [first, stop) with start_ns <= time_ns < stop_ns."""
-    first, stop = np.searchsorted(table.time_ns, [interval.start_ns, interval.stop_ns], side="left").tolist()
+def rows_by_time(table: FrameTable, interval: LabelInterval, slack_ns: int) -> tuple[int, int]:
+    """Frames [first, stop) with start_ns <= time_ns < stop_ns; one up to `slack_ns` before an edge stands on it."""
+    edges = [interval.start_ns - slack_ns, interval.stop_ns - slack_ns]
+    first, stop = np.searchsorted(table.time_ns, edges, side="left").tolist()
     return first, max(first, stop)
+
+
+def slack_of(period_ns: int) -> int:
+    """How far before an edge a frame stands on it: as far as times are rounded, but always the nearest frame alone."""
+    return min(ROUNDING_NS, period_ns // 2)
 
 
 def rows_by_count(numbers: np.ndarray, interval: LabelInterval, origin_ns: int, rate: Fraction) -> tuple[int, int]:

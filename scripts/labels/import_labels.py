@@ -14,7 +14,7 @@ from scripts.common.manifest import read as read_manifest
 from scripts.common.timeline import NS
 from scripts.labels.formats import READERS, Source, guess
 from scripts.labels.marks import Mark
-from scripts.labels.time_base import TimeBase, seconds_of, to_ns
+from scripts.labels.time_base import TimeBase, seconds_of, to_ns, uneven
 
 log = logging.getLogger("rushes")
 STEP = "import_labels"
@@ -93,7 +93,11 @@ def import_labels(
         raise InputError("labels", f"labels.per_chunk: {kind} does not say which chunk a time is of")
     if not raw:
         raise InputError("no_labels", f"{labels.name} has no label ({kind})")
-    marks, said = seconds_of(raw, base_of(settings))
+    base = base_of(settings)
+    marks, said = seconds_of(raw, base)
+    slips = uneven(raw, base, facts["streams"])
+    if slips:
+        log.warning("%s: %s", recording, slips)
     kept: list[Mark] = []
     refused: list[ledger.Row] = []
     for number, mark in enumerate(marks, 1):
@@ -103,7 +107,8 @@ def import_labels(
         else:
             refused.append(ledger.Row(STEP, recording, f"mark {number}", *why[:2], message=why[2]))
     label_intervals.write(out_intervals, _intervals(kept, recording, subject, int(timeline["start_ns"])))
-    message = f"{len(kept)} of {len(marks)} intervals of {labels.name} ({kind}); {said}".rstrip("; ")
+    counted = f"{len(kept)} of {len(marks)} intervals of {labels.name} ({kind})"
+    message = "; ".join(filter(None, (counted, said, slips)))
     log.info("%s: %s", recording, message)
     written = ledger.Row(STEP, recording, recording, "written", value=float(len(kept)), message=message)
     ledger.write(out_ledger, [written, *refused])

@@ -1,8 +1,9 @@
 """Times of label files on the recording's clock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from scripts.labels.marks import Mark
 
 # Of what a message and a ledger show of a number that no float holds.
 MOST = Fraction(10**300)
+# So many frames more or less than a rate says are the length of the last one, and rounded times.
+MOST_FRAMES_OFF = 2
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,31 @@ def seconds_of(marks: Sequence[Mark], base: TimeBase) -> tuple[list[Mark], str]:
     return plain, ""
 
 
+def uneven(marks: Sequence[Mark], base: TimeBase, streams: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a person should know where times are frames of a rate that no camera of the recording has; "" elsewhere.
+
+    streams: of its manifest. Numbers of pictures, and of what follows gaps between chunks, are no counts.
+    """
+    if base.fps is None or not any(_unit(mark, base) == "frames" for mark in marks):
+        return ""
+    said = []
+    for name, stream in streams.items():
+        if stream.get("kind") != "video" or not stream.get("frames") or "file" not in stream or "chunks" in stream:
+            continue
+        seconds = Fraction(stream["stop_ns"] - stream["start_ns"], NS)
+        if abs(seconds * base.fps - stream["frames"]) <= MOST_FRAMES_OFF:
+            return ""
+        said.append(f"{name} has {stream['frames']} frames in {float(seconds):.3f} s")
+    slips = "labels in frames slip; correct labels.fps, or label in seconds"
+    return f"labels.fps is {base.fps}, but {', '.join(said)}: {slips}" if said else ""
+
+
+def _unit(mark: Mark, base: TimeBase) -> str:
+    return base.unit if mark.unit == "seconds" else mark.unit
+
+
 def _in_seconds(mark: Mark, base: TimeBase) -> Mark:
-    unit = base.unit if mark.unit == "seconds" else mark.unit
+    unit = _unit(mark, base)
     if unit == "milliseconds":
         return replace(mark, start=mark.start / 1000, stop=mark.stop / 1000)
     if unit != "frames":

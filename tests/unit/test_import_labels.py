@@ -360,6 +360,14 @@ def test_a_time_on_the_wall_is_read_to_the_microsecond(seconds, micros, mark):
     assert wall_seconds(text) == 86_400 + seconds + Fraction(micros, 10**6)
 
 
+def test_frames_of_a_rate_that_the_camera_lacks_are_said_in_the_log_and_the_ledger(tmp_path, caplog):
+    camera = {"kind": "video", "file": "a.mp4", "frames": 171, "start_ns": START_NS, "stop_ns": START_NS + 20 * 10**9}
+    _, rows = read(tmp_path, "s.txt", made.segments(), {"c1": camera})
+    message = "labels.fps is 10, but c1 has 171 frames in 20.000 s: labels in frames slip"
+    assert message in rows[0].message
+    assert message in caplog.text
+
+
 @given(st.lists(st.sampled_from(["", "a", "b"]), max_size=40))
 def test_runs_hold_every_labelled_frame_once(labels):
     shown = [(k, name) for k, name in enumerate(labels) if name]

@@ -14,7 +14,7 @@ from scripts.common.camera_pictures import rounded
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.video import VideoReader
-from scripts.datasets.labelled_frames import rows_by_count, rows_by_time, segments, stretches
+from scripts.datasets.labelled_frames import rows_by_count, rows_by_time, segments, slack_of, stretches
 from scripts.datasets.picture_form import Form
 from tests.unit.examples import every_ms
 from tests.unit.frame_dataset import extract, interval, of_import, recorded
@@ -45,10 +45,11 @@ def table_of(count: int, step_ms: float = 100) -> FrameTable:
 
 def test_a_frame_belongs_to_the_interval_that_holds_its_instant_and_not_to_the_one_that_stops_there():
     table = table_of(10)
-    assert rows_by_time(table, interval("a", 0.2, 0.5)) == (2, 5)
-    assert rows_by_time(table, interval("b", 0.5, 0.5)) == (5, 5)
-    assert rows_by_time(table, interval("c", 0.45, 0.55)) == (5, 6)
-    assert rows_by_time(table, interval("d", 3, 4)) == (10, 10)
+    slack_ns = slack_of(table.period_ns)
+    assert rows_by_time(table, interval("a", 0.2, 0.5), slack_ns) == (2, 5)
+    assert rows_by_time(table, interval("b", 0.5, 0.5), slack_ns) == (5, 5)
+    assert rows_by_time(table, interval("c", 0.45, 0.55), slack_ns) == (5, 6)
+    assert rows_by_time(table, interval("d", 3, 4), slack_ns) == (10, 10)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Which of an interval's frames are taken: a stride and a rate give even steps, whatever rounds times or overlaps."""
 
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common.frame_table import FrameTable
-from scripts.datasets.labelled_frames import Pace, grids, segments
+from scripts.datasets.labelled_frames import Pace, grids, rows_by_time, segments, slack_of
 from tests.unit.examples import every_ms
 from tests.unit.frame_dataset import interval, of_import, recorded
 
@@ -63,3 +65,29 @@ def test_an_overlap_moves_no_frame_that_is_taken(recording, tmp_path):
         of_b = [("b", 12, 0), ("b", 17, 1), ("b", 22, 2), ("b", 27, 3)]
         of_a = [("a", frame, frame // 5) for frame in (0, 5, 10, 30, 35, 40, 45)]
         assert rows == [*of_a[:3], *of_b, *of_a[3:], ("c", 50, 0), ("c", 55, 1)]
+
+
+RATES = ["24000/1001", "25", "30000/1001", "30", "50", "60000/1001", "60", "240", "1000"]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("of_video_ns", [1, 1000, 10**6])
+@pytest.mark.parametrize("of_labels_ns", [1, 1000, 10**6])
+def test_an_edge_on_a_frame_finds_it_however_container_and_tool_round(rate, of_video_ns, of_labels_ns):
+    exact = [k / Fraction(rate) * 10**9 for k in range(400)]
+    times = np.array([round(time / of_video_ns) * of_video_ns for time in exact])
+    table = FrameTable.make(times // 1000, times)
+    edges = [round(time / of_labels_ns) * of_labels_ns for time in exact]
+    for first in range(0, 393, 7):
+        one = replace(interval("a", 0, 0), start_ns=edges[first], stop_ns=edges[first + 7])
+        assert rows_by_time(table, one, slack_of(table.period_ns)) == (first, first + 7)
+
+
+@given(st.lists(st.integers(1, 50_000_000), min_size=2, max_size=40), st.lists(st.integers(0, 10**9), max_size=8))
+def test_every_frame_is_in_exactly_one_of_intervals_that_follow_each_other(steps, inner):
+    times = np.cumsum(steps)
+    table = FrameTable.make(times // 1000, times)
+    edges = sorted({-(10**9), *inner, 10**11})
+    ones = [replace(interval("a", 0, 0), start_ns=start, stop_ns=stop) for start, stop in pairwise(edges)]
+    ranges = [rows_by_time(table, one, slack_of(table.period_ns)) for one in ones]
+    assert [row for first, stop in ranges for row in range(first, stop)] == list(range(len(times)))
