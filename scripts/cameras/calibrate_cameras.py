@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from scripts.cameras.board import Board
 from scripts.cameras.bundle import Freedom, Observations, Scene, adjust_twice, residuals
-from scripts.cameras.first_guess import board_distances, board_places, first_lens, first_scene, shared_views
+from scripts.cameras.calibration_gate import errors_by_camera, kept_views, refuse_poor
+from scripts.cameras.first_guess import board_distances, first_lens, first_scene
 from scripts.common import ledger
 from scripts.common.calibration_file import Calibration, Camera, refuse_twins
 from scripts.common.errors import InputError
@@ -26,10 +27,12 @@ log = logging.getLogger("rushes")
 
 @dataclass(frozen=True)
 class Result:
-    """What one start led to: the scene, the observations that were kept, and the loss of all of them in px."""
+    """What one start led to. dropped: int (C,), how many corners of each camera fit badly.  median_px: of all corners,
+    with those that were dropped as infinitely far, so that a start does not win by what it leaves out."""
 
     scene: Scene
     kept: Observations
+    dropped: np.ndarray
     median_px: float
 
 
@@ -48,22 +51,16 @@ def calibrate_cameras(
 
     corners: one table a camera, by detect_boards.  settings: fisheye (names), square_pixels, starts, seed, max_views,
     max_median_px. The world is the first camera's frame, in mm. Raises InputError with the table of errors or shared
-    views if a camera cannot be placed, or the median error is above the gate.
+    views if a camera cannot be placed, or does not pass the gate.
     """
     seen, sizes = read_corners(corners, cameras, Board.of(board), settings["max_views"])
     results = [_start(seen, sizes, cameras, settings, start) for start in range(settings["starts"])]
     best = min(results, key=lambda result: round(result.median_px, 9))
-    card = describe(best, seen, cameras, settings)
-    table = "; ".join(f"{name} {card['cameras'][name]['median_px']:.3f} px" for name in cameras)
+    errors, views = errors_by_camera(best.scene, best.kept, best.dropped), kept_views(best.kept, len(cameras))
     limit = settings["max_median_px"]
-    if not card["median_px"] <= limit:
-        shared = "; ".join(f"{pair} {count}" for pair, count in card["shared_views"].items())
-        raise InputError(
-            "bad_fit",
-            f"{recording}: median error {card['median_px']:.3f} px, limit {limit:g} ({table}; views shared: {shared})",
-            value=card["median_px"],
-            limit=limit,
-        )
+    refuse_poor(recording, cameras, best.scene, sizes, errors, views, limit)
+    card = describe(best, seen, views, cameras, settings)
+    table = "; ".join(f"{name} {card['cameras'][name]['median_px']:.3f} px" for name in cameras)
     calibration = _calibration(best.scene, cameras, sizes, card)
     refuse_twins(calibration, recording)
     calibration.write(out_calibration)
@@ -126,17 +123,18 @@ def _start(
             raise InputError(error.reason, f"{name}: {error.message}") from None
     scene, observations = first_scene(seen, lenses, cameras)
     adjusted, kept = adjust_twice(scene, observations, Freedom(square=settings["square_pixels"]))
-    median_px = float(np.median(np.linalg.norm(residuals(adjusted, kept), axis=1)))
+    before, after = (np.bincount(some.camera, minlength=len(cameras)) for some in (observations, kept))
+    median_px = float(np.median(np.concatenate(errors_by_camera(adjusted, kept, before - after))))
     log.info("start %d: median %.4f px, %d of %d corners", start, median_px, len(kept), len(seen))
-    return Result(adjusted, kept, median_px)
+    return Result(adjusted, kept, before - after, median_px)
 
 
-def describe(result: Result, seen: Observations, cameras: list[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """The card: errors in all and by camera, board distances, shared views, what was dropped."""
+def describe(
+    result: Result, seen: Observations, views: list[set[int]], cameras: list[str], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """The card: errors in all and by camera, board distances, views that were kept and shared, what was dropped."""
     scene, kept = result.scene, result.kept
     error = np.linalg.norm(residuals(scene, kept), axis=1)
-    places = [board_places(seen.where(seen.camera == index), scene.lenses[index]) for index in range(len(cameras))]
-    shared = shared_views(places)
     if len(cameras) > 1:
         measured, printed = board_distances(scene, kept)
         distance = _median_apart(measured, printed)
@@ -153,15 +151,16 @@ def describe(result: Result, seen: Observations, cameras: list[str], settings: d
         "seed": settings["seed"],
         "cameras": {
             name: {
-                "median_px": _rounded(np.median(mine)) if len(mine := error[kept.camera == index]) else None,
-                "rms_px": _rounded(np.sqrt((mine**2).mean())) if len(mine) else None,
+                "median_px": _rounded(np.median(mine := error[kept.camera == index])),
+                "rms_px": _rounded(np.sqrt((mine**2).mean())),
                 "corners": len(mine),
-                "views": int(shared[index, index]),
+                "corners_dropped": int((seen.camera == index).sum()) - len(mine),
+                "views": len(views[index]),
             }
             for index, name in enumerate(cameras)
         },
         "shared_views": {
-            f"{a}+{b}": int(shared[i, j]) for i, a in enumerate(cameras) for j, b in enumerate(cameras) if i < j
+            f"{a}+{b}": len(views[i] & views[j]) for i, a in enumerate(cameras) for j, b in enumerate(cameras) if i < j
         },
     }
 
