@@ -57,7 +57,7 @@ class Sightings:
             raise InputError("no_camera", f"{recording}: the calibration has no camera `{lost[0]}`")
         found = {name: Keypoints.read(path) for name, path in zip(cameras, keypoints, strict=True) if name in used}
         skeleton = _skeleton(found, recording)
-        dense = {name: found[name].by_common_frame(table.of(name), settings["persons"]) for name in used}
+        dense = {name: _dense(found[name], table.of(name), settings["persons"], len(skeleton.names)) for name in used}
         uv = {name: values[0] for name, values in dense.items()}
         sure = np.stack([values[1] for values in dense.values()])
         sure = np.where(sure >= settings["min_confidence"], sure, 0)
@@ -68,6 +68,14 @@ class Sightings:
             rays, sure = associate(rays, sure, rig, settings["max_error_px"])
         left_out = sum(found[name].beyond(table.of(name), settings["persons"]) for name in used)
         return cls(table, skeleton, rig, rays, sure, left_out)
+
+
+def _dense(keypoints: Keypoints, shown: np.ndarray, persons: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints by common frame; a camera whose detection failed sees nothing of the `count` that others have."""
+    if keypoints.skeleton.names:
+        return keypoints.by_common_frame(shown, persons)
+    shape = (len(shown), persons, count)
+    return np.full((*shape, 2), np.nan, np.float32), np.zeros(shape, np.float32)
 
 
 def _skeleton(found: dict[str, Keypoints], recording: str) -> Skeleton:

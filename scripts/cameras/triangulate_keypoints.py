@@ -40,7 +40,9 @@ def triangulate_keypoints(
     poses.write(out_points)
     good = np.isfinite(poses.xyz[..., 0])
     error = float(np.median(poses.error_px[good])) if good.any() else float("nan")
-    message = f"{good.mean():.1%} of {good.size} points, median error {error:.2f} px, {used} cameras"
+    blind = [name for name, sure in zip(seen.rig.names, seen.sure, strict=True) if not sure.any()]
+    said = f", of which {', '.join(blind)} saw nothing" if blind else ""
+    message = f"{good.mean():.1%} of {good.size} points, median error {error:.2f} px, {used} cameras{said}"
     if seen.left_out:
         message += f"; {seen.left_out} detections left out, beyond the {settings['persons']} surest of their frame"
     row = ledger.Row(STEP, recording, recording, "written", value=None if np.isnan(error) else error, message=message)

@@ -13,6 +13,7 @@ from scripts.cameras.triangulation import Rig, median_of_pairs, solve_all, trian
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration, Camera
+from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.keypoints import Keypoints, KeypointWriter, Poses, Skeleton
 from tests.unit.arena_room import in_first_camera, room
@@ -190,6 +191,36 @@ def test_cameras_whose_keypoints_have_other_names_are_refused(tmp_path):
             cameras=list(arena.CAMERAS),
             settings=TRIANGULATE,
         )
+
+
+@pytest.mark.parametrize("persons", [1, 2])
+def test_a_camera_whose_detection_failed_sees_nothing_and_the_others_make_the_points(tmp_path, persons):
+    lens = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+    views = {name: np.array([x, 0.0, 0]) for name, x in (("a", 0.0), ("b", -200.0), ("c", -400.0))}
+    point = np.array([[30.0, 40, 1000]])
+    rig = {n: Camera(n, (640, 480), lens, np.zeros(5), np.zeros(3), move) for n, move in views.items()}
+    Calibration(rig, {}).write(tmp_path / "c.toml")
+    AlignedFrames(tuple(rig), np.zeros(1, np.int64), np.zeros((1, 3), np.int32)).write(tmp_path / "aligned.parquet")
+    for name, camera in rig.items():
+        with KeypointWriter(tmp_path / f"{name}.parquet", Skeleton(("nose",))) as writer:
+            writer.add(0, camera.project(point)[None], np.ones((1, 1)))
+    write_empty(tmp_path / "b.parquet", "keypoints.parquet")
+    triangulate_keypoints(
+        [tmp_path / f"{name}.parquet" for name in rig],
+        tmp_path / "aligned.parquet",
+        tmp_path / "c.toml",
+        tmp_path / "points.parquet",
+        tmp_path / "l.parquet",
+        recording="r",
+        cameras=list(rig),
+        settings={**TRIANGULATE, "persons": persons},
+    )
+    poses = Poses.read(tmp_path / "points.parquet")
+    assert np.nanmin(np.linalg.norm(poses.xyz - point, axis=-1)) < 1e-3
+    assert poses.cameras.max() == 2
+    (row,) = ledger.rows(ledger.read([tmp_path / "l.parquet"]))
+    assert row.outcome == "written"
+    assert "3 cameras, of which b saw nothing" in row.message
 
 
 def test_keypoints_of_a_cameras_frames_come_to_the_common_frames_and_the_surest_person_counts():
