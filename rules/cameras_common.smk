@@ -78,7 +78,7 @@ def multicam_key(version, *sections):
 def align_key(wildcards):
     """Of frames aligned by tables, their size is part of it."""
     tables = cameras_room.tables[wildcards.recording]
-    return versioned(4, align=alignment(wildcards), **({"bytes": bytes_of(*tables)} if tables else {}))
+    return versioned(5, align=alignment(wildcards), **({"bytes": bytes_of(*tables)} if tables else {}))
 
 
 @quick

@@ -48,7 +48,8 @@ def align_cameras(
     """Write the table of common frames. by: stamps, triggers, flash, clap or given.
 
     tables: a csv a camera (triggers), or one for all (given).  videos: for flash alone.  sounds, clocks: for clap,
-    one a camera. Raises InputError if a camera has no frames, or what they are to be aligned by is not there.
+    one a camera. Raises InputError if a camera has no frames, what they are to be aligned by is not there, or no two
+    cameras have a frame in common.
     """
     known = {name: FrameTable.read(path) for name, path in zip(cameras, frames, strict=True)}
     if empty := [name for name, table in known.items() if not len(table)]:
@@ -66,7 +67,7 @@ def align_cameras(
     else:
         shifts = _shifts(by, known, videos, sounds, clocks)
         moved = {name: replace(table, time_ns=table.time_ns - shifts[name]) for name, table in known.items()}
-        together = synchronise(moved)
+        together = synchronise(moved, stand_still=False)
         aligned = AlignedFrames(together.cameras, together.time_ns, together.shown)
     if len(cameras) > 1 and not ((aligned.shown >= 0).sum(axis=1) > 1).any():
         raise InputError(

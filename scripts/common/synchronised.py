@@ -2,7 +2,8 @@
 
 Each camera shows the frame whose time is nearest to the instant, if it lies within half a period; else it shows
 nothing. The period is the longer one of the camera's own and of the instants', so a slow camera stands still between
-its frames. Without a frame rate the instants are the stamps of the fastest camera, and those of the others wherever it
+its frames; where pictures must be of one instant, it is the fastest camera's, and a slow one shows nothing between.
+Without a frame rate the instants are the stamps of the fastest camera, and those of the others wherever it
 has a gap: cameras that a common trigger drives lose nothing, and each picture keeps its true time.
 """
 
@@ -113,15 +114,22 @@ class Synchronised:
         return cls((), np.empty(0, np.int64), np.empty((0, 0), np.int32), np.empty((0, 0), np.int64))
 
 
-def synchronise(tables: Mapping[str, FrameTable], fps: Fraction | None = None) -> Synchronised:
+def synchronise(
+    tables: Mapping[str, FrameTable], fps: Fraction | None = None, *, stand_still: bool = True
+) -> Synchronised:
     """The common instants of the cameras in `tables`, and what each shows; a table may be empty, not all of them.
 
-    fps: a constant frame rate that begins with the earliest frame; None: the cameras' own instants.
+    fps: a constant frame rate that begins with the earliest frame; None: the cameras' own instants.  stand_still:
+    whether a slow camera is shown between its frames, too.
     """
     times = {name: table.time_ns for name, table in tables.items()}
     instants = own_instants(list(times.values())) if fps is None else regular_instants(list(times.values()), fps)
     period = round(NS / fps) if fps else frame_period_ns(instants)
-    columns = [nearest(time_ns, instants, max(frame_period_ns(time_ns), period)) for time_ns in times.values()]
+    own = [frame_period_ns(time_ns) for time_ns in times.values()]
+    # A single frame has no period.
+    shortest = min(filter(None, [period, *own]), default=0)
+    periods = [max(mine, period) if stand_still else shortest for mine in own]
+    columns = [nearest(time_ns, instants, mine) for time_ns, mine in zip(times.values(), periods, strict=True)]
     shown = np.stack(columns, axis=1)
     offsets = np.zeros(shown.shape, np.int64)
     for column, time_ns in enumerate(times.values()):

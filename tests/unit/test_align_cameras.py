@@ -224,6 +224,24 @@ def test_stamps_bring_together_what_stands_at_the_same_time_and_dropped_frames_a
         assert shown[shown >= 0].tolist() == list(range(len(facts["numbers"])))
 
 
+def aligned_by(folder: Path, by: str, tables: list[Path], **cameras: FrameTable) -> AlignedFrames:
+    files = []
+    for name, mine in cameras.items():
+        files.append(folder / f"{name}.frames.parquet")
+        mine.write(files[-1])
+    out = folder / "aligned.parquet"
+    names = {"recording": "r", "cameras": list(cameras), "by": by}
+    align_cameras(files, [], [], [], tables, out, folder / "l.parquet", **names)
+    return AlignedFrames.read(out)
+
+
+def test_a_camera_of_half_the_rate_is_in_every_other_common_frame(tmp_path):
+    aligned = aligned_by(tmp_path, "stamps", [], fast=table(20, 1000 / 60), slow=table(10, 1000 / 30))
+    assert aligned.of("fast").tolist() == list(range(20))
+    assert aligned.of("slow")[::2].tolist() == list(range(10))
+    assert (aligned.of("slow")[1::2] < 0).all()
+
+
 def test_a_flash_is_the_frame_in_which_it_becomes_bright():
     luma = np.full(20, 80.0)
     luma[7:9] = 160

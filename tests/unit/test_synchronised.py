@@ -50,6 +50,19 @@ def test_a_slow_camera_stands_still_between_its_frames():
     assert both.of("slow").tolist() == [0, 0, 0, 1, 1, 1, 1, NOTHING]
 
 
+def test_where_pictures_must_be_of_one_instant_a_slow_camera_shows_nothing_between_its_frames():
+    fast, slow = table(range(0, 200, 25)), table([1, 51, 101, 151])
+    both = synchronise({"fast": fast, "slow": slow}, stand_still=False)
+    assert both.of("fast").tolist() == list(range(8))
+    assert both.of("slow").tolist() == [0, NOTHING, 1, NOTHING, 2, NOTHING, 3, NOTHING]
+    # Also where the fast one died early, so that most instants are the slow one's.
+    died = synchronise({"fast": table([0, 25, 50, 75]), "slow": table(range(1, 800, 50))}, stand_still=False)
+    assert died.of("slow")[:4].tolist() == [0, NOTHING, 1, NOTHING]
+    assert died.of("slow")[4:].tolist() == list(range(2, 16))
+    one = synchronise({"a": table([7]), "b": table([7, 32])}, stand_still=False)
+    assert one.shown.tolist() == [[0, 0], [NOTHING, 1]]
+
+
 def test_cameras_without_a_common_trigger_show_the_nearest_frame():
     both = synchronise({"left": table(range(0, 400, 40)), "right": table(range(13, 400, 40))})
     assert both.of("left").tolist() == list(range(10))
