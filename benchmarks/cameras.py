@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.table import Row, publish
+from scripts.cameras import lens
 from scripts.cameras.calibrate_cameras import calibrate_cameras
 from scripts.cameras.triangulation import Rig, solve_all, triangulate
 from scripts.common.frame_table import FrameTable
@@ -31,6 +33,7 @@ DATA = Path(os.environ.get("RUSHES_TEST_DATA", "../shared/data")).resolve()
 CALISCOPE = DATA / "multicam" / "caliscope" / "post_optimization" / "calibration" / "extrinsic" / "xy.csv"
 CAMERAS, POINTS, PEER_POINTS = 6, 200_000, 1_000
 FOCAL_PX = 1200.0
+FISHEYE = np.array([FOCAL_PX, FOCAL_PX, 0, 0, 0.01, -0.003, 0.001, 0])
 MISSING, WILD = 0.15, 0.10
 # The best of several: what else the machine does adds to all of them.
 REPEATS = 5
@@ -47,7 +50,7 @@ def ring(count: int = CAMERAS) -> Rig:
         right /= np.linalg.norm(right)
         turn = np.stack([right, np.cross(ahead, right), ahead])
         poses.append(np.column_stack([turn, -turn @ home]))
-    return Rig(tuple(f"camera{n}" for n in range(count)), np.array(poses), np.full(count, FOCAL_PX))
+    return Rig(tuple(f"camera{n}" for n in range(count)), np.array(poses), (lens.pinhole(FOCAL_PX),) * count)
 
 
 def made(rig: Rig, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,6 +97,8 @@ def triangulation() -> list[Row]:
     few = np.ascontiguousarray(rays[:, :, :PEER_POINTS])
     old = rate(lambda: by_pairs(few, rig), PEER_POINTS)
     robust = rate(lambda: triangulate(rays, weights, rig), POINTS)
+    bent = replace(rig, lenses=(FISHEYE,) * CAMERAS)
+    wide = rate(lambda: triangulate(rays, weights, bent), POINTS)
     plain = rate(lambda: solve_all(rays, weights, rig), POINTS)
 
     def p95(found: np.ndarray, true: np.ndarray) -> float:
@@ -104,6 +109,7 @@ def triangulation() -> list[Row]:
     peer = "median of pairs, a loop"
     return [
         _row("triangulation.robust", robust / 1e6, "M/s", peer, old / 1e6, robust / old, ">= 0.5 M/s", robust >= 5e5),
+        _row("triangulation.robust_fisheye", wide / 1e6, "M/s", peer, old / 1e6, wide / old, ">= 0.5 M/s", wide >= 5e5),
         _row("triangulation.robust_to_loop", robust / old, "x", peer, None, None, ">= 100 x", robust >= 100 * old),
         _row("triangulation.plain", plain / 1e6, "M/s", peer, old / 1e6, plain / old, ">= 3 M/s", plain >= 3e6),
         _row("triangulation.error_p95", error, "mm", "plain", others, others / error, "<= 2 mm", error <= 2),

@@ -63,7 +63,7 @@ def _pair_costs(rays: np.ndarray, sure: np.ndarray, rig: Rig) -> dict[tuple[int,
     cameras, _, frames, persons, count = rays.shape
     costs = {}
     for one, other in combinations(range(cameras), 2):
-        pair = Rig((rig.names[one], rig.names[other]), rig.poses[[one, other]], rig.focal_px[[one, other]])
+        pair = rig.of_cameras((one, other))
         shape = (2, 2, frames, persons, persons, count)
         both = np.empty(shape)
         both[0], both[1] = rays[one][:, :, :, None], rays[other][:, :, None]

@@ -49,9 +49,11 @@ class Body:
 
 @dataclass(frozen=True)
 class View:
-    """Some frames: sightings (C, 2, T, K), where a point is wanted (T, K), and where motion binds (T - 2, K)."""
+    """Some frames: sightings (C, 2, T, K), px a unit of them (C, 2, 2, T, K), where a point is wanted (T, K), and where
+    motion binds (T - 2, K)."""
 
     rays: np.ndarray
+    slopes: np.ndarray
     inside: np.ndarray
     bound: np.ndarray
 
@@ -66,7 +68,7 @@ def smooth(
     """
     xyz, covariance = np.full(series.xyz.shape, np.nan), np.full(series.covariance.shape, np.nan)
     begins, inside = series.begins(), series.bridged()
-    whole = View(rays, inside, _bound(inside, begins))
+    whole = View(rays, rig.slopes(rays), inside, _bound(inside, begins))
     first = _first(series)
     body = learn(series, first, whole, rig, bones, offset_px)
     for read, keep, inner in chunks(len(series), CHUNK, OVERLAP):
@@ -84,7 +86,8 @@ def smooth(
 
 def part(view: View, rows: slice) -> View:
     """Some frames of a view."""
-    return View(view.rays[:, :, rows], view.inside[rows], view.bound[rows.start : max(rows.stop - 2, rows.start)])
+    bound = view.bound[rows.start : max(rows.stop - 2, rows.start)]
+    return View(view.rays[:, :, rows], view.slopes[:, :, :, rows], view.inside[rows], bound)
 
 
 def _bound(inside: np.ndarray, begins: np.ndarray) -> np.ndarray:
@@ -182,10 +185,10 @@ def sighted(points: np.ndarray, view: View, rig: Rig) -> tuple[np.ndarray, np.nd
     seen = np.isfinite(view.rays).all(axis=1) & view.inside & (depth > 1e-9)
     depth = np.where(seen, depth, 1)
     uv = place[:, :2] / depth[:, None]
-    focal = rig.focal_px[:, None, None, None]
-    miss = np.where(seen[:, None], (view.rays - uv) * focal, 0)
+    miss = np.where(seen[:, None], np.einsum("cdetk,cetk->cdtk", view.slopes, view.rays - uv), 0)
     turn = rig.poses[:, :, None, None, :3]
-    slope = (turn[:, :2] - uv[..., None] * turn[:, 2:3]) / depth[:, None, ..., None] * focal[..., None]
+    plane = (turn[:, :2] - uv[..., None] * turn[:, 2:3]) / depth[:, None, ..., None]
+    slope = np.einsum("cdetk,cetki->cdtki", view.slopes, plane)
     return miss, np.where(seen[:, None, ..., None], slope, 0), seen
 
 

@@ -13,6 +13,11 @@ NEWTON_STEPS = 20
 NEAR = 1e-9
 
 
+def pinhole(focal_px: float) -> np.ndarray:
+    """The intrinsics of a lens that bends nothing, its middle at 0, float64 (9,)."""
+    return np.array([focal_px, focal_px, *np.zeros(PINHOLE - 2)])
+
+
 def intrinsics_of(camera: Camera) -> np.ndarray:
     """The vector of a camera's intrinsics, float64 (9,), fisheye (8,)."""
     matrix = camera.matrix
@@ -47,7 +52,6 @@ def _pinhole(x: np.ndarray, y: np.ndarray, bends: np.ndarray) -> tuple[np.ndarra
     k1, k2, p1, p2, k3 = bends.T
     square = x * x + y * y
     radial = 1 + square * (k1 + square * (k2 + square * k3))
-    rise = k1 + square * (2 * k2 + 3 * square * k3)
     bent = np.stack(
         [
             x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x),
@@ -56,9 +60,8 @@ def _pinhole(x: np.ndarray, y: np.ndarray, bends: np.ndarray) -> tuple[np.ndarra
         axis=1,
     )
     by_plane = np.empty((len(x), 2, 2))
-    by_plane[:, 0, 0] = radial + 2 * x * x * rise + 2 * p1 * y + 6 * p2 * x
-    by_plane[:, 0, 1] = by_plane[:, 1, 0] = 2 * x * y * rise + 2 * p1 * x + 2 * p2 * y
-    by_plane[:, 1, 1] = radial + 2 * y * y * rise + 6 * p1 * y + 2 * p2 * x
+    by_plane[:, 0, 0], by_plane[:, 0, 1], by_plane[:, 1, 1] = _pinhole_slopes(x, y, bends)
+    by_plane[:, 1, 0] = by_plane[:, 0, 1]
     by_bend = np.empty((len(x), 2, 5))
     for row, (here, other) in enumerate(((x, y), (y, x))):
         by_bend[:, row, 0], by_bend[:, row, 1], by_bend[:, row, 4] = here * square, here * square**2, here * square**3
@@ -67,20 +70,54 @@ def _pinhole(x: np.ndarray, y: np.ndarray, bends: np.ndarray) -> tuple[np.ndarra
     return bent, by_plane, by_bend
 
 
+def _pinhole_slopes(x: np.ndarray, y: np.ndarray, bends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The symmetric slope of bent by plane coordinates: xx, xy, yy. bends: (N, 5) or (5,)."""
+    k1, k2, p1, p2, k3 = bends.T
+    across, down = x * x, y * y
+    square = across + down
+    radial = 1 + square * (k1 + square * (k2 + square * k3))
+    rise = 2 * (k1 + square * (2 * k2 + 3 * square * k3))
+    return (
+        radial + across * rise + 2 * p1 * y + 6 * p2 * x,
+        x * y * rise + 2 * p1 * x + 2 * p2 * y,
+        radial + down * rise + 6 * p1 * y + 2 * p2 * x,
+    )
+
+
 def _fisheye(x: np.ndarray, y: np.ndarray, bends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     radius = np.maximum(np.hypot(x, y), NEAR)
     angle = np.arctan(radius)
     powers = angle[:, None] ** np.array([3, 5, 7, 9])
-    bent_angle = angle + (powers * bends).sum(axis=1)
-    slope = 1 + (angle[:, None] ** np.array([2, 4, 6, 8]) * np.array([3, 5, 7, 9]) * bends).sum(axis=1)
-    scale = bent_angle / radius
-    rise = (slope / (1 + radius**2) - scale) / radius**2
+    scale = (angle + (powers * bends).sum(axis=1)) / radius
     bent = np.stack([x * scale, y * scale], axis=1)
     by_plane = np.empty((len(x), 2, 2))
-    by_plane[:, 0, 0], by_plane[:, 1, 1] = scale + x * x * rise, scale + y * y * rise
-    by_plane[:, 0, 1] = by_plane[:, 1, 0] = x * y * rise
+    by_plane[:, 0, 0], by_plane[:, 0, 1], by_plane[:, 1, 1] = _fisheye_slopes(x, y, bends)
+    by_plane[:, 1, 0] = by_plane[:, 0, 1]
     by_bend = np.stack([x[:, None] * powers, y[:, None] * powers], axis=1) / radius[:, None, None]
     return bent, by_plane, by_bend
+
+
+def _fisheye_slopes(x: np.ndarray, y: np.ndarray, bends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The symmetric slope of bent by plane coordinates: xx, xy, yy. bends: (N, 4) or (4,)."""
+    k1, k2, k3, k4 = bends.T
+    radius = np.maximum(np.hypot(x, y), NEAR)
+    angle = np.arctan(radius)
+    square = angle * angle
+    scale = angle * (1 + square * (k1 + square * (k2 + square * (k3 + square * k4)))) / radius
+    slope = 1 + square * (3 * k1 + square * (5 * k2 + square * (7 * k3 + square * 9 * k4)))
+    rise = (slope / (1 + radius * radius) - scale) / (radius * radius)
+    return scale + x * x * rise, x * y * rise, scale + y * y * rise
+
+
+def slopes(x: np.ndarray, y: np.ndarray, lens: np.ndarray) -> np.ndarray:
+    """By how many pixels plane coordinates (N,), those of `rays`, move a pixel: float64 (2, 2, N).
+
+    lens: float64 (9,) or (8,).
+    """
+    bend = _fisheye_slopes if len(lens) == FISHEYE else _pinhole_slopes
+    across, both, down = bend(x, y, lens[4:])
+    fx, fy = lens[:2]
+    return np.array([[fx * across, fx * both], [fy * both, fy * down]])
 
 
 def rays(camera: Camera, pixels: np.ndarray) -> np.ndarray:

@@ -4,13 +4,14 @@ Every camera adds nine terms to a point's normal equations. They are made once; 
 all, the inliers) is then a sum of terms, solved in closed form by the adjugate of a symmetric 3x3 matrix.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from scripts.cameras import lens
+from scripts.cameras.lines import Lines
 from scripts.common.calibration_file import Calibration, rotation_matrix
 
 CHUNK = 16_384
@@ -22,18 +23,34 @@ SMALLEST_PX = 0.5
 
 @dataclass(frozen=True)
 class Rig:
-    """Cameras as arrays. poses: float64 (C, 3, 4), world to camera.  focal_px: float64 (C,), the mean of both."""
+    """Cameras as arrays. poses: float64 (C, 3, 4), world to camera.  lenses: one vector a camera, see lens.py."""
 
     names: tuple[str, ...]
     poses: np.ndarray
-    focal_px: np.ndarray
+    lenses: tuple[np.ndarray, ...]
 
     @classmethod
     def of(cls, calibration: Calibration, names: tuple[str, ...]) -> "Rig":
         """The cameras `names` of a calibration, in that order."""
         cameras = [calibration.cameras[name] for name in names]
         poses = [np.column_stack([rotation_matrix(c.rotation), c.translation]) for c in cameras]
-        return cls(names, np.array(poses), np.array([(c.matrix[0, 0] + c.matrix[1, 1]) / 2 for c in cameras]))
+        return cls(names, np.array(poses), tuple(lens.intrinsics_of(camera) for camera in cameras))
+
+    def of_cameras(self, places: Sequence[int]) -> "Rig":
+        """Some of the cameras, by their places."""
+        some = list(places)
+        return Rig(tuple(self.names[i] for i in some), self.poses[some], tuple(self.lenses[i] for i in some))
+
+    def lines(self, rays: np.ndarray) -> Lines:
+        """Sightings from normalised coordinates without NaN, float64 (C, 2, N)."""
+        unit_px = float(np.mean([vector[:2] for vector in self.lenses]))
+        return Lines.of(rays, self.poses, self.lenses, unit_px)
+
+    def slopes(self, rays: np.ndarray) -> np.ndarray:
+        """By how many pixels normalised coordinates (C, 2, …) move a pixel there, float64 (C, 2, 2, …)."""
+        flat = rays.reshape(*rays.shape[:2], -1)
+        found = [lens.slopes(mine[0], mine[1], vector) for mine, vector in zip(flat, self.lenses, strict=True)]
+        return np.array(found).reshape(len(rays), 2, 2, *rays.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -83,42 +100,41 @@ def solve_all(rays: np.ndarray, weights: np.ndarray, rig: Rig) -> np.ndarray:
     xyz = np.empty((3, count))
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
-        values, weight, seen = _clean(rays[:, :, part], weights[:, part], np.float64)
-        summed = _summed_terms(values, weight, rig.poses)
+        lines, weight, seen = _clean(rays[:, :, part], weights[:, part], rig)
+        summed = _summed_terms(lines, weight)
         xyz[:, part] = np.where(seen.sum(axis=0) >= 2, _solve(summed), np.nan)
     return xyz.T
 
 
-def _clean(rays: np.ndarray, weights: np.ndarray, kind: type) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates without NaN, weights that are 0 for what is unseen, and what is seen."""
+def _clean(rays: np.ndarray, weights: np.ndarray, rig: Rig) -> tuple[Lines, np.ndarray, np.ndarray]:
+    """Sightings without NaN, weights that are 0 for what is unseen, and what is seen."""
     seen = np.isfinite(rays[:, 0]) & np.isfinite(rays[:, 1]) & (weights > 0)
     values, weight = np.where(seen[:, None], rays, 0), np.where(seen, weights, 0)
-    return values.astype(kind, copy=False), weight.astype(kind, copy=False), seen
+    return rig.lines(values.astype(np.float64, copy=False)), weight.astype(np.float64, copy=False), seen
 
 
-def _terms(rays: np.ndarray, weights: np.ndarray, poses: np.ndarray) -> np.ndarray:
+def _terms(lines: Lines, weights: np.ndarray) -> np.ndarray:
     """The nine terms of every camera, (C, 9, N)."""
-    out = np.empty((len(rays), 9, rays.shape[2]), rays.dtype)
-    for target, ray, weight, pose in zip(out, rays, weights, poses.astype(rays.dtype), strict=True):
-        for column, term in enumerate(_terms_of(ray, weight, pose)):
+    out = np.empty((len(weights), 9, weights.shape[1]), weights.dtype)
+    for index, target in enumerate(out):
+        for column, term in enumerate(_terms_of(lines, weights, index)):
             target[column] = term
     return out
 
 
-def _summed_terms(rays: np.ndarray, weights: np.ndarray, poses: np.ndarray) -> np.ndarray:
+def _summed_terms(lines: Lines, weights: np.ndarray) -> np.ndarray:
     """The sum of the cameras' terms, (9, N)."""
-    out = np.zeros((9, rays.shape[2]), rays.dtype)
-    for ray, weight, pose in zip(rays, weights, poses.astype(rays.dtype), strict=True):
-        for column, term in enumerate(_terms_of(ray, weight, pose)):
+    out = np.zeros((9, weights.shape[1]), weights.dtype)
+    for index in range(len(weights)):
+        for column, term in enumerate(_terms_of(lines, weights, index)):
             out[column] += term
     return out
 
 
-def _terms_of(ray: np.ndarray, weight: np.ndarray, pose: np.ndarray) -> Iterator[np.ndarray]:
-    """The nine terms of a camera, one after the other. ray: (2, N).  weight: (N,).  pose: (3, 4)."""
-    u, v = ray
-    a = [pose[0, k] - u * pose[2, k] for k in range(4)]
-    b = [pose[1, k] - v * pose[2, k] for k in range(4)]
+def _terms_of(lines: Lines, weights: np.ndarray, camera: int) -> Iterator[np.ndarray]:
+    """The nine terms of a camera, one after the other."""
+    a, b = lines.equations(camera)
+    weight = weights[camera]
     wa, wb = [weight * x for x in a[:3]], [weight * x for x in b[:3]]
     for i, j in UPPER:
         yield wa[i] * a[j] + wb[i] * b[j]
@@ -145,27 +161,6 @@ def _solve(terms: np.ndarray) -> np.ndarray:
     return out
 
 
-def _errors(xyz: np.ndarray, rays: np.ndarray, seen: np.ndarray, rig: Rig) -> np.ndarray:
-    """Squared errors in px², (C, N); inf where unseen or behind the camera."""
-    poses = rig.poses.astype(xyz.dtype)
-    square = np.empty(seen.shape, xyz.dtype)
-    with np.errstate(all="ignore"):
-        for index, pose in enumerate(poses):
-            x, y, z = pose[:, :3] @ xyz + pose[:, 3:]
-            inverse = 1 / z
-            x *= inverse
-            x -= rays[index, 0]
-            y *= inverse
-            y -= rays[index, 1]
-            x *= x
-            y *= y
-            x += y
-            x *= xyz.dtype.type(rig.focal_px[index] ** 2)
-            # NaN is no error that is small enough.
-            square[index] = np.where(seen[index] & (z > 0) & (x < np.inf), x, np.inf)
-    return square
-
-
 def _chunk(
     rays: np.ndarray,
     weights: np.ndarray,
@@ -176,22 +171,22 @@ def _chunk(
     out: Points,
     start: int,
 ) -> None:
-    values, weight, seen = _clean(rays, weights, np.float64)
-    terms = _terms(values, weight, rig.poses)
+    lines, weight, seen = _clean(rays, weights, rig)
+    terms = _terms(lines, weight)
     if robust:
         kind = np.float32 if single else np.float64
-        inliers, near = _consensus(terms.astype(kind), values.astype(kind), seen, rig, kind(limit_px**2))
+        inliers, near = _consensus(terms.astype(kind), lines.astype(kind), seen, kind(limit_px**2))
     else:
         inliers, near = seen, _solve(terms.sum(axis=0))
-    xyz, square, scale = _refit(terms, values, seen, inliers, near, rig)
+    xyz, square, scale = _refit(terms, lines, seen, inliers, near)
     if robust:
         # Once more with what the better point bears out, so that no camera is lost to a poor pair.
         again = seen & (square <= limit_px**2)
         again = np.where(again.sum(axis=0) >= np.maximum(inliers.sum(axis=0), 2), again, inliers)
         changed = np.flatnonzero((again != inliers).any(axis=0))
         if len(changed):
-            part = (terms[:, :, changed], values[:, :, changed], seen[:, changed], again[:, changed], xyz[:, changed])
-            xyz[:, changed], square[:, changed], scale[:, changed] = _refit(*part, rig)
+            part = (terms[:, :, changed], lines.take(changed), seen[:, changed], again[:, changed], xyz[:, changed])
+            xyz[:, changed], square[:, changed], scale[:, changed] = _refit(*part)
             inliers = again
     inliers = inliers & (inliers.sum(axis=0) >= 2) & np.isfinite(xyz).all(axis=0)
     stop = start + rays.shape[2]
@@ -224,33 +219,31 @@ def _nan_median(values: np.ndarray) -> np.ndarray:
 
 
 def _refit(
-    terms: np.ndarray, values: np.ndarray, seen: np.ndarray, inliers: np.ndarray, near: np.ndarray, rig: Rig
+    terms: np.ndarray, lines: Lines, seen: np.ndarray, inliers: np.ndarray, near: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (3, N) that minimise the weighted error in px over the inliers, the squared errors of all cameras, and the
-    factors (C, N) by which errors in the world become pixels: (focal / depth)², 0 for outliers.
+    factors (C, N) by which the terms become pixels: (unit / depth)², 0 for outliers.
 
     near: points (3, N) from which the depths are taken.
     """
     scale = np.zeros(seen.shape)
-    for index, pose in enumerate(rig.poses):
+    for index, pose in enumerate(lines.poses):
         with np.errstate(divide="ignore", invalid="ignore"):
             depth = pose[2, :3] @ near + pose[2, 3]
-            scale[index] = np.where(inliers[index] & (depth > 0), (rig.focal_px[index] / depth) ** 2, 0)
+            scale[index] = np.where(inliers[index] & (depth > 0), (lines.unit_px / depth) ** 2, 0)
     better = _solve(_weighted(terms, scale))
     xyz = np.where(np.isfinite(better), better, near)
-    return xyz, _errors(xyz, values, seen, rig), scale
+    return xyz, lines.errors(xyz, seen), scale
 
 
-def _consensus(
-    terms: np.ndarray, values: np.ndarray, seen: np.ndarray, rig: Rig, limit: np.floating
-) -> tuple[np.ndarray, np.ndarray]:
+def _consensus(terms: np.ndarray, lines: Lines, seen: np.ndarray, limit: np.floating) -> tuple[np.ndarray, np.ndarray]:
     """Which cameras bear out the best point of all, bool (C, N), and that point, (3, N).
 
     If all cameras agree, that is they; if all but one of four or more do, it is the others; else every pair proposes.
     """
     total = terms.sum(axis=0)
     point = _solve(total)
-    square = _errors(point, values, seen, rig)
+    square = lines.errors(point, seen)
     inliers: np.ndarray = seen & (square <= limit)
     best = np.minimum(square, limit).sum(axis=0)
     count = seen.sum(axis=0)
@@ -259,14 +252,14 @@ def _consensus(
     tried = open_[count[open_] >= 4]
     worst = np.where(seen[:, tried], square[:, tried], -1).argmax(axis=0)
     found = _solve(total[:, tried] - terms[worst, :, tried].T)
-    _propose(found, tried, values, seen, rig, limit, best, inliers, point)
+    _propose(found, tried, lines, seen, limit, best, inliers, point)
     open_ = open_[inliers[:, open_].sum(axis=0) < np.maximum(count[open_] - 1, 3)]
-    values, some, terms = values[:, :, open_], seen[:, open_], terms[:, :, open_]
+    lines, some, terms = lines.take(open_), seen[:, open_], terms[:, :, open_]
     chosen, score, places = inliers[:, open_], best[open_], point[:, open_]
     for one, other in combinations(range(len(seen)), 2):
         both = np.flatnonzero(some[one] & some[other])
         found = _solve(terms[one][:, both] + terms[other][:, both])
-        _propose(found, both, values, some, rig, limit, score, chosen, places)
+        _propose(found, both, lines, some, limit, score, chosen, places)
     inliers[:, open_], point[:, open_] = chosen, places
     return inliers, point
 
@@ -274,9 +267,8 @@ def _consensus(
 def _propose(
     found: np.ndarray,
     place: np.ndarray,
-    values: np.ndarray,
+    lines: Lines,
     seen: np.ndarray,
-    rig: Rig,
     limit: np.floating,
     best: np.ndarray,
     inliers: np.ndarray,
@@ -285,7 +277,7 @@ def _propose(
     """Points (3, n) for the columns `place`: where truncated squares are below `best`, they and their inliers count."""
     if not len(place):
         return
-    miss = _errors(found, values.take(place, axis=2), seen.take(place, axis=1), rig)
+    miss = lines.take(place).errors(found, seen.take(place, axis=1))
     score = np.minimum(miss, limit).sum(axis=0)
     better = score < best[place]
     best[place[better]] = score[better]

@@ -38,7 +38,10 @@ def test_a_lens_is_opencvs_its_slopes_are_true_and_its_rays_come_back(count):
     for index, small in enumerate(np.eye(count) * 1e-6):
         slope = (lens.project(points, vector + small)[0] - lens.project(points, vector - small)[0]) / 2e-6
         assert np.abs(slope - by_lens[:, :, index]).max() < 1e-5
-    assert np.abs(lens.rays(camera, pixels) - points[:, :2] / points[:, 2:]).max() < 1e-10
+    plane = points[:, :2] / points[:, 2:]
+    assert np.abs(lens.rays(camera, pixels) - plane).max() < 1e-10
+    slopes = lens.slopes(plane[:, 0], plane[:, 1], vector)
+    assert np.abs(np.moveaxis(slopes, 2, 0) / points[:, 2, None, None] - by_point[:, :, :2]).max() < 1e-9
     assert np.isnan(lens.rays(camera, np.array([[np.nan, 1.0]]))).all()
 
 

@@ -115,7 +115,7 @@ def test_nothing_passes_a_long_gap_of_the_whole_body():
     rig, true = ring(4), body(80)
     rays = sightings(rig, true, noise_px=0.5, wild=0)
     rays[:, :, 40:50] = np.nan
-    whole = gimbal.View(rays, series_of(rays, rig).bridged(), np.zeros(0))
+    whole = gimbal.View(rays, rig.slopes(rays), series_of(rays, rig).bridged(), np.zeros(0))
     bound = gimbal._bound(whole.inside, series_of(rays, rig).begins())
     assert not bound[38:50].any()
     assert bound[:38].all()

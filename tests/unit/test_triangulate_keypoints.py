@@ -8,8 +8,9 @@ from benchmarks.cameras import ring
 from rushes.synthetic import arena
 from scripts.cameras.association import associate
 from scripts.cameras.detect_keypoints import detect_keypoints
+from scripts.cameras.lens import pinhole
 from scripts.cameras.triangulate_keypoints import triangulate_keypoints
-from scripts.cameras.triangulation import Rig, median_of_pairs, solve_all, triangulate
+from scripts.cameras.triangulation import Rig, median_of_pairs, solve_all, triangulate, undistorted
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration, Camera
@@ -42,7 +43,7 @@ def mock(data):
         poses.append(np.column_stack([turn, -turn @ home]))
         focal.append((lens[0, 0] + lens[1, 1]) / 2)
         rays.append(np.linalg.solve(lens, np.column_stack([seen, np.ones(len(seen))]).T)[:2])
-    rig = Rig(tuple("012345"), np.array(poses), np.array(focal))
+    rig = Rig(tuple("012345"), np.array(poses), tuple(map(pinhole, focal)))
     return rig, np.array(rays), stored["groundtruth_pos_3d"].reshape(-1, 3), pixels, matrices, stored
 
 
@@ -87,6 +88,52 @@ def test_the_covariance_says_how_far_off_a_point_is():
     square = np.einsum("ni,nij,nj->n", miss, np.linalg.inv(found.covariance), miss)
     # Of three normal numbers the median of the sum of squares is 2.37.
     assert np.median(square) == pytest.approx(2.37, rel=0.15)
+
+
+def ceiling(focal: tuple[float, float], bends: list[float], fisheye: bool) -> Calibration:
+    """Four cameras that look straight down from the corners of a room."""
+    matrix = np.array([[focal[0], 0, 700], [0, focal[1], 700], [0, 0, 1]])
+    down = np.array([np.pi, 0, 0])
+    homes = {"a": (-1500, -1500), "b": (1500, -1500), "c": (1500, 1500), "d": (-1500, 1500)}
+    return Calibration(
+        {
+            name: Camera(name, (1400, 1400), matrix, np.array(bends), down, np.array([-x, y, 1000.0]), fisheye)
+            for name, (x, y) in homes.items()
+        },
+        {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("focal", "bends", "fisheye"),
+    [
+        ((400, 400), [0.01, -0.003, 0.001, 0], True),
+        ((200, 300), [0, 0, 0, 0, 0], False),
+        ((250, 250), [-0.02, 0.0004, 0.001, -0.001, 0], False),
+    ],
+    ids=["fisheye", "oblong pixels", "pinhole"],
+)
+def test_errors_are_pixels_of_the_picture_whatever_the_lens_and_where_in_it(focal, bends, fisheye):
+    calibration, generator = ceiling(focal, bends, fisheye), np.random.default_rng(2)
+    cameras = list(calibration.cameras.values())
+    points = generator.uniform([-1800, -1800, 300], [1800, 1800, 300], (1000, 3))
+    pixels = np.array([camera.project(points) for camera in cameras])
+    pixels += generator.normal(0, 1.5, pixels.shape)
+    rig = Rig.of(calibration, tuple("abcd"))
+    rays = undistorted(calibration, dict(zip("abcd", pixels, strict=True)))
+    found = triangulate(rays, np.isfinite(rays[:, 0]).astype(float), rig)
+    shown = np.array([camera.project(found.xyz) for camera in cameras])
+    miss = np.linalg.norm(shown - pixels, axis=-1)
+    assert np.isfinite(miss).mean() > 0.9
+    assert found.inliers[np.isfinite(miss)].mean() > 0.999
+    good = np.isfinite(miss).all(axis=0)
+    assert np.abs(found.error_px - np.median(miss, axis=0))[good].max() < 0.25
+    # No step in any direction brings the points nearer to what was seen.
+    cost = (miss[:, good] ** 2).sum(axis=0)
+    for step in np.eye(3) * 8:
+        moved = np.array([camera.project(found.xyz[good] + step) for camera in cameras])
+        other = ((moved - pixels[:, good]) ** 2).sum(axis=(0, 2))
+        assert (other > cost).mean() > 0.97
 
 
 def test_a_point_that_one_camera_sees_is_none_and_weights_decide_between_two_opinions():
