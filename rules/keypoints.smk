@@ -82,6 +82,7 @@ rule triangulate_keypoints:
     """Keypoints in space, and which cameras bear them out."""
     input:
         keypoints=of_cameras(cameras_room.path("{camera}.keypoints.parquet")),
+        videos=of_cameras(path.video("media")),
         aligned=cameras_room.path("aligned.parquet"),
         calibration=lambda wildcards: cameras_room.calibration_of(wildcards.recording),
     output:
@@ -101,7 +102,7 @@ rule triangulate_keypoints:
         recording="{recording}",
         cameras=rig_cameras,
         settings=multicam_setting("triangulate"),
-        key=multicam_key(2, "triangulate"),
+        key=multicam_key(3, "triangulate"),
     script:
         "../scripts/cameras/triangulate_keypoints.py"
 

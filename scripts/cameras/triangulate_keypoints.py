@@ -10,14 +10,19 @@ from scripts.cameras.sightings import Sightings
 from scripts.cameras.triangulation import Points, triangulate
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
+from scripts.common.calibration_file import Calibration, Camera
+from scripts.common.calibration_size import Size, same_size
+from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.keypoints import Poses, Skeleton
+from scripts.common.picture_size import picture_size
 
 STEP = "triangulate_keypoints"
 
 
 def triangulate_keypoints(
     keypoints: list[Path],
+    videos: list[Path],
     aligned: Path,
     calibration: Path,
     out_points: Path,
@@ -30,9 +35,14 @@ def triangulate_keypoints(
     """Write one row a common frame and person; see scripts/common/keypoints.py, Poses.
 
     settings: persons, min_confidence, max_error_px, min_cameras, exclude (names of cameras). Cameras are taken by name.
-    Raises InputError if alignment, calibration or all detections failed, or the cameras' keypoints differ.
+    Raises InputError if alignment, calibration or all detections failed, the cameras' keypoints differ, or a camera's
+    pictures are not as large as those that it was calibrated with.
     """
     seen = Sightings.read(keypoints, aligned, calibration, recording, cameras, settings)
+    lenses = Calibration.read(calibration).cameras
+    for name, video in zip(cameras, videos, strict=True):
+        if name in seen.rig.names:
+            _refuse_other_size(lenses[name], picture_size(video), recording)
     used, shape = len(seen.rig.names), seen.sure.shape[1:]
     flat = (seen.rays.reshape(used, 2, -1), seen.sure.reshape(used, -1))
     points = triangulate(*flat, seen.rig, limit_px=settings["max_error_px"])
@@ -47,6 +57,17 @@ def triangulate_keypoints(
         message += f"; {seen.left_out} detections left out, beyond the {settings['persons']} surest of their frame"
     row = ledger.Row(STEP, recording, recording, "written", value=None if np.isnan(error) else error, message=message)
     ledger.write(out_ledger, [row])
+
+
+def _refuse_other_size(camera: Camera, size: Size | None, recording: str) -> None:
+    if size and all(camera.size) and not same_size(size, camera.size):
+        (width, height), (old_width, old_height) = size, camera.size
+        raise InputError(
+            "other_size",
+            f"{recording}, {camera.name}: its pictures are {width}x{height}, and those of the board were"
+            f" {old_width}x{old_height}; record the board as this, or name its calibration.toml in the sheet's column"
+            " calibration: a file is scaled",
+        )
 
 
 def _poses(

@@ -218,6 +218,7 @@ def recorded(
     )
     triangulate_keypoints(
         [root / f"{name}.keypoints.parquet" for name in rig.names],
+        [root / "none.mp4" for _ in rig.names],
         root / "aligned.parquet",
         root / "calibration.toml",
         root / "points.parquet",

@@ -1,5 +1,7 @@
 """Points in space: exact where pixels are, robust where some are wild, named as they came."""
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.keypoints import Keypoints, KeypointWriter, Poses, Skeleton
 from tests.unit.arena_room import in_first_camera, room
+from tests.unit.made_media import Pictures, write_media
 
 ARUCO = {"backend": "aruco", "batch": 4, "dictionary": "DICT_4X4_50", "markers": list(range(30, 36)), "names": []}
 TRIANGULATE = {"persons": 1, "min_confidence": 0.25, "max_error_px": 10.0, "min_cameras": 2, "exclude": []}
@@ -181,6 +184,7 @@ def test_the_cube_of_the_arena_is_where_it_was_drawn_by_a_calibration_of_its_own
     root = detected(tmp_path)
     triangulate_keypoints(
         [tmp_path / f"{name}.keypoints.parquet" for name in arena.CAMERAS],
+        [root / f"cube.{name}.mp4" for name in arena.CAMERAS],
         root / "cube.aligned.parquet",
         root / "calibration.toml",
         tmp_path / "points.parquet",
@@ -217,7 +221,7 @@ def test_cameras_are_taken_by_their_whole_names(tmp_path):
     arguments = {"recording": "Desktop/top", "cameras": ["top", "side"], "settings": TRIANGULATE}
     with pytest.raises(InputError, match="the calibration has no camera `top`"):
         triangulate_keypoints(
-            files, tmp_path / "a.parquet", tmp_path / "c.toml", tmp_path / "o", tmp_path / "l", **arguments
+            files, [], tmp_path / "a.parquet", tmp_path / "c.toml", tmp_path / "o", tmp_path / "l", **arguments
         )
 
 
@@ -230,6 +234,7 @@ def test_cameras_whose_keypoints_have_other_names_are_refused(tmp_path):
     with pytest.raises(InputError, match="the keypoints of side2 are not those of top"):
         triangulate_keypoints(
             files,
+            [],
             root / "cube.aligned.parquet",
             root / "calibration.toml",
             tmp_path / "o",
@@ -238,6 +243,31 @@ def test_cameras_whose_keypoints_have_other_names_are_refused(tmp_path):
             cameras=list(arena.CAMERAS),
             settings=TRIANGULATE,
         )
+
+
+def test_pictures_of_another_size_than_the_boards_are_refused(tmp_path):
+    lens = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+    rig = {
+        n: Camera(n, (640, 480), lens, np.zeros(5), np.zeros(3), np.array([x, 0.0, 0])) for n, x in (("a", 0), ("b", 9))
+    }
+    Calibration(rig, {}).write(tmp_path / "c.toml")
+    AlignedFrames(tuple(rig), np.zeros(1, np.int64), np.zeros((1, 2), np.int32)).write(tmp_path / "aligned.parquet")
+    videos = []
+    for name, (width, height) in (("a", (640, 480)), ("b", (320, 240))):
+        with KeypointWriter(tmp_path / f"{name}.parquet", Skeleton(("nose",))) as writer:
+            writer.add(0, np.zeros((1, 1, 2)), np.ones((1, 1)))
+        grey = np.full((height, width), 90, np.uint8)
+        pictures = Pictures([Fraction(n, 25) for n in range(2)], draw=lambda _, grey=grey: grey)
+        videos.append(write_media(tmp_path / f"{name}.mp4", pictures))
+    files = [tmp_path / f"{name}.parquet" for name in rig]
+    out = tmp_path / "aligned.parquet", tmp_path / "c.toml", tmp_path / "o", tmp_path / "l"
+    names = {"recording": "r", "cameras": list(rig)}
+    with pytest.raises(
+        InputError, match=r"r, b: its pictures are 320x240, and those of the board were 640x480"
+    ) as told:
+        triangulate_keypoints(files, videos, *out, **names, settings=TRIANGULATE)
+    assert told.value.reason == "other_size"
+    triangulate_keypoints(files, [videos[0]] * 2, *out, **names, settings=TRIANGULATE)
 
 
 @pytest.mark.parametrize("persons", [1, 2])
@@ -254,6 +284,7 @@ def test_a_camera_whose_detection_failed_sees_nothing_and_the_others_make_the_po
     write_empty(tmp_path / "b.parquet", "keypoints.parquet")
     triangulate_keypoints(
         [tmp_path / f"{name}.parquet" for name in rig],
+        [tmp_path / "none.mp4" for _ in rig],
         tmp_path / "aligned.parquet",
         tmp_path / "c.toml",
         tmp_path / "points.parquet",
@@ -318,6 +349,7 @@ def test_an_animal_whose_track_breaks_is_in_every_frame_and_what_is_left_out_is_
     AlignedFrames(rig.names, np.arange(30) * 10**7, shown).write(tmp_path / "aligned.parquet")
     triangulate_keypoints(
         files,
+        [tmp_path / "none.mp4"] * 4,
         tmp_path / "aligned.parquet",
         tmp_path / "calibration.toml",
         tmp_path / "points.parquet",
