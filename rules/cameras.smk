@@ -134,6 +134,7 @@ rule import_calibration:
     """A calibration that another program wrote."""
     input:
         given=lambda wildcards: cameras_room.sources[wildcards.recording],
+        videos=of_cameras(path.video("media")),
     output:
         calibration=cameras_room.path("imported.toml"),
         ledger=cameras_room.path("imported.ledger.parquet"),
@@ -153,6 +154,7 @@ rule import_calibration:
         recording="{recording}",
         cameras=rig_cameras,
         unit=lambda wildcards: cameras_room.settings[wildcards.rig]["calibration"]["unit"],
+        fisheye=lambda wildcards: cameras_room.settings[wildcards.rig]["calibration"]["fisheye"],
         key=imported_key,
     script:
         "../scripts/cameras/import_calibration.py"

@@ -84,7 +84,7 @@ def align_key(wildcards):
 @quick
 def imported_key(wildcards):
     return versioned(
-        1,
+        2,
         bytes=bytes_of(cameras_room.sources[wildcards.recording]),
         calibration=cameras_room.settings[wildcards.rig]["calibration"],
     )

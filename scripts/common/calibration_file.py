@@ -133,24 +133,28 @@ class Calibration:
         """Write all cameras in their order, the same bytes on every run."""
         lines = []
         for index, camera in enumerate(self.cameras.values()):
-            lines += [f"[cam_{index}]", f"name = {json.dumps(camera.name)}", f"size = {list(camera.size)}"]
+            lines += [f"[cam_{index}]", f"name = {_text(camera.name)}", f"size = {list(camera.size)}"]
             lines += [f"matrix = {_numbers(camera.matrix)}", f"distortions = {_numbers(camera.distortions)}"]
             lines += [f"rotation = {_numbers(camera.rotation)}", f"translation = {_numbers(camera.translation)}"]
             lines += [f"fisheye = {json.dumps(camera.fisheye)}", ""]
         lines.append("[metadata]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in sorted(self.metadata.items())]
+        lines += [f"{key} = {_text(value)}" for key, value in sorted(self.metadata.items())]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def refuse_twins(calibration: Calibration, where: str) -> None:
-    """Raises InputError if two cameras have the same place, or the same lens and turn: one stands for the other."""
+    """Raises InputError if two cameras stand in the same place and look the same way: one stands for the other."""
     cameras = list(calibration.cameras.values())
     for index, one in enumerate(cameras):
         for other in cameras[index + 1 :]:
             turn = np.array_equal(one.rotation, other.rotation)
-            lens = np.array_equal(one.matrix, other.matrix) and np.array_equal(one.distortions, other.distortions)
-            if turn and (lens or np.array_equal(one.translation, other.translation)):
+            if turn and np.array_equal(one.translation, other.translation):
                 raise InputError("twin_cameras", f"{where}: `{one.name}` and `{other.name}` have the same parameters")
+
+
+def _text(value: Any) -> str:
+    """A value as TOML, whose strings are JSON's, but hold neither pairs of surrogates nor DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _numbers(values: np.ndarray) -> str:
