@@ -16,6 +16,9 @@ from scipy.signal import upfirdn
 
 OVERSAMPLING = 2
 
+# The low-pass has some 200 taps for each unit of the larger term of its ratio; 44,056 : 48,000 has 6,000.
+LARGEST_TERM = 10_000
+
 # Low-pass: lobes on each side, edge as a share of half the lower rate, Kaiser's beta for 80 dB.
 LOBES, EDGE, BETA = 48, 0.99, 7.857
 
@@ -33,7 +36,7 @@ class Line:
     """Where wanted samples stand in the source: sample n at `origin + n * step`, in source samples, exactly.
 
     samples: length of the source; beyond it there is silence.  nominal: the source's nominal rate over the
-    wanted one, a ratio of small numbers near `step`.
+    wanted one, near `step`.
     """
 
     origin: Fraction
@@ -45,7 +48,7 @@ class Line:
 def resample(read: Read, line: Line, first: int, stop: int) -> Iterator[np.ndarray]:
     """Wanted samples first … stop - 1 as float64 chunks, with memory that does not grow with the sound."""
     plain = line.step == 1 and line.origin.denominator == 1
-    lowpass = None if plain else LowPass(line.nominal / OVERSAMPLING)
+    lowpass = None if plain else LowPass(of_small_terms(line.nominal) / OVERSAMPLING)
     for begin in range(first, stop, CHUNK_SAMPLES):
         end = min(begin + CHUNK_SAMPLES, stop)
         if lowpass is None:
@@ -122,3 +125,10 @@ def nominal_ratio(source_hz: int, wanted_hz: int) -> Fraction:
     """Ratio of two rates in lowest terms."""
     divisor = gcd(source_hz, wanted_hz)
     return Fraction(source_hz // divisor, wanted_hz // divisor)
+
+
+def of_small_terms(ratio: Fraction) -> Fraction:
+    """The nearest ratio whose terms are at most LARGEST_TERM: the grid may lie anywhere, as `step` reads it exactly."""
+    if ratio > 1:
+        return 1 / of_small_terms(1 / ratio)
+    return max(ratio.limit_denominator(LARGEST_TERM), Fraction(1, LARGEST_TERM))

@@ -19,6 +19,7 @@ import soundfile
 from scripts.common.errors import InputError
 from scripts.common.inference_plan import LARGEST_MB, OTHER_SOUNDS, SOUNDS, TEXT
 from scripts.common.resample import Line, nominal_ratio, resample
+from scripts.common.sample_rate import check_rate
 
 # Of one file in a zip, unpacked, and of all of them.
 LARGEST_BYTES = LARGEST_MB * 2**20
@@ -156,12 +157,13 @@ class _InOrder(soundfile.SoundFile):
 def read_sound(content: bytes, name: str, *, max_s: float) -> tuple[np.ndarray, int]:
     """Float32 (N,), the mean of the channels, and the sample rate; an hour of any sound takes a gigabyte or less.
 
-    Raises InputError for what is no sound, is empty, or lasts longer than `max_s`.
+    Raises InputError for what is no sound, is empty, has a rate that no sound has, or lasts longer than `max_s`.
     """
     blocks: list[np.ndarray] = []
     try:
         with _InOrder(io.BytesIO(content)) as file:
             rate = int(file.samplerate)
+            check_rate(rate, name)
             if file.frames < UNKNOWN_FRAMES:
                 _check_length(file.frames, rate, name, max_s)
             each, count = max(1, BLOCK_SAMPLES // file.channels), 0

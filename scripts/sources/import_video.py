@@ -18,6 +18,7 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
+from scripts.common.sample_rate import check_rate
 from scripts.common.timeline import NS
 from scripts.common.video import packets
 from scripts.sources import picture_track
@@ -140,6 +141,7 @@ def _finish_sound(track: Track, heard: SoundTrack, container: InputContainer, pa
     stream = container.streams[track.stream]
     if not clock.samples:
         raise InputError("no_sound", f"{path.name}, stream {track.stream}: no sound decodes in the wanted stretch")
+    check_rate(clock.nominal_rate_hz, f"{path.name}, stream {track.stream},")
     clock.write(track.table)
     track.count = clock.samples
     track.facts = manifest.sound_entry(

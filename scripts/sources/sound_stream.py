@@ -10,6 +10,7 @@ import numpy as np
 
 from scripts.common.clock import Clock
 from scripts.common.errors import InputError
+from scripts.common.sample_rate import check_rate
 from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
 from scripts.sources.audio_clock import Fit, fit_clock
 from scripts.sources.carriers import CODED_SOUND, MULTI_FORMATS, MULTI_PCM, Carrier
@@ -156,6 +157,7 @@ class SoundStream:
             raise InputError(
                 "no_format", "nothing in the bag says its rate and channels: give rate_hz and channels in the rig"
             )
+        check_rate(form.rate_hz, "its topic, or the rig,")
         stamp_ns, sizes = self._blocks.rows().T
         early = np.flatnonzero(early_stamps(stamp_ns))
         if len(early):

@@ -173,6 +173,15 @@ def test_a_sound_of_unknown_rate_is_a_failed_row_that_says_what_to_add(tmp_path:
     assert made.is_empty("mic")
 
 
+def test_a_rate_that_no_sound_has_is_a_failed_row(tmp_path: Path) -> None:
+    ros = Ros(1, DRIVERS)
+    for block, data in enumerate(blocks_of(2)):
+        send_data(ros, block, data)
+    made = exported(ros, tmp_path, "/audio/audio", rate_hz=2**31 - 1, channels=1, sample_format="s16le")
+    assert made.rows["mic"].reason == "bad_rate"
+    assert made.is_empty("mic")
+
+
 def test_mp3_in_the_same_messages_is_not_taken_for_samples(tmp_path: Path) -> None:
     ros = Ros(1, DRIVERS)
     for block in range(10):

@@ -1,5 +1,6 @@
 """Sound on the dataset's own clock."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -112,6 +113,29 @@ def test_pieces_do_not_show(monkeypatch, length):
     whole = all_of(lambda first, stop: noise[first:stop])
     monkeypatch.setattr(resample, "CHUNK_SAMPLES", length)
     assert np.abs(all_of(lambda first, stop: noise[first:stop]) - whole).max() < 1e-9
+
+
+@pytest.mark.parametrize(("heard_hz", "wanted_hz"), [(96_001, 16_000), (11_127, 16_000), (100, 384_000)])
+def test_a_rate_without_a_simple_ratio_takes_no_more_memory_and_keeps_its_instants(heard_hz, wanted_hz):
+    """In lowest terms the filter between 96,001 and 16,000 would have 18 million taps."""
+    signal = np.sin(2 * np.pi * 0.01 * np.arange(heard_hz // 10 + 50))
+    ratio = nominal_ratio(heard_hz, wanted_hz)
+    line = Line(Fraction(0), ratio, len(signal), ratio)
+    tracemalloc.start()
+    made = np.concatenate(list(resample.resample(lambda a, b: signal[a:b], line, 0, wanted_hz // 10)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200e6
+    truth = np.sin(2 * np.pi * 0.01 * np.arange(len(made)) * float(ratio))
+    inside = slice(len(made) // 3, 2 * len(made) // 3)
+    assert np.abs(made - truth)[inside].max() < 0.01
+
+
+@pytest.mark.parametrize("heard_hz", [8_000, 11_025, 12_500, 22_050, 37_800, 44_100, 47_952, 50_000, 250_000])
+@pytest.mark.parametrize("wanted_hz", [8_000, 16_000, 22_050, 44_100, 48_000, 192_000])
+def test_rates_in_use_keep_their_exact_ratio(heard_hz, wanted_hz):
+    ratio = nominal_ratio(heard_hz, wanted_hz)
+    assert resample.of_small_terms(ratio) == ratio
 
 
 def test_padding_is_silent_and_listed(tmp_path):

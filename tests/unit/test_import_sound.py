@@ -127,6 +127,17 @@ def test_the_depth_of_the_source_is_kept(tmp_path, subtype, form):
     assert made.clock().channels == 2
 
 
+@pytest.mark.parametrize("rate_hz", [7, 2**31 - 1])
+def test_a_rate_that_no_sound_has_is_a_failed_row_and_the_pictures_are_there(tmp_path, rate_hz):
+    path = write_media(tmp_path / "take.mkv", Pictures([k / 25 for k in range(50)]))
+    soundfile.write(tmp_path / "voice.wav", TONE[:700], rate_hz)
+    made = run_import(tmp_path / "media", path, tmp_path / "voice.wav", microphones={"voice": {"file": 1}})
+    front, voice = made.rows
+    assert (front.outcome, voice.outcome, voice.reason) == ("written", "failed", "bad_rate")
+    assert f"voice.wav, stream 0, says a sample rate of {rate_hz:,} Hz" in voice.message
+    assert made.clock().samples == 0
+
+
 def test_loud_floats_are_clipped_and_counted():
     payload, clipped = to_pcm(np.array([[1.5], [-1.0], [1.0], [0.25]], np.float32), 16)
     assert np.frombuffer(payload, "<i2").tolist() == [32_767, -32_768, 32_767, 8_192]
