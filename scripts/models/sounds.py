@@ -28,6 +28,8 @@ LARGEST_ZIP_BYTES = 2**35
 # What is read at once, over all channels; and what no sound has, but one that does not say its length.
 BLOCK_SAMPLES = 2**20
 UNKNOWN_FRAMES = 2**60
+# The end of the largest scale in which floats are written, that of whole numbers of 32 bits; full scale is 1.
+LOUDEST = 2.0**31
 DRIVE = re.compile(r"[A-Za-z]:")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Reason of a sound in a form that the reader does not know.
@@ -157,7 +159,8 @@ class _InOrder(soundfile.SoundFile):
 def read_sound(content: bytes, name: str, *, max_s: float) -> tuple[np.ndarray, int]:
     """Float32 (N,), the mean of the channels, and the sample rate; an hour of any sound takes a gigabyte or less.
 
-    Raises InputError for what is no sound, is empty, has a rate that no sound has, or lasts longer than `max_s`.
+    Raises InputError for what is no sound, is empty, has a rate or values that no sound has, or lasts longer than
+    `max_s`.
     """
     blocks: list[np.ndarray] = []
     try:
@@ -181,6 +184,10 @@ def read_sound(content: bytes, name: str, *, max_s: float) -> tuple[np.ndarray, 
     signal = np.concatenate(blocks)
     if not np.isfinite(signal).all():
         raise InputError("no_sound", f"{name} holds values that are no numbers")
+    peak = float(np.abs(signal).max())
+    if peak > LOUDEST:
+        message = f"{name} holds values of {peak:.3g}, and full scale is 1: write its samples anew"
+        raise InputError("no_sound", message, value=peak, limit=LOUDEST)
     return signal, rate
 
 

@@ -116,7 +116,10 @@ class Speaker:
         self._find = stretches_by(speech)
 
     def speak(self, signal: np.ndarray, rate_hz: int) -> Spoken:
-        """Landmarks of a sound, float (N,); silence shows the face at rest."""
+        """Landmarks of a sound, float (N,); silence shows the face at rest.
+
+        Raises InputError where the network makes no numbers of it.
+        """
         identity = self.identity
         fps = Fraction(identity.fps)
         sound = at_rate(signal, rate_hz, identity.rate_hz)
@@ -131,6 +134,11 @@ class Speaker:
         said, weight = blend(count, starts, self._windows(sound, starts, per_frame))
         share = (presence(count, stretches) * (weight > 0))[:, None]
         pose = in_pixels(share * said + (1 - share) * rest, self._mean, self._std)
+        if not np.isfinite(pose).all():
+            raise InputError(
+                "no_landmarks",
+                "the checkpoint makes no numbers of this sound: take another one, or train it again",
+            )
         return Spoken(np.ascontiguousarray(pose.transpose(0, 2, 1)), stretches, identity.fps)
 
     def _windows(self, sound: np.ndarray, starts: list[int], per_frame: Fraction) -> np.ndarray:

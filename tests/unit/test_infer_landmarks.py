@@ -371,6 +371,26 @@ def test_another_dataset_than_the_checkpoint_s_is_refused(tmp_path, checkpoint, 
             infer(tmp_path / name, [file], checkpoint, audio_dir=file.parent, dataset={**trained[1], name: other})
 
 
+def test_landmarks_that_are_no_numbers_are_a_failed_row(tmp_path, checkpoint):
+    changed = read_checkpoint(checkpoint)
+    changed["state_dict"] = {name: value * np.nan for name, value in changed["state_dict"].items()}
+    torch.save(changed, tmp_path / "blown.ckpt")
+    file = write_speech(tmp_path / "sounds" / "a.wav", 1)
+    folder, (row,) = infer(tmp_path, [file], tmp_path / "blown.ckpt")
+    assert (row.item, row.outcome, row.reason) == ("a.wav", "failed", "no_landmarks")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("scale", [1, 2**31])
+def test_the_loudest_sound_that_is_read_has_landmarks(tmp_path, checkpoint, scale):
+    file = tmp_path / "sounds" / "a.wav"
+    file.parent.mkdir()
+    soundfile.write(file, scale * np.sign(np.random.default_rng(0).standard_normal(16_000)), 16_000, "FLOAT")
+    folder, (row,) = infer(tmp_path, [file], checkpoint)
+    assert row.outcome == "written"
+    assert np.isfinite(np.load(folder / "a.npy")).all()
+
+
 class Evil:
     def __reduce__(self):
         return (exec, ("raise SystemExit('it ran')",))
