@@ -49,7 +49,7 @@ rule train_speech_landmarks:
         settings=lambda wildcards: models.models[wildcards.model].settings,
         of_weights=lambda wildcards: models.models[wildcards.model].of_weights,
         working=lambda wildcards: models.file("working").format(model=wildcards.model),
-        key=model_key(1),
+        key=speech_key,
     script:
         "../scripts/models/train_speech_landmarks.py"
 

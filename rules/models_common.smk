@@ -69,6 +69,13 @@ def model_key(version):
     return quick(lambda wildcards: versioned(version, **models.models[wildcards.model].settings))
 
 
+@quick
+def speech_key(wildcards):
+    """The key of a training from sound. Features of other rates than 16 kHz had rows of other lengths."""
+    version = 1 + (rate_of_model(wildcards) != 16_000)
+    return versioned(version, **models.models[wildcards.model].settings)
+
+
 def training_minutes(*, seconds_per_epoch):
     """Runtime of a training: what its epochs take, at most two days; a killed one goes on where it was."""
 

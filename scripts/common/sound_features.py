@@ -1,15 +1,18 @@
 """Features of a sound that stand beside it in a window: log-mel, MFCC and pitch, each float32, one row a step of 10 ms.
 
-Windows of 400 samples every 160, cut first and neither padded nor centred: floor((N - 400) / 160) + 1 rows, 254 of them
-for 40,960 samples.
+At 16 kHz windows of 400 samples every 160, at other rates as many milliseconds. They are cut first, and neither padded
+nor centred: floor((N - 400) / 160) + 1 rows, 254 of them for 2.56 s.
 """
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from scipy.fft import dct
 
-# What a model's checkpoint keeps of its features; another value of any of them is another feature.
+# The rate of which FEATURES counts samples.
+RATE_HZ = 16_000
+# What a model's checkpoint keeps of its features, see `features_at`; another value of any of them is another feature.
 FEATURES: dict[str, Any] = {
     "name": "log_mel",
     "window": 400,
@@ -27,33 +30,50 @@ LOWEST_HZ, HIGHEST_HZ, APERIODIC = 60.0, 500.0, 0.15
 PITCH_WINDOW_S = 2 / LOWEST_HZ
 
 
-def mel_bands(rate_hz: int, *, fft: int, bands: int, low_hz: float, high_hz: float) -> np.ndarray:
-    """Triangles on HTK's scale, mel = 1127 ln(1 + f / 700), linear in mel. Returns float64 (fft // 2 + 1, bands)."""
+def features_at(rate_hz: int) -> dict[str, Any]:
+    """FEATURES of a sound of another rate: window, hop (which need not be whole) and transform last as long."""
+    scale = Fraction(rate_hz, RATE_HZ)
+    hop = FEATURES["hop"] * scale
+    lengths = {name: round(FEATURES[name] * scale) for name in ("window", "fft")}
+    return {**FEATURES, **lengths, "hop": int(hop) if hop.denominator == 1 else float(hop)}
+
+
+def row_starts(samples: int, rate_hz: int) -> np.ndarray:
+    """The first sample of each row of a sound of so many, int64."""
+    features = features_at(rate_hz)
+    rows = max(0, int((samples - features["window"]) // features["hop"]) + 1)
+    return np.rint(np.arange(rows) * features["hop"]).astype(np.int64)
+
+
+def mel_bands(rate_hz: int) -> np.ndarray:
+    """Triangles on HTK's scale, mel = 1127 ln(1 + f / 700), linear in mel. Returns float64 (fft // 2 + 1, 64).
+
+    A tone comes out equally strong at every rate; bands above half of it hold nothing.
+    """
 
     def mel(hz: np.ndarray) -> np.ndarray:
         return 1127.0 * np.log1p(hz / 700.0)
 
-    bins = mel(np.linspace(0, rate_hz / 2, fft // 2 + 1))[:, None]
-    lowest, highest = mel(np.array([low_hz, high_hz])).tolist()
-    edges = np.linspace(lowest, highest, bands + 2)
+    fft = features_at(rate_hz)["fft"]
+    bins = mel(np.arange(fft // 2 + 1) * (rate_hz / fft))[:, None]
+    lowest, highest = mel(np.array([FEATURES["low_hz"], FEATURES["high_hz"]])).tolist()
+    edges = np.linspace(lowest, highest, FEATURES["bands"] + 2)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     triangles = np.maximum(0.0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
     # The constant part of a sound says nothing.
     triangles[0] = 0.0
-    return np.asarray(triangles)
+    return np.asarray(triangles * (RATE_HZ / rate_hz))
 
 
 def log_mel(sound: np.ndarray, rate_hz: int) -> np.ndarray:
     """log(|STFT| in 64 bands of HTK's mel scale from 125 to 7,500 Hz + 1e-6). sound: float (N,).  Returns (T, 64)."""
-    window, hop, fft = FEATURES["window"], FEATURES["hop"], FEATURES["fft"]
-    if len(sound) < window:
-        return np.empty((0, FEATURES["bands"]), np.float32)
+    features = features_at(rate_hz)
+    inside = np.arange(features["window"])
     # A periodic Hann window.
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-    cut = np.lib.stride_tricks.sliding_window_view(sound.astype(np.float64), window)[::hop]
-    magnitudes = np.abs(np.fft.rfft(cut * hann, fft, axis=1))
-    bands = mel_bands(rate_hz, **{name: FEATURES[name] for name in ("fft", "bands", "low_hz", "high_hz")})
-    return np.asarray(np.log(magnitudes @ bands + FEATURES["offset"]), np.float32)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * inside / len(inside))
+    cut = sound.astype(np.float64)[row_starts(len(sound), rate_hz)[:, None] + inside]
+    magnitudes = np.abs(np.fft.rfft(cut * hann, features["fft"], axis=1))
+    return np.asarray(np.log(magnitudes @ mel_bands(rate_hz) + FEATURES["offset"]), np.float32)
 
 
 def mfcc(sound: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -66,12 +86,12 @@ def pitch(sound: np.ndarray, rate_hz: int) -> np.ndarray:
 
     YIN: de Cheveigné and Kawahara (2002), steps 2 to 5: difference function, its cumulative mean, threshold, parabola.
     """
-    rows = max(0, (len(sound) - FEATURES["window"]) // FEATURES["hop"] + 1)
+    starts = row_starts(len(sound), rate_hz)
     half = round(PITCH_WINDOW_S * rate_hz / 2)
-    found = np.zeros(rows, np.float32)
+    found = np.zeros(len(starts), np.float32)
     padded = np.pad(sound.astype(np.float64), 2 * half)
-    for row in range(rows):
-        middle = row * FEATURES["hop"] + FEATURES["window"] // 2 + 2 * half
+    for row, start in enumerate(starts.tolist()):
+        middle = start + features_at(rate_hz)["window"] // 2 + 2 * half
         found[row] = _period_hz(padded[middle - half : middle + 2 * half], half, rate_hz)
     return found
 

@@ -24,7 +24,7 @@ class Identity:
     """What a checkpoint was trained on, and with what.
 
     card_sha256: of the dataset's card.  mean, std: the statistics, 136 floats each.  features, layout: see
-    `log_mel.FEATURES`, `landmark_layout.LAYOUT`.  frames: of a window.  settings: of the model.
+    `sound_features.FEATURES`, `landmark_layout.LAYOUT`.  frames: of a window.  settings: of the model.
     """
 
     model: str

@@ -11,7 +11,7 @@ import torch
 
 from scripts.common.errors import InputError, RunError
 from scripts.common.landmarks import POINTS
-from scripts.common.sound_features import FEATURES
+from scripts.common.sound_features import features_at
 from scripts.models.checkpoint import Identity, read_checkpoint
 from scripts.models.landmark_layout import LAYOUT, in_pixels, normalised, without_statistics
 from scripts.models.sounds import at_rate
@@ -93,7 +93,7 @@ class Speaker:
         torch.set_num_threads(threads)
         read = read_checkpoint(checkpoint)
         self.identity = Identity.of(read, checkpoint.name)
-        own = {"kind": "speech_landmarks", "features": FEATURES, "layout": LAYOUT}
+        own = {"kind": "speech_landmarks", "features": features_at(self.identity.rate_hz), "layout": LAYOUT}
         self.identity.refuse_others({**own, **(wanted or {})}, checkpoint.name)
         self._device = torch.device("cpu" if accelerator == "cpu" else "cuda")
         training = SpeechTraining(self.identity)

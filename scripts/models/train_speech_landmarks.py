@@ -13,7 +13,7 @@ from scripts.common import figure, ledger
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
 from scripts.common.job import run
-from scripts.common.sound_features import FEATURES
+from scripts.common.sound_features import features_at
 from scripts.models import fitting
 from scripts.models.checkpoint import Identity, read_checkpoint
 from scripts.models.face_pictures import write_epochs_plot
@@ -39,7 +39,7 @@ def identity_of(
         rate_hz=rate_hz,
         fps=fps,
         frames=len(pose),
-        features=FEATURES,
+        features=features_at(rate_hz),
         layout=LAYOUT,
         settings=dict(settings),
     )

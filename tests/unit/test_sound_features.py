@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes.synthetic.sounds import make_noise
-from scripts.common.sound_features import CEPSTRA, log_mel, mfcc, pitch
+from scripts.common.sound_features import CEPSTRA, FEATURES, features_at, log_mel, mfcc, pitch
+from scripts.models.log_mel import LogMel
 
 RATE_HZ, SAMPLES = 16_000, 40_960
 
 
-def tone(hz: float, *, harmonics: int = 5, samples: int = SAMPLES) -> np.ndarray:
-    time_s = np.arange(samples) / RATE_HZ
+def tone(hz: float, *, harmonics: int = 5, samples: int = SAMPLES, rate_hz: int = RATE_HZ) -> np.ndarray:
+    time_s = np.arange(samples) / rate_hz
     return 0.1 * sum(np.sin(2 * np.pi * hz * k * time_s) / k for k in range(1, harmonics + 1))
 
 
@@ -72,3 +73,30 @@ def test_silence_and_noise_have_no_pitch(sound):
 
 def test_a_sound_shorter_than_a_row_has_none():
     assert [len(make(np.zeros(399), RATE_HZ)) for make in (log_mel, mfcc, pitch)] == [0, 0, 0]
+
+
+def test_the_features_of_16_khz_are_those_that_checkpoints_have_kept():
+    assert features_at(RATE_HZ) == FEATURES
+    assert features_at(48_000) != FEATURES
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000])
+def test_features_of_any_rate_have_a_row_each_10_ms_and_say_the_same_of_a_sound(rate_hz):
+    samples = int(rate_hz * 2.56)
+    here, there = (tone(180, samples=count, rate_hz=rate) for count, rate in ((samples, rate_hz), (SAMPLES, RATE_HZ)))
+    shapes = [make(here, rate_hz).shape for make in (log_mel, mfcc, pitch)]
+    assert shapes == [(254, 64), (254, CEPSTRA), (254,)]
+    heard, truth = log_mel(here, rate_hz), log_mel(there, RATE_HZ)
+    # Where the voice is: elsewhere both hold next to nothing.
+    loud = truth > np.log(0.1)
+    assert loud.any(axis=1).all()
+    assert np.abs(heard - truth)[loud].max() < 0.1
+    assert np.abs(pitch(here, rate_hz)[6:-6] / 180 - 1).max() < 0.01
+    assert len(log_mel(here[: int(rate_hz * 0.0245)], rate_hz)) == 0
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 48_000])
+def test_the_network_hears_the_same_log_mel_as_stands_in_a_window(rate_hz):
+    sound = tone(180, samples=int(rate_hz * 2.56), rate_hz=rate_hz) + make_noise(int(rate_hz * 2.56), 3)
+    heard = LogMel(rate_hz)(torch.from_numpy(sound.astype(np.float32))[None])
+    assert np.abs(heard[0].T.numpy() - log_mel(sound, rate_hz)).max() < 5e-3
