@@ -116,9 +116,11 @@ rule adopt_windows:
         fps=dataset_fps,
         rate_hz=dataset_setting("rate_hz"),
         window_frames=dataset_setting("window_frames"),
+        features=lambda wildcards: list(plan.datasets[wildcards.dataset].features),
         others=recordings_after,
         key=lambda wildcards: versioned(
-            2,
+            3,
+            features=list(plan.datasets[wildcards.dataset].features),
             others=recordings_after(wildcards),
             window_frames=plan.datasets[wildcards.dataset].window_frames,
             fps=plan.datasets[wildcards.dataset].fps,

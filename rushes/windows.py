@@ -22,6 +22,8 @@ SEEDS_WAY: dict[str, Any] = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilo
 
 # The origin of poses: the mean of the keypoints of a frame that have a place.
 MIDDLE = "middle"
+# Adopted windows are linked, and may hold them in another precision.
+FLOAT32 = ("pose", "audio", "log_mel", "mfcc", "pitch")
 
 Window = dict[str, Any]
 
@@ -72,7 +74,7 @@ class Windows(Sequence[Window]):
             window["audio"] = window["audio"][0]
         if self.statistics is not None:
             window["pose"] = self._normalised(window["pose"])
-        return window
+        return window | {name: window[name].astype(np.float32, copy=False) for name in FLOAT32 if name in window}
 
     def batches(self, size: int, *, shuffle: bool = False, seed: int = 0, epoch: int = 0) -> Iterator[Window]:
         """Stacked windows, `size` at a time, the last ones fewer; another order each epoch if shuffled."""

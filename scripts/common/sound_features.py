@@ -120,3 +120,10 @@ def _period_hz(piece: np.ndarray, half: int, rate_hz: int) -> float:
 
 
 MAKERS = {"log_mel": log_mel, "mfcc": mfcc, "pitch": pitch}
+# Of one row.
+_SHAPES: dict[str, tuple[int, ...]] = {"log_mel": (FEATURES["bands"],), "mfcc": (CEPSTRA,), "pitch": ()}
+
+
+def shape_of(feature: str, samples: int, rate_hz: int) -> tuple[int, ...]:
+    """The shape of a feature, a key of MAKERS, of a sound of so many samples."""
+    return (len(row_starts(samples, rate_hz)), *_SHAPES[feature])

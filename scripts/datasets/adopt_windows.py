@@ -1,10 +1,10 @@
-"""Windows that stand in a folder already, as the seed and others write them: npz of `pose` and `audio`.
+"""Windows that stand in a folder already, as the seed and others write them: npz of `pose`, `audio` and features.
 
 They are linked, not written anew; what is no such window fails with its reason. When they were recorded is not known:
 each begins at 0.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,30 +18,46 @@ from scripts.common.job import progress, run
 from scripts.common.landmarks import POINTS
 from scripts.common.links import link_or_copy
 from scripts.common.names import is_recording_name
+from scripts.common.sound_features import shape_of
 from scripts.common.statistics import Moments
 
 STEP = "adopt_windows"
 
 
-def read_pose(file: Path, window_frames: int, samples: int) -> np.ndarray:
-    """The landmarks of a window, float32 (window_frames, 2, 68). Raises InputError if the file holds no such window."""
+def shapes_of(window_frames: int, fps: str, rate_hz: int, features: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The arrays that each window must hold: the sound is always one of them, whatever `features` leaves out."""
+    samples = int(window_frames * Fraction(rate_hz) / Fraction(fps))
+    heard = {name: shape_of(name, samples, rate_hz) for name in features if name != "raw"}
+    return {"pose": (window_frames, 2, POINTS), "audio": (1, samples), **heard}
+
+
+def read_pose(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> np.ndarray:
+    """The landmarks of a window, float32 (W, 2, 68). Raises InputError if the file holds no window of these arrays."""
+    arrays = read_arrays(file)
+    for name, shape in shapes.items():
+        if name not in arrays:
+            raise InputError("bad_window", f"{file.name} has no `{name}`")
+        if arrays[name].shape != shape or arrays[name].dtype.kind != "f":
+            found = f"{arrays[name].dtype} {arrays[name].shape}"
+            raise InputError("bad_window", f"{file.name}: `{name}` is {found}, not floats {shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise InputError("bad_window", f"{file.name}: `{name}` holds values that are no numbers")
+    return np.asarray(arrays["pose"], np.float32)
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """Every array of an npz, as whoever loads the dataset reads it. Raises InputError for one that cannot be read."""
+    what = "the file is no npz"
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            wanted = {"pose": (window_frames, 2, POINTS), "audio": (1, samples)}
-            for name, shape in wanted.items():
-                if name not in arrays:
-                    raise InputError("bad_window", f"{file.name} has no `{name}`")
-                if arrays[name].shape != shape or arrays[name].dtype.kind != "f":
-                    found = f"{arrays[name].dtype} {arrays[name].shape}"
-                    raise InputError("bad_window", f"{file.name}: `{name}` is {found}, not floats {shape}")
-            if not (np.isfinite(arrays["pose"]).all() and np.isfinite(arrays["audio"]).all()):
-                raise InputError("bad_window", f"{file.name} holds values that are no numbers")
-            return np.asarray(arrays["pose"], np.float32)
-    except InputError:
-        raise
+        with np.load(file, allow_pickle=False) as npz:
+            found = {}
+            for name in npz.files:
+                what = f"`{name}` is damaged, or holds objects of Python"
+                found[name] = npz[name]
+            return found
     except Exception as error:  # numpy and zipfile raise whatever a damaged archive makes them
-        said = " ".join(str(error).split())[:120]
-        raise InputError("bad_window", f"{file.name} is no npz of arrays ({type(error).__name__}: {said})") from error
+        message = f"{file.name}: {what}; write it anew by numpy.savez, of arrays of numbers and text alone"
+        raise InputError("bad_window", message) from error
 
 
 def adopt_windows(
@@ -55,17 +71,19 @@ def adopt_windows(
     fps: str,
     rate_hz: int,
     window_frames: int,
+    features: Sequence[str] = ("raw",),
     others: Sequence[str] = (),
 ) -> None:
     """Link every window of `folder`, in the order of their names, and index them as the recording's.
 
+    features: what of the sound each window must hold beside its samples, see `scripts.common.sound_features`.
     others: recordings whose names begin with this one's and `_`; a window that may be called as one of theirs fails.
     Raises InputError if there is none.
     """
     files = list(npz_below(folder))
     if not files:
         raise InputError("no_windows", f"{folder} has no npz")
-    samples = int(window_frames * Fraction(rate_hz) / Fraction(fps))
+    shapes = shapes_of(window_frames, fps, rate_hz, features)
     length_ns = int(window_frames * 10**9 / Fraction(fps))
     out_windows.mkdir()
     rows, found, moments = [], [], Moments.empty(2 * POINTS)
@@ -81,7 +99,7 @@ def adopt_windows(
             if not is_recording_name(name):
                 raise InputError("bad_name", f"{file.name!r} becomes a file's name; use letters, digits and . _+=@-")
             _check_alone(file.name, name, others, taken)
-            pose = read_pose(file, window_frames, samples)
+            pose = read_pose(file, shapes)
         except InputError as error:
             rows.append(ledger.Row(STEP, recording, f"file {number}", "failed", error.reason, message=error.message))
             continue
