@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scripts.common import ledger
+from scripts.common.cut_short import said_of
 from scripts.common.errors import InputError
 from scripts.common.inference_rows import RENDER
 from scripts.common.job import progress
@@ -51,7 +52,7 @@ def work_on_sounds(
             other = error.reason == OTHER_FORMAT
             rows.append((_filtered if other else _failed)(step, name, error))
             continue
-        rows.append(ledger.Row(step, "", name, "written"))
+        rows.append(_written(step, name, item))
         if settings["request_render"]:
             rows.append(_render(name, folder / str(content["name"]), content, settings))
     others = [row for row in rows if row.outcome == "filtered"]
@@ -92,6 +93,13 @@ def _render(name: str, target: Path, content: dict[str, Any], settings: dict[str
     if answer.kind.startswith("video/mp4"):
         target.with_name(f"{target.name}{RENDERED}").write_bytes(answer.content)
     return ledger.Row(RENDER, "", name, "written")
+
+
+def _written(step: str, name: str, item: Item | InputError) -> ledger.Row:
+    said = said_of(name, item.content, len(item.content)) if isinstance(item, Item) else ""
+    if said:
+        log.warning("%s", said)
+    return ledger.Row(step, "", name, "written", message=said)
 
 
 def _filtered(step: str, name: str, error: InputError) -> ledger.Row:

@@ -9,6 +9,7 @@ from av.container.input import InputContainer
 from av.stream import Stream
 
 from scripts.common import ledger, manifest
+from scripts.common.cut_short import cut_short
 from scripts.common.errors import InputError
 from scripts.common.timeline import NS
 from scripts.sources.container import (
@@ -24,7 +25,6 @@ from scripts.sources.container import (
     scan_packets,
     tick_of,
 )
-from scripts.sources.cut_short import cut_short
 
 STEP = "import_video"
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from scripts.common.cut_short import cut_short
 from scripts.common.errors import InputError
 from scripts.common.job import execute
-from scripts.sources.cut_short import cut_short
 from scripts.sources.import_video import import_video
 from tests.unit.made_media import (
     NS,

@@ -371,6 +371,25 @@ def test_another_dataset_than_the_checkpoint_s_is_refused(tmp_path, checkpoint, 
             infer(tmp_path / name, [file], checkpoint, audio_dir=file.parent, dataset={**trained[1], name: other})
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_wav_that_was_cut_off_is_made_and_said(tmp_path, checkpoint, caplog, packed):
+    file = write_speech(tmp_path / "sounds" / "deep" / "a.wav", 2)
+    content = file.read_bytes()
+    half = len(content) // 2
+    file.write_bytes(content[:half])
+    whole = write_speech(tmp_path / "sounds" / "b.wav", 1)
+    archive = zip_of(tmp_path / "talk.zip", **{"deep/a.wav": content[:half], "b.wav": whole.read_bytes()})
+    files, audio_dir = ([archive], archive) if packed else ([file, whole], None)
+    folder, rows = infer(tmp_path, files, checkpoint, audio_dir=audio_dir)
+    said = f"deep/a.wav promises {len(content):,} bytes and holds {half:,}: it was cut off; what is there is taken"
+    assert {row.item: (row.outcome, row.message) for row in rows} == {
+        "b.wav": ("written", ""),
+        "deep/a.wav": ("written", said),
+    }
+    assert said in caplog.text
+    assert len(np.load(folder / "deep" / "a.npy")) == 25
+
+
 def test_landmarks_that_are_no_numbers_are_a_failed_row(tmp_path, checkpoint):
     changed = read_checkpoint(checkpoint)
     changed["state_dict"] = {name: value * np.nan for name, value in changed["state_dict"].items()}

@@ -13,12 +13,16 @@ HEAD_BYTES = 65_536
 def cut_short(path: Path) -> str:
     """What to say of a file that was cut off; "" for one that is whole, or whose header does not say its size."""
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+        return said_of(path.name, file.read(HEAD_BYTES), path.stat().st_size)
+
+
+def said_of(name: str, content: bytes, held: int) -> str:
+    """The same of a file that holds so many bytes; content: its begin, HEAD_BYTES or more."""
+    head = content[:HEAD_BYTES]
     promised = _matroska_bytes(head) if head.startswith(EBML) else _wav_bytes(head)
-    held = path.stat().st_size
     if promised is None or promised - held <= SLACK_BYTES:
         return ""
-    return f"{path.name} promises {promised:,} bytes and holds {held:,}: it was cut off; what is there is taken"
+    return f"{name} promises {promised:,} bytes and holds {held:,}: it was cut off; what is there is taken"
 
 
 def _matroska_bytes(head: bytes) -> int | None:
