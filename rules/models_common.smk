@@ -127,7 +127,7 @@ def inference_key(wildcards):
     settings = {
         name: value for name, value in models.inference.settings.items() if name not in ("timeout_s", "retries")
     }
-    return versioned(2, sizes=models.inference.sizes, **settings)
+    return versioned(3, sizes=models.inference.sizes, **settings)
 
 
 def sound_memory(*, base_mb, per_mb):

@@ -42,7 +42,7 @@ OWN = "own"
 class Inference:
     """A folder or zip of sounds, and what is made of it.
 
-    files: sounds and texts, or the zip.  unusable: sounds that Snakemake cannot name, and why.  sizes: of each file,
+    files: sounds and texts, or the zip.  unusable: those that Snakemake cannot name, and why.  sizes: of each file,
     which its date does not tell.  checkpoint: its file, "" where an engine has one.  folder: of the results.
     """
 
@@ -130,7 +130,7 @@ def _engine_name(url: str) -> str:
 
 
 def _files(audio_dir: str) -> tuple[list[str], dict[str, str]]:
-    """The files that are asked for, and the sounds that cannot be, with the reason. Raises ConfigError."""
+    """The files that are asked for, and those that cannot be, with the reason. Raises ConfigError."""
     if NO_NAME.search(audio_dir):
         raise ConfigError(f"audio_dir: {audio_dir!r} {NO_NAME_WHY}; name another")
     if os.path.isfile(audio_dir):
@@ -148,13 +148,19 @@ def _files(audio_dir: str) -> tuple[list[str], dict[str, str]]:
         raise ConfigError(f"audio_dir: {error.filename} cannot be read: {error.strerror}") from error
     unusable = {path: why for path in found if (why := _why_unusable(path))}
     files = [path for path in found if path not in unusable]
-    of_sounds = {_shown(path, audio_dir): why for path, why in unusable.items() if not path.lower().endswith(TEXT)}
+    # The text of a sound that cannot be taken goes with that sound.
+    sounds = {os.path.splitext(path)[0] for path in unusable if not path.lower().endswith(TEXT)}
+    rows = {
+        _shown(path, audio_dir): why
+        for path, why in unusable.items()
+        if not path.lower().endswith(TEXT) or os.path.splitext(path)[0] not in sounds
+    }
     if not any(path.lower().endswith(SOUNDS) for path in files):
         others = [path for path in files if path.lower().endswith(OTHER_SOUNDS)]
         more = [f"turn what is there into FLAC: ffmpeg -i {os.path.basename(other)} …" for other in others]
-        said = [*of_sounds.values(), *more, ""][0]
+        said = [*rows.values(), *more, ""][0]
         raise ConfigError(f"audio_dir: there is no sound ({', '.join(SOUNDS)}) below {audio_dir}{said and f'; {said}'}")
-    return files, of_sounds
+    return files, rows
 
 
 def _why_unusable(path: str) -> str:

@@ -1,4 +1,7 @@
-"""Every sound of a folder or zip through a function, with a row of the ledger each; one that fails stops no other."""
+"""Every sound of a folder or zip through a function, with a row of the ledger each; one that fails stops no other.
+
+Texts that belong to no sound are kept beside the results.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,7 +17,7 @@ from scripts.common.inference_rows import RENDER
 from scripts.common.job import progress
 from scripts.models.requests_again import post
 from scripts.models.result_names import ResultNames
-from scripts.models.sounds import OTHER_FORMAT, Item, items_of, read_sound
+from scripts.models.sounds import OTHER_FORMAT, Item, Text, items_of, read_sound
 from scripts.models.speech_inference import Spoken
 from scripts.models.spoken_files import write_spoken
 
@@ -47,6 +50,11 @@ def work_on_sounds(
     for done, (name, item) in enumerate(items_of(audio_dir, files)):
         progress(done, what="sounds")
         try:
+            if isinstance(item, InputError):
+                raise item
+            if isinstance(item, Text):
+                _keep(name, item, names, folder)
+                continue
             content = _one(item, names, folder, settings, speak)
         except InputError as error:
             other = error.reason == OTHER_FORMAT
@@ -64,16 +72,20 @@ def work_on_sounds(
     return rows
 
 
-def _one(
-    item: Item | InputError, names: ResultNames, folder: Path, settings: dict[str, Any], speak: Speak
-) -> dict[str, Any]:
-    if isinstance(item, InputError):
-        raise item
+def _one(item: Item, names: ResultNames, folder: Path, settings: dict[str, Any], speak: Speak) -> dict[str, Any]:
     names.claim(item.name)
     signal, rate_hz = read_sound(item.content, item.name, max_s=settings["max_s"])
     spoken = speak(item, signal, rate_hz)
     shown = (signal, rate_hz) if settings["debug"] else None
     return {"name": item.name, **write_spoken(folder, item.name, spoken, item.text, sound=shown)}
+
+
+def _keep(name: str, text: Text, names: ResultNames, folder: Path) -> None:
+    """Write a text of no sound below its own name."""
+    names.claim(name, endings=[""])
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(text.content)
 
 
 def endings_of(settings: dict[str, Any]) -> list[str]:
@@ -95,8 +107,8 @@ def _render(name: str, target: Path, content: dict[str, Any], settings: dict[str
     return ledger.Row(RENDER, "", name, "written")
 
 
-def _written(step: str, name: str, item: Item | InputError) -> ledger.Row:
-    said = said_of(name, item.content, len(item.content)) if isinstance(item, Item) else ""
+def _written(step: str, name: str, item: Item) -> ledger.Row:
+    said = said_of(name, item.content, len(item.content))
     if said:
         log.warning("%s", said)
     return ledger.Row(step, "", name, "written", message=said)

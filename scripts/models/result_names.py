@@ -1,6 +1,7 @@
 """What the files of each sound's results are called: short enough to be written, and none is a folder of another's."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from scripts.common.errors import InputError
@@ -19,10 +20,10 @@ class ResultNames:
         self._files: set[str] = set()
         self._folders: set[str] = set()
 
-    def claim(self, name: str) -> None:
+    def claim(self, name: str, endings: Sequence[str] | None = None) -> None:
         """Take the names of a result's files and folders. Raises InputError for one that cannot be written."""
         path = PurePosixPath(name)
-        files = {f"{path}{ending}" for ending in self._endings}
+        files = {f"{path}{ending}" for ending in (self._endings if endings is None else endings)}
         longest = max(len(os.fsencode(part)) for file in files for part in PurePosixPath(file).parts)
         if longest > LONGEST_NAME_BYTES or len(os.fsencode(name)) > LONGEST_PATH_BYTES:
             raise InputError(

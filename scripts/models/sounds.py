@@ -7,11 +7,10 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 import numpy as np
 import soundfile
@@ -37,8 +36,8 @@ OTHER_FORMAT = "other_format"
 # What the packers of a zip raise at damage, a password, or a method that Python lacks.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError)
 
-# A file, or an entry of a zip.
-Entry = TypeVar("Entry")
+# The bytes of a file or of an entry, by its name. Raises InputError.
+Read = Callable[[str], bytes]
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,17 @@ class Item:
     text: bytes | None
 
 
-def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | InputError]]:
+@dataclass(frozen=True)
+class Text:
+    """A text that belongs to no sound: its bytes."""
+
+    content: bytes
+
+
+def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | Text | InputError]]:
     """The sounds in the order of their names, each under its name; an error in the place of what cannot be read.
 
-    Then what is a sound in another form, as errors with the reason OTHER_FORMAT.
+    Then what is a sound in another form, as errors with the reason OTHER_FORMAT, and the texts that belong to no sound.
 
     Raises InputError for a zip that is none, or that holds a name outside itself: then nothing of it is taken.
     """
@@ -61,21 +67,48 @@ def items_of(audio_dir: Path, files: list[Path]) -> Iterator[tuple[str, Item | I
         yield from _of_zip(files[0])
         return
     by_name = {file.relative_to(audio_dir).as_posix(): file for file in files}
-    texts = _texts(by_name)
-    for name, short in named(by_name).items():
+
+    def read(name: str) -> bytes:
         try:
-            yield name, Item(short, by_name[name].read_bytes(), _text(texts, name, lambda file: file.read_bytes()))
+            return by_name[name].read_bytes()
         except OSError as error:
-            yield name, InputError("unreadable", f"{name} cannot be read: {error.strerror}")
-    yield from _of_other_format(by_name)
+            raise InputError("unreadable", f"{name} cannot be read: {error.strerror}") from error
+
+    yield from _items(by_name, read)
 
 
-def _of_other_format(names: Iterable[str]) -> Iterator[tuple[str, InputError]]:
-    for name in sorted(name for name in names if name.lower().endswith(OTHER_SOUNDS)):
-        yield name, InputError(OTHER_FORMAT, f"{name} is in a form that is not read here: turn it into FLAC by ffmpeg")
+def _items(names: Iterable[str], read: Read) -> Iterator[tuple[str, Item | Text | InputError]]:
+    names = sorted(names)
+    # Of a.txt and a.TXT the former, which sorts last.
+    texts = {_stem(name): name for name in names if name.lower().endswith(TEXT)}
+    sounds = named(names)
+    for name, short in sounds.items():
+        yield name, _item(short, name, texts.get(_stem(name)), read)
+    for name in names:
+        if name.lower().endswith(OTHER_SOUNDS):
+            message = f"{name} is in a form that is not read here: turn it into FLAC by ffmpeg"
+            yield name, InputError(OTHER_FORMAT, message)
+    of_sounds = {texts.get(_stem(name)) for name in sounds}
+    for name in names:
+        if name.lower().endswith(TEXT) and name not in of_sounds:
+            yield name, _text(name, read)
 
 
-def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
+def _item(short: str, name: str, beside: str | None, read: Read) -> Item | InputError:
+    try:
+        return Item(short, read(name), None if beside is None else read(beside))
+    except InputError as error:
+        return error
+
+
+def _text(name: str, read: Read) -> Text | InputError:
+    try:
+        return Text(read(name))
+    except InputError as error:
+        return error
+
+
+def _of_zip(path: Path) -> Iterator[tuple[str, Item | Text | InputError]]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError) as error:
@@ -87,21 +120,16 @@ def _of_zip(path: Path) -> Iterator[tuple[str, Item | InputError]]:
         if sum(entry.file_size for entry in entries) > LARGEST_ZIP_BYTES:
             raise InputError("too_large", f"{path.name} unpacks to more than {LARGEST_ZIP_BYTES >> 30} GB")
         by_name = {entry.filename: entry for entry in entries if not entry.filename.startswith("__MACOSX/")}
-        texts = _texts(by_name)
         count = Counter(entry.filename for entry in entries)
-        for name, short in named(by_name).items():
-            try:
-                if count[name] > 1:
-                    raise InputError("same_name", f"{name} stands {count[name]} times in {path.name}: which one?")
-                if CONTROL.search(name):
-                    raise InputError("bad_name", f"the name {name!r} holds a character that is no text: rename it")
-                content = _unpack(archive, by_name[name])
-                text = _text(texts, name, lambda entry: _unpack(archive, entry))
-            except InputError as error:
-                yield name, error
-            else:
-                yield name, Item(short, content, text)
-        yield from _of_other_format(by_name)
+
+        def read(name: str) -> bytes:
+            if count[name] > 1:
+                raise InputError("same_name", f"{name} stands {count[name]} times in {path.name}: which one?")
+            if CONTROL.search(name):
+                raise InputError("bad_name", f"the name {name!r} holds a character that is no text: rename it")
+            return _unpack(archive, by_name[name])
+
+        yield from _items(by_name, read)
 
 
 def _check_name(path: Path, entry: zipfile.ZipInfo) -> None:
@@ -136,16 +164,6 @@ def named(names: Iterable[str]) -> dict[str, str]:
 
 def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
-
-
-def _texts(by_name: Mapping[str, Entry]) -> dict[str, Entry]:
-    """The texts by what stands before their ending; of a.txt and a.TXT the former, which sorts last."""
-    return {_stem(name): by_name[name] for name in sorted(by_name) if name.lower().endswith(TEXT)}
-
-
-def _text(texts: Mapping[str, Entry], name: str, read: Callable[[Entry], bytes]) -> bytes | None:
-    beside = texts.get(_stem(name))
-    return None if beside is None else read(beside)
 
 
 class _InOrder(soundfile.SoundFile):

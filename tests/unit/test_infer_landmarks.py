@@ -372,6 +372,41 @@ def test_another_dataset_than_the_checkpoint_s_is_refused(tmp_path, checkpoint, 
 
 
 @pytest.mark.parametrize("packed", [False, True])
+def test_a_text_that_belongs_to_no_sound_is_kept_at_its_place(tmp_path, checkpoint, packed):
+    texts = {
+        "notes.txt": b"of the day",
+        "deep/words.TXT": b"\xff\xfe",
+        "a.txt": b"hello",
+        "a.TXT": b"again",
+        "memo.txt": b"of a memo",
+    }
+    write_speech(tmp_path / "sounds" / "a.wav", 1)
+    (tmp_path / "sounds" / "deep").mkdir()
+    for name, content in {**texts, "memo.m4a": b"....ftyp"}.items():
+        (tmp_path / "sounds" / name).write_bytes(content)
+    files = sorted(path for path in (tmp_path / "sounds").rglob("*") if path.is_file())
+    entries = {str(path.relative_to(tmp_path / "sounds")): path.read_bytes() for path in files}
+    archive = zip_of(tmp_path / "talk.zip", **entries)
+    folder, rows = infer(
+        tmp_path, [archive] if packed else files, checkpoint, audio_dir=archive if packed else tmp_path / "sounds"
+    )
+    assert [(row.item, row.outcome) for row in rows] == [("a.wav", "written"), ("memo.m4a", "filtered")]
+    assert {name: (folder / name).read_bytes() for name in texts} == texts
+    assert json.loads((folder / "a.json").read_text())["text"] == "hello"
+
+
+def test_a_text_whose_name_a_result_has_is_a_row(tmp_path, checkpoint):
+    files = [write_speech(tmp_path / "sounds" / "a.wav", 1)]
+    files += [files[0].with_suffix(".flac"), *(tmp_path / "sounds" / name for name in ("a.txt", "a.wav.txt"))]
+    soundfile.write(files[1], *soundfile.read(files[0]))
+    for text in files[2:]:
+        text.write_text(text.name)
+    folder, rows = infer(tmp_path, files, checkpoint)
+    assert [(row.item, row.reason) for row in rows] == [("a.flac", ""), ("a.wav", ""), ("a.wav.txt", "same_name")]
+    assert (folder / "a.wav.txt").read_text() == "a.txt"
+
+
+@pytest.mark.parametrize("packed", [False, True])
 def test_a_wav_that_was_cut_off_is_made_and_said(tmp_path, checkpoint, caplog, packed):
     file = write_speech(tmp_path / "sounds" / "deep" / "a.wav", 2)
     content = file.read_bytes()

@@ -96,6 +96,9 @@ def test_sounds_that_snakemake_cannot_name_are_set_aside_with_the_reason(asked):
     assert found.files == ["talks/x.wav"]
     assert sorted(found.unusable) == ["Gr\\xfc\\xdfe.wav", "broken.wav", "odd/y{1}.wav", "two\\x0alines.wav"]
     assert "talks/odd/y{1}.wav holds a brace" in found.unusable["odd/y{1}.wav"]
+    make_files(asked.root, "talks/read{me}.txt", "talks/z.wav")
+    (asked.root / "talks" / "z.txt").symlink_to("nowhere")
+    assert sorted(set(asked().unusable) - set(found.unusable)) == ["read{me}.txt", "z.txt"]
     make_files(asked.root, "alone/{}.wav")
     with pytest.raises(ConfigError, match=r"no sound .*; the name alone/{}\.wav holds a brace"):
         asked(audio_dir="alone")
