@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from scripts.common.errors import InputError
 from scripts.models.sounds import read_sound
@@ -42,10 +43,14 @@ def make_app(speaker: Speaker, *, max_bytes: int, max_s: float) -> FastAPI:
     async def infer(request: Request, card_sha256: str = "") -> JSONResponse:
         """The landmarks of the sound in the request's body; card_sha256: the dataset that they must be of."""
         content = bytearray()
-        async for block in request.stream():
-            content += block
-            if len(content) > max_bytes:
-                return _refusal(TOO_LARGE, "too_large", f"a request holds at most {max_bytes} bytes")
+        try:
+            async for block in request.stream():
+                content += block
+                if len(content) > max_bytes:
+                    return _refusal(TOO_LARGE, "too_large", f"a request holds at most {max_bytes} bytes")
+        except ClientDisconnect:
+            # Nobody is there to be answered.
+            return _refusal(EMPTY, "cut_off", "the request ended in the middle of its body")
         if not content:
             return _refusal(EMPTY, "empty", "the body of the request is to be a sound, as WAV or FLAC")
         try:

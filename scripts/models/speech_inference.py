@@ -158,11 +158,24 @@ class Speaker:
         """The face to begin with, normalised float32 (136,)."""
         if face is None:
             return None
-        try:
-            points = np.load(face, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise InputError("bad_landmarks", f"{face.name} is no .npy of landmarks: {error}") from error
+        points = _array_of(face)
+        if points is None or points.dtype.kind not in "fiu":
+            raise InputError(
+                "bad_landmarks",
+                f"{face.name} is no .npy of numbers: write the {POINTS} points, ({POINTS}, 2), by numpy.save",
+            )
         if points.shape not in ((POINTS, 2), (2, POINTS)) or not np.isfinite(points).all():
             raise InputError("bad_landmarks", f"{face.name} holds {points.shape}, not {POINTS} points of iBUG's layout")
         pose = points.T if points.shape == (POINTS, 2) else points
         return normalised(pose[None], self._mean, self._std)[0]
+
+
+def _array_of(file: Path) -> np.ndarray | None:
+    """The array of a .npy, None if it is none. Raises InputError for a file that cannot be read."""
+    try:
+        with file.open("rb") as content:
+            return np.lib.format.read_array(content, allow_pickle=False)
+    except OSError as error:
+        raise InputError("bad_landmarks", f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, EOFError):
+        return None

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,13 +34,17 @@ def engine(tmp_path_factory):
     url_file = root / "engine.url"
     command = [sys.executable, "-m", "rushes.engine", "--checkpoint", str(checkpoint), "--port", "0"]
     limits = ["--max-mb", "0.5", "--max-s", "5", "--url-file", str(url_file)]
-    program = subprocess.Popen([*command, *limits], cwd=REPO, stdout=subprocess.DEVNULL)
+    said = root / "engine.stderr"
+    with said.open("w") as stderr:
+        program = subprocess.Popen([*command, *limits], cwd=REPO, stdout=subprocess.DEVNULL, stderr=stderr)
     stop = time.monotonic() + 60
     while not url_file.exists() and program.poll() is None and time.monotonic() < stop:
         time.sleep(0.05)
     yield url_file.read_text().strip(), checkpoint, dataset
     program.send_signal(signal.SIGTERM)
     assert program.wait(20) in (0, -signal.SIGTERM)
+    # Whatever its clients did.
+    assert "Traceback" not in said.read_text()
 
 
 def test_health_says_what_answers(engine):
@@ -56,16 +61,33 @@ def test_health_says_what_answers(engine):
         (b"x" * 600_000, "", 413, "too_large"),
         ("long", "", 413, "too_long"),
         ("short", "?card_sha256=0", 409, "checkpoint_differs"),
+        ("odd", "", 422, "bad_rate"),
+        ("loud", "", 422, "no_sound"),
     ],
 )
 def test_bad_input_is_a_4xx_with_its_reason(engine, tmp_path, body, query, status, reason):
-    if isinstance(body, str):
+    if body in ("odd", "loud"):
+        signal = np.full(900, 3e38 if body == "loud" else 0.1)
+        soundfile.write(tmp_path / "a.wav", signal, 2**31 - 1 if body == "odd" else 8000, "FLOAT")
+        body = (tmp_path / "a.wav").read_bytes()
+    elif isinstance(body, str):
         file = write_speech(tmp_path / "a.wav", {"long": 6, "short": 1}[body], 8000)
         body = file.read_bytes()
     answer = requests.post(f"{engine[0]}/infer{query}", data=body, timeout=20)
     assert (answer.status_code, answer.json()["reason"]) == (status, reason)
     assert "Traceback" not in answer.text
     assert requests.get(f"{engine[0]}/health", timeout=20).status_code == 200
+
+
+def test_a_client_that_goes_away_in_the_middle_of_its_sound_stops_nothing(engine, tmp_path):
+    """That it leaves no traceback is seen where the engine ends."""
+    host, port = engine[0].removeprefix("http://").split(":")
+    head = f"POST /infer HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(head.encode() + bytes(5_000))
+        time.sleep(0.2)
+    body = write_speech(tmp_path / "a.wav", 1, 8000).read_bytes()
+    assert requests.post(f"{engine[0]}/infer", data=body, timeout=20).status_code == 200
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/infer", 405), ("POST", "/x", 404), ("GET", "/", 404)])
@@ -163,6 +185,25 @@ def test_an_option_that_makes_no_sense_is_refused_in_one_line(option, value, cap
 def test_a_host_that_cannot_be_listened_on_is_said_in_one_line(engine, host):
     with pytest.raises(SystemExit, match=r"^rushes.engine: .+$"):
         main(["--checkpoint", str(engine[1]), "--host", host, "--port", "0"])
+
+
+@pytest.mark.parametrize("content", [b"root:x:0:0", b"PK\x03\x04", b"", "words", "objects"])
+def test_a_face_that_is_none_is_said_in_the_engine_s_own_words(engine, tmp_path, content):
+    face = tmp_path / "face.npy"
+    if isinstance(content, bytes):
+        face.write_bytes(content)
+    else:
+        np.save(face, np.full((68, 2), "a", None if content == "words" else object))
+    with pytest.raises(
+        SystemExit, match=r"^rushes.engine: face.npy is no .npy of numbers: write the 68 points"
+    ) as error:
+        main(["--checkpoint", str(engine[1]), "--face", str(face)])
+    assert "pickle" not in str(error.value)
+
+
+def test_a_face_that_is_not_there_is_one_line(engine, tmp_path):
+    with pytest.raises(SystemExit, match=r"^rushes.engine: .*none.npy cannot be read: No such file"):
+        main(["--checkpoint", str(engine[1]), "--face", str(tmp_path / "none.npy")])
 
 
 def test_an_engine_without_a_checkpoint_ends_in_one_line(tmp_path):
