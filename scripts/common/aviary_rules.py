@@ -1,17 +1,53 @@
 """Which file of a recording's exports had which name in the old system (`naming: aviary`)."""
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
-from scripts.common.exports_plan import Exports, old_group
-from scripts.common.plan import versioned
+from scripts.common.errors import ConfigError
+from scripts.common.versions import versioned
+
+if TYPE_CHECKING:
+    from scripts.common.exports_plan import Exports
+
+# How the old system called groups of cameras; `_all` was its merged grid.
+OLD_GROUPS = {"bottom": "bot", "all": "mosaic"}
+
+
+def old_group(name: str) -> str:
+    """How the old system would have called a group, in `aviary_…_<group>.mp4`."""
+    return OLD_GROUPS.get(name, name)
+
+
+@dataclass(frozen=True)
+class AnyRecording:
+    """Wildcards that stand for every recording of a rig: their old names differ in {base} alone."""
+
+    rig: str
+    recording: str = "any"
 
 
 class AviaryRules:
     """Functions of wildcards, for the rule link_aviary_names."""
 
-    def __init__(self, exports: Exports) -> None:
+    def __init__(self, exports: "Exports") -> None:
         self._exports = exports
         self._plan = exports.plan
+
+    def check(self, rig: str) -> None:
+        """Raise ConfigError if two files of a rig would have one old name, on a system that does not tell case."""
+        known: dict[str, str] = {}
+        for file, name in self._pairs(AnyRecording(rig)):
+            # A folder lends its name to what is in it, and may share it.
+            if not PurePath(name).suffix:
+                continue
+            first = known.setdefault(name.casefold(), file)
+            if first != file:
+                both = f"{PurePath(first).name} and {PurePath(file).name}"
+                raise ConfigError(
+                    f"rigs.{rig}.exports: with `naming: aviary`, {both} would both be called "
+                    f"{name.format(base='aviary_…')}; give the group another name"
+                )
 
     def files(self, wildcards: Any) -> list[str]:
         """What is linked: files, and folders of files."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from scripts.common.aviary_rules import AviaryRules
 from scripts.common.clip_table import stray_row
 from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
@@ -28,8 +29,7 @@ OWN_INSTANTS = "own"
 WHOLE_GROUP = "all"
 # The product of `naming: aviary`.
 AVIARY = "aviary"
-# How the old system called groups of cameras; `_all` was its merged grid.
-OLD_GROUPS = {"bottom": "bot", WHOLE_GROUP: "mosaic"}
+# How the old system called a camera.
 OLD_VIEW = re.compile(r"view\d+")
 AAC_LIMIT_HZ = 96_000
 
@@ -43,11 +43,14 @@ class Exports(Room):
         super().__init__(plan)
         self._implied: dict[tuple[str, str], Settings] = {}
         self.products = {rig.name: _products(rig, plan.config["exports"]) for rig in plan.rigs.values()}
+        for rig in plan.rigs.values():
+            if rig.entry["naming"] == AVIARY:
+                AviaryRules(self).check(rig.name)
         used = {recording.rig for recording in plan.recordings.values()}
-        for rig, products in self.products.items():
+        for name, products in self.products.items():
             # A rig that the sheet does not use cuts nothing; a scan for recordings has no sheet yet.
-            if "clips" in products and rig in used:
-                _check_clip_rows(products["clips"]["table"], plan.recordings, f"rigs.{rig}.exports.clips.table")
+            if "clips" in products and name in used:
+                _check_clip_rows(products["clips"]["table"], plan.recordings, f"rigs.{name}.exports.clips.table")
 
     def settings(self, rig: str, product: str) -> Settings:
         """What a rig says of a product, whether it lists it or another one needs it."""
@@ -164,24 +167,14 @@ def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
             raise ConfigError(f"{where}: the name becomes a file name; use letters, digits and _+=@-")
         if folded.setdefault(name.casefold(), name) != name:
             raise ConfigError(f"{where}: `{folded[name.casefold()]}` would be the same file on some systems")
-        if rig.entry["naming"] == AVIARY:
-            _check_old_name(name, settings["groups"], where)
+        if rig.entry["naming"] == AVIARY and OLD_VIEW.fullmatch(name):
+            raise ConfigError(
+                f"{where}: with `naming: aviary` its file would be called as a camera's; give it another name"
+            )
         cameras = group.get("cameras", list(rig.camera_settings))
         _check_layout(rig, group.get("layout") or [cameras], where)
         if settings["sound"]:
             _check_sound(rig, {**settings, **group}, where)
-
-
-def old_group(name: str) -> str:
-    """How the old system would have called a group, in `aviary_…_<group>.mp4`."""
-    return OLD_GROUPS.get(name, name)
-
-
-def _check_old_name(name: str, groups: Mapping[str, Any], place: str) -> None:
-    others = [other for other in groups if other != name and old_group(other) == old_group(name)]
-    if others or OLD_VIEW.fullmatch(name):
-        other = f"that of `{others[0]}`" if others else "a camera's"
-        raise ConfigError(f"{place}: with `naming: aviary` its file would be called as {other}; name it otherwise")
 
 
 def _check_all_frames(rig: Rig, settings: Settings, place: str) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from scripts.common.exports_plan import Exports, Settings, names_in, rows_of, sides_of
-from scripts.common.plan import versioned
 from scripts.common.planning_cost import quick
 from scripts.common.recordings import bytes_of
+from scripts.common.versions import versioned
 
 CODING = ("codec", "crf", "preset", "encoder")
 

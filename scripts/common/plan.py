@@ -28,6 +28,7 @@ from scripts.common.room import Room
 from scripts.common.shards_plan import ShardsRoom
 from scripts.common.site import Site, read_site
 from scripts.common.store import store_prefix
+from scripts.common.versions import versioned as versioned
 from scripts.common.yaml_file import read_yaml
 
 # The facts of the cluster, unless RUSHES_SITE names another folder.
@@ -254,15 +255,6 @@ def _with_rooms(plan: Plan) -> Plan:
     for name, room in ROOMS.items():
         plan.rooms[name] = room(plan)
     return plan
-
-
-def versioned(version: int, **settings: Any) -> dict[str, Any]:
-    """The param `key` of a rule: the version of its method and its settings by name.
-
-    Snakemake compares params by their sorted values, without names, and cannot tell a swap of two; this it compares
-    whole. A higher version reruns what an older method has made.
-    """
-    return {"version": version, **settings}
 
 
 def _results_folder(config: Mapping[str, Any]) -> str:

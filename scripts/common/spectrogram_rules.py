@@ -3,9 +3,9 @@
 from typing import Any
 
 from scripts.common.exports_rules import ExportRules
-from scripts.common.plan import versioned
 from scripts.common.planning_cost import quick
 from scripts.common.recordings import bytes_of
+from scripts.common.versions import versioned
 
 Settings = dict[str, Any]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.common import ledger
 from scripts.common import manifest as manifests
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.synchronised import Synchronised
@@ -110,9 +110,12 @@ def _aux(start_ns: int, stop_ns: int, frames: int, form: str, rate_hz: float) ->
 
 
 def link_all(folder: Path, target: Path) -> None:
-    """Link the pictures and sounds of a folder: into `target`, or with its name before their endings."""
+    """Link the pictures and sounds of a folder: into `target`, or with its name before their endings.
+
+    Of a frame that two exports hold the first stays.
+    """
     for file in sorted(folder.iterdir()):
-        if file.suffix == ".jpg":
+        if file.suffix == ".jpg" and not (target / file.name).exists():
             link(file, target / file.name)
         elif file.suffix in (".wv", ".flac"):
             _, _, rest = file.name.partition(".")
@@ -120,10 +123,10 @@ def link_all(folder: Path, target: Path) -> None:
 
 
 def link(file: Path, target: Path) -> None:
-    """A hard link, or a copy where there can be none; of a frame that two exports hold the first stays."""
+    """A hard link, or a copy where there can be none. Raises RunError if another file has the name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        return
+        raise RunError(f"{target.name}: {file.name} would have this name, and another file has it already")
     try:
         os.link(file, target)
     except OSError:

@@ -9,7 +9,7 @@ from scripts.common import ledger, manifest
 from scripts.common.aviary_rules import AviaryRules
 from scripts.common.clock import Clock, Gap
 from scripts.common.empty import write_empty
-from scripts.common.errors import ConfigError
+from scripts.common.errors import ConfigError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.plan import load
 from scripts.common.synchronised import synchronise
@@ -146,15 +146,32 @@ def test_a_frame_that_two_exports_hold_is_linked_once_and_neither_is_written_to(
     assert (exports / "allframes" / "frame_1.5_left.jpg").read_bytes() == b"of all frames"
 
 
+def test_no_file_is_lost_behind_another_of_its_name(house):
+    (house.root / "config.json").write_text(json.dumps(house.config()))
+    rules = make(house.root)
+    names = rules.names(Wildcards)
+    rules.names = lambda _: [names[0], *names[:1], *names[2:]]
+    with pytest.raises(RunError, match=f"{BASE}_view0.mp4: right.mp4 would have this name"):
+        link(house.root, rules)
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        (["bottom", "bot"], "groups.bottom: with `naming: aviary` its file would be called as that of `bot`"),
+        (
+            ["bottom", "bot"],
+            "with `naming: aviary`, mosaic.bottom.mp4 and mosaic.bot.mp4 would both be called aviary_…_bot.mp4",
+        ),
+        (
+            ["top", "Top_locspec"],
+            "mosaic.Top_locspec.mp4 and spectrogram.top.mp4 would both be called aviary_…_top_locspec.mp4; give",
+        ),
         (["view0"], "groups.view0: with `naming: aviary` its file would be called as a camera's"),
     ],
 )
 def test_no_two_files_have_one_old_name(house, groups, message):
-    house.rigs["aviary"]["exports"] = {"mosaic": {"groups": {name: {} for name in groups}}, "merge": {}}
+    wanted = {"mosaic": {"groups": {name: {} for name in groups}}, "merge": {}, "spectrogram": {}}
+    house.rigs["aviary"]["exports"] = wanted
     with pytest.raises(ConfigError, match=message):
         load(house.config())
 
