@@ -1,7 +1,7 @@
 """What the settings of the exports `spectrogram` and `latency` must be."""
 
 import os
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
 from scripts.common.errors import ConfigError
@@ -29,7 +29,6 @@ def check_spectrogram(rig: Rig, settings: Settings, place: str) -> None:
     location.setdefault("microphone", next(iter(rig.microphone_settings)))
     _check_microphone(rig, location["microphone"], f"{where}.microphone")
     _check_rising(location["band_hz"], f"{where}.band_hz")
-    _check_places(location["positions_m"], f"{where}.positions_m")
     _check_volume(location, where)
     calibration = rig.entry.get("calibration")
     if calibration and not os.path.isfile(calibration):
@@ -56,7 +55,6 @@ def _check_microphone(rig: Rig, name: str, place: str) -> None:
 def _check_volume(location: Settings, where: str) -> None:
     """The grid must be one, and fit into memory."""
     if location["volume_m"]:
-        _check_places(location["volume_m"], f"{where}.volume_m")
         if len(location["volume_m"]) != 2:
             raise ConfigError(
                 f"{where}.volume_m: {len(location['volume_m'])} corners; give the lower and the upper one"
@@ -67,12 +65,6 @@ def _check_volume(location: Settings, where: str) -> None:
     cells = prod((b - a) / location["step_m"] + 1 for a, b in zip(low, high, strict=True))
     if not cells <= MOST_CELLS:
         raise ConfigError(f"{where}.step_m: a grid of {cells:.3g} cells, the limit is {MOST_CELLS:,}; make it coarser")
-
-
-def _check_places(places: list[list[float]], where: str) -> None:
-    for place in places:
-        if not all(isfinite(value) for value in place):
-            raise ConfigError(f"{where}: {place} is no place in the room")
 
 
 def _check_rising(pair: list[float], place: str) -> None:

@@ -65,7 +65,7 @@ def test_a_spectrogram_needs_no_mosaic_and_locates_where_positions_are_given(hou
         ),
         (
             {"spectrogram": {"location": {"positions_m": [*POSITIONS, [0, float("nan"), 0]]}}},
-            ".spectrogram.location.positions_m: [0, nan, 0] is no place in the room",
+            ".spectrogram.location.positions_m[4][1]: nan is no number to work with",
         ),
         (
             {"spectrogram": {"location": {"positions_m": POSITIONS, "step_m": 0.001}}},
