@@ -136,11 +136,6 @@ class Mix:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._files.close()
 
-    @property
-    def silent(self) -> bool:
-        """Whether none of its microphones is there."""
-        return not any(self._tracks)
-
     def read(self, count: int) -> np.ndarray:
         """The next `count` samples as float32 (sides, count), full scale 1, clipped."""
         block = np.zeros((self.sides, count))

@@ -1,5 +1,6 @@
 """One video, copied packet by packet, with sound at its place: sample 0 stands at the instant of the first picture."""
 
+import logging
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +18,9 @@ from scripts.common.job import run
 from scripts.common.packet_writer import MP4_OPTIONS, TAGS, disk_errors
 from scripts.common.product_writer import SoundCoding, SoundTrack
 from scripts.common.video import OPEN_OPTIONS, packets
-from scripts.media.product_sound import mix_of
+from scripts.media.product_sound import lacking, mix_of
+
+log = logging.getLogger("rushes")
 
 
 def merge_video_audio(
@@ -67,9 +70,22 @@ def merge_video_audio(
             packet.stream = copy
             target.mux(packet)
         track.finish()
+    message = "; ".join(lacking(sound, known))
+    if message:
+        log.warning("%s, %s: %s", recording, product, message)
     ledger.write(
         out_ledger,
-        [ledger.Row("merge_video_audio", recording, product, "written", start_ns=start_ns, stop_ns=stop_ns)],
+        [
+            ledger.Row(
+                "merge_video_audio",
+                recording,
+                product,
+                "written",
+                message=message,
+                start_ns=start_ns,
+                stop_ns=stop_ns,
+            )
+        ],
     )
 
 

@@ -24,7 +24,7 @@ from scripts.common.job import progress, run
 from scripts.common.mosaic import Layout, Mosaic, lay_out, rows_of
 from scripts.common.product_writer import ProductWriter, SoundCoding, encoder_rate
 from scripts.common.synchronised import Synchronised, synchronise
-from scripts.media.product_sound import mix_of
+from scripts.media.product_sound import lacking, mix_of
 
 # The cells of cameras of which nothing decodes.
 NO_PICTURE = (640, 360)
@@ -66,7 +66,7 @@ def render_mosaic(
         sound=sound,
     )
     instants.write(out_instants)
-    ledger.write(out_ledger, [written("render_mosaic", recording, product, instants, damaged)])
+    ledger.write(out_ledger, [written("render_mosaic", recording, product, instants, damaged, lacking(sound, known))])
 
 
 class Decoration(Protocol):
@@ -133,11 +133,14 @@ def layout_of(scene: dict[str, Any], sizes: list[tuple[int, int] | None]) -> Lay
     return lay_out(rows, (cell[0], cell[1]))
 
 
-def written(step: str, recording: str, product: str, instants: Synchronised, damaged: dict[str, int]) -> ledger.Row:
-    """The ledger's row of a grid, which says what its cells lack."""
+def written(
+    step: str, recording: str, product: str, instants: Synchronised, damaged: dict[str, int], unheard: list[str]
+) -> ledger.Row:
+    """The ledger's row of a grid, which says what its cells and its sound lack."""
     lacking = {name: int((instants.of(name) < 0).sum()) for name in instants.cameras if (instants.of(name) < 0).any()}
     notes = [f"{name} has no frame at {count} of {len(instants)} instants" for name, count in lacking.items()]
     notes += [f"{name}: {count} frames do not decode" for name, count in damaged.items()]
+    notes += unheard
     if notes:
         log.info("%s, %s: %s", recording, product, "; ".join(notes))
     return ledger.Row(

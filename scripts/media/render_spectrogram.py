@@ -21,6 +21,7 @@ from scripts.common.synchronised import Synchronised
 from scripts.common.timeline import NS
 from scripts.common.video import plane_arrays
 from scripts.media.location_track import LocationTrack
+from scripts.media.product_sound import lacking, side_lacks
 from scripts.media.render_mosaic import render_grid, written
 from scripts.media.spectrogram_strip import Look, SpectrogramStrip
 
@@ -80,7 +81,8 @@ def render_spectrogram(
             decorate=decorate,
         )
     instants.write(out_instants)
-    ledger.write(out_ledger, [written("render_spectrogram", recording, product, instants, damaged)])
+    unheard = [*lacking(sound, known), *side_lacks("the strip", spectrogram["listen"], known)]
+    ledger.write(out_ledger, [written("render_spectrogram", recording, product, instants, damaged, unheard)])
 
 
 def _look(spectrogram: dict[str, Any], rate_hz: int) -> Look:

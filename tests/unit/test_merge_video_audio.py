@@ -87,6 +87,17 @@ def test_a_merge_without_picture_or_sound_fails_in_one_line(tmp_path, trigger):
         assert error.value.reason == ledger.UPSTREAM
 
 
+def test_a_side_whose_microphone_failed_is_silent_and_said_so(trigger):
+    folder, _ = trigger
+    for name in ("dead.wav", "dead.clock.json"):
+        write_empty(folder / name, name)
+    told = {"sides": [["dead"], ["array:1"]], "microphones": ["dead", "array"], "name": "one_dead"}
+    left, right = samples_of(merge(folder, folder / "cam0.mp4", folder / "cam0.frames.parquet", **told), 2).T
+    assert (left.any(), right.any()) == (False, True)
+    row = ledger.rows(ledger.read([folder / "one_dead.ledger.parquet"]))[0]
+    assert (row.outcome, row.message) == ("written", "left is silent: the import of dead failed")
+
+
 @pytest.mark.parametrize("codec", ["libx265", "mjpeg"])
 def test_any_codec_that_mp4_holds_is_merged_as_it_is(tmp_path, codec):
     form = {"libx265": ({"preset": "ultrafast", "x265-params": "log-level=none:bframes=2"}, "yuv420p")}

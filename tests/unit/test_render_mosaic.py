@@ -195,10 +195,23 @@ def test_a_camera_that_failed_is_a_black_cell_and_all_of_them_are_a_failure(trig
     assert numbers(left) == list(range(20))
     assert (right < 20).all()
     assert not samples_of(video, 1).any()
-    assert row.message == "bad has no frame at 20 of 20 instants"
+    assert row.message == "bad has no frame at 20 of 20 instants; the sound is silent: the import of dead failed"
     with pytest.raises(InputError) as error:
         render(tmp_path, ["bad"], name="none")
     assert error.value.reason == ledger.UPSTREAM
+
+
+def test_a_microphone_that_failed_is_told_where_it_is_missed(trigger, tmp_path):
+    folder, _ = trigger
+    for name in ("dead.wav", "dead.clock.json"):
+        write_empty(folder / name, name)
+    heard = {"microphones": ["array", "dead"], "name": "one_dead"}
+    video, _, row = render(folder, ["cam2"], sides=[["dead"], ["array:0", "dead"]], **heard)
+    left, right = samples_of(video, 2).T
+    assert (left.any(), right.any()) == (False, True)
+    assert row.message == (
+        "left is silent: the import of dead failed; right goes without a part of its mix: the import of dead failed"
+    )
 
 
 @pytest.mark.parametrize(

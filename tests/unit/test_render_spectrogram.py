@@ -98,12 +98,12 @@ def take(tmp_path):
     return tmp_path
 
 
-def render(folder, *, track=None, calibration=None, cameras=("left", "right"), **changes):
+def render(folder, *, track=None, calibration=None, cameras=("left", "right"), microphones=("array",), **changes):
     render_spectrogram(
         [folder / f"{camera}.mp4" for camera in cameras],
         [folder / f"{camera}.frames.parquet" for camera in cameras],
-        [folder / "array.wav"],
-        [folder / "array.clock.json"],
+        [folder / f"{microphone}.wav" for microphone in microphones],
+        [folder / f"{microphone}.clock.json" for microphone in microphones],
         track,
         calibration,
         folder / "out.mp4",
@@ -112,7 +112,7 @@ def render(folder, *, track=None, calibration=None, cameras=("left", "right"), *
         recording="take",
         product="spectrogram.all",
         cameras=list(cameras),
-        microphones=["array"],
+        microphones=list(microphones),
         scene={**SCENE, "rows": [list(cameras)]},
         sound={**SOUND, "sides": [["array"]]},
         spectrogram={**STRIP, **changes},
@@ -201,3 +201,10 @@ def test_without_any_sound_or_any_camera_there_is_nothing_to_show(take):
 def test_a_channel_that_is_not_there_is_named(take):
     with pytest.raises(InputError, match="array:7"):
         render(take, listen=["array:7"])
+
+
+def test_a_strip_whose_microphone_failed_is_empty_and_said_so(take):
+    for name in ("dead.wav", "dead.clock.json"):
+        write_empty(take / name, name)
+    _, row = render(take, microphones=["array", "dead"], listen=["dead:3"])
+    assert (row.outcome, row.message) == ("written", "the strip is silent: the import of dead failed")
