@@ -24,10 +24,11 @@ rule copy_matroska:
         path.benchmark("copy_matroska", "{rig}/{recording}.{camera}")
     conda:
         "../envs/media.yaml"
-    threads: 1
+    # What cannot be copied is encoded.
+    threads: 2
     resources:
-        mem_mb=work.memory(base_mb=500),
-        runtime=work.runtime(seconds_per_mb=0.1),
+        mem_mb=work.memory(base_mb=1500),
+        runtime=work.runtime(seconds_per_mb=2),
     params:
         recording="{recording}",
         product="separate/{camera}.mkv",

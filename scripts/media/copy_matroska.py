@@ -1,53 +1,102 @@
 """A camera's video as Matroska, packet by packet: for programs that want one, FFV1 above all.
 
-Matroska as ffmpeg writes it tells times to the millisecond; those to the nanosecond stay in the frame table.
+Matroska as ffmpeg writes it tells times to the millisecond; those to the nanosecond stay in the frame table. It has no
+edit list: pictures that only lead in, from the keyframe before the first that is wanted, could not be hidden.
 """
 
+import logging
+import tempfile
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
 import av
 
 from scripts.common import ledger
+from scripts.common.cut_video import encode_frames
+from scripts.common.encoder import Coding
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.packet_writer import disk_errors
-from scripts.common.video import OPEN_OPTIONS, packets
+from scripts.common.video import OPEN_OPTIONS, instant_of, packets
 
 # No date, no version of the library; and times stay what they are where a picture is decoded before it is shown.
 OPTIONS = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
 # What a time may lose.
 HALF_TICK_S = 0.0005
+# Of pictures that must be encoded: nearly without loss, and quick.
+CODING = Coding("h264", 12, "veryfast")
+
+log = logging.getLogger("rushes")
 
 
 def copy_matroska(
-    video: Path, frames: Path, out_video: Path, out_ledger: Path, *, recording: str, product: str, camera: str
+    video: Path,
+    frames: Path,
+    out_video: Path,
+    out_ledger: Path,
+    *,
+    recording: str,
+    product: str,
+    camera: str,
+    tmpdir: Path,
 ) -> None:
     """Copy the packets of `video` into a Matroska, read it again and compare.
 
-    frames: the camera's frame table, one row a packet.  Raises InputError if the import of the camera failed; RunError
-    if other packets, or other times, come out than went in.
+    frames: the camera's frame table, one row a picture that is shown.  Where an edit list hides others before them, all
+    that are shown are encoded anew.  Raises InputError if the import of the camera failed; RunError if other packets,
+    or other times, come out than went in.
     """
     table = FrameTable.read(frames)
     if not len(table):
         raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see that step's ledger")
+    lead = lead_in(video)
+    if not lead:
+        _copy(video, out_video, len(table))
+        ledger.write(out_ledger, [ledger.Row("copy_matroska", recording, product, "written", value=len(table))])
+        return
+    with tempfile.TemporaryDirectory(dir=tmpdir, prefix="rushes_matroska_") as folder:
+        shown = Path(folder) / video.name
+        lost = encode_frames(video, table, 0, len(table), shown, CODING)
+        count = len(table) - lost
+        _copy(shown, out_video, count)
+    notes = [f"encoded anew: an edit list hides {lead} pictures before the first, and Matroska has none"]
+    notes += [f"{lost} frames do not decode"] if lost else []
+    message = "; ".join(notes)
+    log.warning("%s, %s: %s", recording, camera, message)
+    ledger.write(out_ledger, [ledger.Row("copy_matroska", recording, product, "written", value=count, message=message)])
+
+
+def lead_in(video: Path) -> int:
+    """How many pictures an edit list hides before the first one, which is shown at 0."""
+    with av.open(f"file:{video}", **OPEN_OPTIONS) as container:
+        # Up to a keyframe that is shown: behind it, none or a few of an open GOP are hidden.
+        led = takewhile(lambda packet: _is_hidden(packet) or not packet.is_keyframe, _packets(container))
+        return sum(map(_is_hidden, led))
+
+
+def _is_hidden(packet: "av.Packet[Any]") -> bool:
+    instant = instant_of(packet)
+    return instant is not None and instant < 0
+
+
+def _copy(video: Path, target: Path, pictures: int) -> None:
+    """Copy the packets of an MP4 that shows so many pictures. Raises RunError."""
     with (
         av.open(f"file:{video}", **OPEN_OPTIONS) as source,
-        disk_errors(out_video),
-        av.open(f"file:{out_video}", "w", format="matroska", options=OPTIONS) as target,
+        disk_errors(target),
+        av.open(f"file:{target}", "w", format="matroska", options=OPTIONS) as container,
     ):
-        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        stream = container.add_stream_from_template(source.streams.video[0], opaque=True)
         for number, packet in enumerate(_packets(source)):
             packet.stream = stream
-            target.mux_one(packet)
-            progress(number + 1, len(table), "pictures")
-    count = _same(video, out_video)
-    if count != len(table):
-        raise RunError(f"{out_video.name}: {count} pictures, and the frame table has {len(table)}")
-    ledger.write(out_ledger, [ledger.Row("copy_matroska", recording, product, "written", value=count)])
+            container.mux_one(packet)
+            progress(number + 1, pictures, "pictures")
+    count = _same(video, target)
+    if count != pictures:
+        raise RunError(f"{target.name}: {count} pictures, and the frame table has {pictures}")
 
 
 def _same(video: Path, copy: Path) -> int:

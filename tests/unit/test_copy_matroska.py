@@ -14,6 +14,7 @@ from scripts.media import copy_matroska as module
 from scripts.media.copy_matroska import copy_matroska
 from tests.unit.bag_formats.images import fix_width
 from tests.unit.bag_maker import Ros, export, send_image
+from tests.unit.made_media import Pictures, numbers_in, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, stamps, write_camera
 
 
@@ -26,6 +27,7 @@ def copy(folder, camera="left"):
         recording="take",
         product=f"separate/{camera}.mkv",
         camera=camera,
+        tmpdir=folder,
     )
     return folder / f"{camera}.mkv"
 
@@ -49,6 +51,20 @@ def test_every_picture_is_the_same_at_its_time(tmp_path, b_frames):
     assert by_ffmpeg(path, "yuv420p") == by_ffmpeg(tmp_path / "left.mp4", "yuv420p")
     (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
     assert (row.item, row.outcome, row.value) == ("separate/left.mkv", "written", 58)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_what_an_edit_list_hides_is_not_shown_by_a_matroska(tmp_path, b_frames):
+    """A recording that begins by the sheet's `start` within a GOP of ten: pictures from the keyframe on are hidden."""
+    x264 = {"crf": "10", "preset": "ultrafast", "x264-params": f"bframes={b_frames}:b-adapt=0:keyint=10:scenecut=0"}
+    source = write_media(tmp_path / "take.mp4", Pictures([k / 25 for k in range(50)], options=x264))
+    run_import(tmp_path, source, microphones={}, start_s=1.0)
+    path = copy(tmp_path, "front")
+    assert numbers_in(path) == numbers_in(tmp_path / "front.mp4") == list(range(25, 50))
+    assert times_s(path) == pytest.approx(np.arange(25) / 25, abs=0.000501)
+    (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
+    assert (row.outcome, row.value) == ("written", 25)
+    assert row.message == "encoded anew: an edit list hides 5 pictures before the first, and Matroska has none"
 
 
 def test_sixteen_bits_are_ffv1_in_a_matroska(tmp_path):

@@ -70,7 +70,7 @@ def jobs(folder: Path):
             copy_matroska,
             {"video": videos[0], "frames": frames[0]},
             {"video": made / "left.mkv", "ledger": made / "i.parquet"},
-            {**common, "product": "separate/left.mkv", "camera": "left"},
+            {**common, "product": "separate/left.mkv", "camera": "left", "tmpdir": folder},
         ),
         (
             extract_raw_audio,
