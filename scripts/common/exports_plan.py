@@ -18,6 +18,7 @@ from scripts.common.names import is_stream_name, nearest
 from scripts.common.recordings import Recording, tidy
 from scripts.common.rigs import Rig
 from scripts.common.room import Room
+from scripts.common.sound_checks import check_sound
 from scripts.common.spectrogram_checks import check_latency, check_spectrogram
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ WHOLE_GROUP = "all"
 AVIARY = "aviary"
 # How the old system called a camera.
 OLD_VIEW = re.compile(r"view\d+")
-AAC_LIMIT_HZ = 96_000
 
 Settings = dict[str, Any]
 
@@ -135,7 +135,7 @@ def _product(rig: Rig, product: str, entry: Any, shared: Settings) -> Settings:
     if settings.get("layout"):
         _check_layout(rig, settings["layout"], f"{place}.layout")
     if "left" in settings:
-        _check_sound(rig, settings, place)
+        check_sound(rig, settings, place)
     check = CHECKS.get(product)
     if check:
         check(rig, settings, place)
@@ -173,8 +173,8 @@ def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
             )
         cameras = group.get("cameras", list(rig.camera_settings))
         _check_layout(rig, group.get("layout") or [cameras], where)
-        if settings["sound"]:
-            _check_sound(rig, {**settings, **group}, where)
+        # Also without a sound: a spectrogram shows it.
+        check_sound(rig, {**settings, **group}, where)
 
 
 def _check_all_frames(rig: Rig, settings: Settings, place: str) -> None:
@@ -222,19 +222,6 @@ def _check_layout(rig: Rig, rows: list[list[str]], place: str) -> None:
             raise ConfigError(f"{place}: the rig has no camera `{name}`{nearest(name, rig.camera_settings)}")
     if len(set(names)) < len(names) or not names:
         raise ConfigError(f"{place}: each camera stands in one cell, and at least one in all")
-
-
-def _check_sound(rig: Rig, settings: Settings, place: str) -> None:
-    if settings["right"] and not settings["left"]:
-        raise ConfigError(f"{place}: `right` without `left`; a mono sound is `left` alone")
-    if settings["sound_codec"] == "aac" and settings["rate_hz"] > AAC_LIMIT_HZ:
-        raise ConfigError(f"{place}.rate_hz: aac ends at {AAC_LIMIT_HZ}; set sound_codec: pcm, or a lower rate")
-    for part in [*settings["left"], *settings["right"]]:
-        name, colon, channel = part.partition(":")
-        if name not in rig.microphone_settings:
-            raise ConfigError(f"{place}: the rig has no microphone `{name}`{nearest(name, rig.microphone_settings)}")
-        if colon and not (channel.isascii() and channel.isdecimal()):
-            raise ConfigError(f"{place}: `{part}` is neither a microphone nor one with a channel, as `{name}:0`")
 
 
 def rows_of(settings: Settings, cameras: list[str]) -> list[list[str]]:

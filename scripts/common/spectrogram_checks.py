@@ -8,6 +8,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.location_volume import volume_corners
 from scripts.common.names import nearest
 from scripts.common.rigs import Rig
+from scripts.common.sound_checks import check_part
 
 Settings = dict[str, Any]
 # Cells of the grid on which sound is located; those of 24 microphones take 0.3 GB.
@@ -19,7 +20,7 @@ def check_spectrogram(rig: Rig, settings: Settings, place: str) -> None:
     if not rig.cameras or not rig.microphones:
         raise ConfigError(f"{place}: the rig needs a camera and a microphone")
     for part in settings["listen"]:
-        _check_microphone(rig, part.partition(":")[0], f"{place}.listen")
+        check_part(rig, part, f"{place}.listen")
     for key in ("band_hz", "range_db"):
         _check_rising(settings[key], f"{place}.{key}")
     location = settings.get("location")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scripts.common.exports_plan import sides_of
 from scripts.common.exports_rules import ExportRules
 from scripts.common.planning_cost import quick
 from scripts.common.recordings import bytes_of
@@ -14,9 +15,9 @@ class SpectrogramRules(ExportRules):
     """Functions of wildcards, for the rules of rules/spectrogram.smk."""
 
     def listen(self, wildcards: Any) -> list[str]:
-        """What the strip shows: as configured, or the left side of the group's sound."""
+        """What the strip shows: as configured, or the left side of the group's sound, whether it has one or not."""
         chosen: list[str] = self._of(wildcards, "spectrogram")["listen"]
-        return chosen or self.sound(wildcards)["sides"][0]
+        return chosen or sides_of(self._scene(wildcards), self.all_microphones(wildcards))[0]
 
     def heard(self, wildcards: Any) -> list[str]:
         """The microphones that the strip or the sound needs, each once."""

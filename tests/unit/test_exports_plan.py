@@ -80,7 +80,15 @@ def test_a_list_is_a_mapping_without_settings(house):
         ),
         (
             {"merge": {"rate_hz": 192000}},
-            ".merge.rate_hz: aac ends at 96000; set sound_codec: pcm, or a lower rate",
+            ".merge.rate_hz: aac has no 192000; set 96000, the nearest, or sound_codec: pcm",
+        ),
+        (
+            {"mosaic": {"rate_hz": 12345}},
+            ".mosaic.rate_hz: aac has no 12345; set 12000, the nearest, or sound_codec: pcm",
+        ),
+        (
+            {"mosaic": {"sound": False, "groups": {"top": {"left": ["array:"]}}}},
+            ".mosaic.groups.top: `array:` is neither a microphone nor one with a channel, as `array:0`",
         ),
         (
             {"mosaic": {"groups": {"../top": {}}}},

@@ -1,9 +1,12 @@
 """What a rig may say of its spectrogram and its latency, and what a mistake is answered."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from scripts.common.errors import ConfigError
 from scripts.common.plan import load
+from scripts.common.spectrogram_rules import SpectrogramRules
 from tests.unit.examples import House
 
 POSITIONS = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
@@ -41,6 +44,15 @@ def test_a_spectrogram_needs_no_mosaic_and_locates_where_positions_are_given(hou
     assert plan.rooms["exports"].settings("aviary", "latency")["camera"] == "left"
 
 
+@pytest.mark.parametrize("sound", [True, False])
+def test_the_strip_shows_the_left_side_of_a_group_whether_its_sound_is_wanted_or_not(house, sound):
+    groups = {"top": {"left": ["array:3"], "right": ["array:1"]}, "all": {}}
+    wanted = {"mosaic": {"groups": groups, "sound": sound}, "spectrogram": {}}
+    rules = SpectrogramRules(planned(house, wanted).rooms["exports"])
+    heard = {name: rules.listen(SimpleNamespace(rig="aviary", recording="d", group=name)) for name in groups}
+    assert heard == {"top": ["array:3"], "all": ["array"]}
+
+
 @pytest.mark.parametrize(
     ("exports", "message"),
     [
@@ -49,6 +61,13 @@ def test_a_spectrogram_needs_no_mosaic_and_locates_where_positions_are_given(hou
         (
             {"spectrogram": {"listen": ["aray:0"]}},
             ".spectrogram.listen: the rig has no microphone `aray`; did you mean",
+        ),
+        *(
+            (
+                {"spectrogram": {"listen": [f"array:{channel}"]}},
+                f".spectrogram.listen: `array:{channel}` is neither a microphone nor one with a channel, as `array:0`",
+            )
+            for channel in ("x", "-1", "")
         ),
         ({"spectrogram": {"location": {}}}, ".spectrogram.location: the key `positions_m` is missing"),
         (
