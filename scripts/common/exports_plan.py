@@ -19,7 +19,7 @@ from scripts.common.recordings import Recording, tidy
 from scripts.common.rigs import Rig
 from scripts.common.room import Room
 from scripts.common.sound_checks import check_sound
-from scripts.common.spectrogram_checks import check_latency, check_spectrogram
+from scripts.common.spectrogram_checks import check_band, check_latency, check_spectrogram
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
@@ -48,6 +48,9 @@ class Exports(Room):
                 AviaryRules(self).check(rig.name)
         used = {recording.rig for recording in plan.recordings.values()}
         for name, products in self.products.items():
+            if "spectrogram" in products:
+                rate_hz = self.settings(name, "mosaic")["rate_hz"]
+                check_band(products["spectrogram"]["band_hz"], rate_hz, f"rigs.{name}.exports.spectrogram.band_hz")
             # A rig that the sheet does not use cuts nothing; a scan for recordings has no sheet yet.
             if "clips" in products and name in used:
                 _check_clip_rows(products["clips"]["table"], plan.recordings, f"rigs.{name}.exports.clips.table")

@@ -36,6 +36,15 @@ def check_spectrogram(rig: Rig, settings: Settings, place: str) -> None:
         raise ConfigError(f"rigs.{rig.name}.calibration: there is no file {calibration!r}")
 
 
+def check_band(band_hz: list[float], rate_hz: int, place: str) -> None:
+    """Raise ConfigError for a band of which a sound of this rate holds nothing: the strip would be empty."""
+    if band_hz[0] >= rate_hz / 2:
+        raise ConfigError(
+            f"{place}: a sound of {rate_hz} Hz, the mosaic's rate_hz, ends at {rate_hz / 2:g} Hz, and the band begins "
+            f"at {band_hz[0]:g}; raise mosaic.rate_hz, or lower the band"
+        )
+
+
 def check_latency(rig: Rig, settings: Settings, place: str) -> None:
     """Raise ConfigError for a latency that cannot be measured; the first camera and microphone are the default."""
     if not rig.cameras or not rig.microphones:

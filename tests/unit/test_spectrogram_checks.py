@@ -44,6 +44,11 @@ def test_a_spectrogram_needs_no_mosaic_and_locates_where_positions_are_given(hou
     assert plan.rooms["exports"].settings("aviary", "latency")["camera"] == "left"
 
 
+def test_a_band_that_the_sound_of_the_mosaic_holds_is_shown(house):
+    wanted = {"mosaic": {"rate_hz": 96_000}, "spectrogram": {"band_hz": [25_000, 60_000]}}
+    assert planned(house, wanted).rooms["exports"].settings("aviary", "spectrogram")["band_hz"] == [25_000, 60_000]
+
+
 @pytest.mark.parametrize("sound", [True, False])
 def test_the_strip_shows_the_left_side_of_a_group_whether_its_sound_is_wanted_or_not(house, sound):
     groups = {"top": {"left": ["array:3"], "right": ["array:1"]}, "all": {}}
@@ -61,6 +66,15 @@ def test_the_strip_shows_the_left_side_of_a_group_whether_its_sound_is_wanted_or
         (
             {"spectrogram": {"listen": ["aray:0"]}},
             ".spectrogram.listen: the rig has no microphone `aray`; did you mean",
+        ),
+        (
+            {"spectrogram": {"band_hz": [24_000, 30_000]}},
+            ".spectrogram.band_hz: a sound of 48000 Hz, the mosaic's rate_hz, ends at 24000 Hz, and the band begins "
+            "at 24000; raise mosaic.rate_hz, or lower the band",
+        ),
+        (
+            {"mosaic": {"rate_hz": 16_000}, "spectrogram": {"band_hz": [9000, 12_000]}},
+            ".spectrogram.band_hz: a sound of 16000 Hz, the mosaic's rate_hz, ends at 8000 Hz, and the band begins",
         ),
         *(
             (
