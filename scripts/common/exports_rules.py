@@ -78,7 +78,8 @@ class ExportRules:
     def grid_key(self, wildcards: Any) -> dict[str, Any]:
         """The key of a grid's rule."""
         sound = self.sound(wildcards) if hasattr(wildcards, "group") else {}
-        return versioned(1, cameras=self.cameras(wildcards), scene=self.scene(wildcards), sound=sound)
+        version = sound_version(sound)
+        return versioned(version, cameras=self.cameras(wildcards), scene=self.scene(wildcards), sound=sound)
 
     def grid_memory(self, wildcards: Any, attempt: int) -> int:
         """Megabytes: pictures that wait in decoders and the encoder, of full size and hevc in the worst case."""
@@ -98,7 +99,8 @@ class ExportRules:
 
     def merge_key(self, wildcards: Any) -> dict[str, Any]:
         """The key of the merge."""
-        return versioned(1, picture=self._of(wildcards, "merge")["picture"], sound=self.sound(wildcards))
+        sound = self.sound(wildcards)
+        return versioned(sound_version(sound), picture=self._of(wildcards, "merge")["picture"], sound=sound)
 
     def setting(self, product: str, name: str) -> Any:
         """A param: what a rig says of a product."""
@@ -159,3 +161,8 @@ class ExportRules:
 
     def _of(self, wildcards: Any, product: str) -> Settings:
         return self._exports.settings(wildcards.rig, product)
+
+
+def sound_version(sound: Settings) -> int:
+    """The version of how a product's sound is written: that of `pcm` was bare, and is packed now."""
+    return 2 if sound.get("sides") and sound["codec"] == "pcm" else 1

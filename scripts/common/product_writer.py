@@ -25,7 +25,8 @@ QUEUE = 4
 # Sound is written so far ahead of the pictures.
 LEAD_S = Fraction(1, 2)
 SOUND_BLOCK = 1024
-SOUND_CODECS = {"aac": ("aac", "fltp"), "pcm": ("pcm_s24le", "s32")}
+# PCM is packed: bare in an MP4 it is a noise to players of 2022.
+SOUND_CODECS = {"aac": ("aac", "fltp"), "pcm": ("alac", "s32p")}
 LAYOUTS = {1: "mono", 2: "stereo"}
 TAGS = {"hevc": "hvc1"}
 # A keyframe stands at least so often.
@@ -64,7 +65,7 @@ class Sound(Protocol):
 
 @dataclass(frozen=True)
 class SoundCoding:
-    """codec: aac or pcm (24 bit); kbps: of each side, for aac."""
+    """codec: aac or pcm (24 bit, packed without loss as ALAC); kbps: of each side, for aac."""
 
     codec: str
     kbps: int = 96
@@ -98,10 +99,9 @@ class SoundTrack:
         self._mux(None)
 
     def _frame(self, block: np.ndarray) -> av.AudioFrame:
-        if self._form == "s32":
+        if self._form == "s32p":
             # 24 bits stand in the upper bytes.
-            whole = np.clip(np.rint(block.astype(np.float64) * 2**23), -(2**23), 2**23 - 1).astype(np.int32) << 8
-            block = np.ascontiguousarray(whole.T).reshape(1, -1)
+            block = np.clip(np.rint(block.astype(np.float64) * 2**23), -(2**23), 2**23 - 1).astype(np.int32) << 8
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(block), format=self._form, layout=LAYOUTS[self._sound.sides]
         )

@@ -1,8 +1,11 @@
 """What a rig may ask to be exported, and what a mistake is answered."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from scripts.common.errors import ConfigError
+from scripts.common.exports_rules import ExportRules
 from scripts.common.plan import load
 from scripts.common.retry import failed_outputs
 from tests.unit.examples import House
@@ -151,6 +154,16 @@ def test_what_failed_is_made_again_where_that_is_asked(house):
     failed.parent.mkdir(parents=True)
     failed.write_text("ledger\nresults/exports/aviary/d/mosaic.top.ledger.parquet\n")
     assert failed_outputs(plan) == ["results/exports/aviary/d/mosaic.top.ledger.parquet"]
+
+
+def test_what_was_written_as_bare_pcm_is_made_again_and_nothing_else(house):
+    def versions(codec):
+        wanted = {"merge": {"sound_codec": codec}, "mosaic": {"sound_codec": codec}, "full": {}}
+        rules = ExportRules(planned(house, wanted).rooms["exports"])
+        whole, group = (SimpleNamespace(rig="aviary", recording="d", **more) for more in ({}, {"group": "all"}))
+        return [key["version"] for key in (rules.merge_key(whole), rules.grid_key(group), rules.grid_key(whole))]
+
+    assert (versions("aac"), versions("pcm")) == ([1, 1, 1], [2, 2, 1])
 
 
 def test_a_scan_works_without_a_sheet(house):

@@ -3,8 +3,10 @@
 import subprocess
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+import soundfile
 
 from rushes.synthetic.player import watch
 from rushes.synthetic.sounds import find_beeps
@@ -85,6 +87,20 @@ def test_a_merge_without_picture_or_sound_fails_in_one_line(tmp_path, trigger):
         with pytest.raises(InputError) as error:
             merge(tmp_path, tmp_path / video, times)
         assert error.value.reason == ledger.UPSTREAM
+
+
+def test_pcm_is_its_24_bits_to_programs_that_do_not_know_it_bare_in_an_mp4(trigger, tmp_path):
+    """Truth: a sound at the merge's own rate that begins with the picture is not resampled."""
+    folder, _ = trigger
+    clock = write_microphone(tmp_path, "array", 3, channels=2, beeps_ns=[START_NS + NS])
+    sides = [["array:0"], ["array:1"]]
+    merged = merge(tmp_path, folder / "cam0.mp4", folder / "cam0.frames.parquet", sides=sides, codec="pcm")
+    with av.open(str(merged)) as container:
+        assert container.streams.audio[0].codec_context.name == "alac"
+        heard = np.concatenate([block.to_ndarray() for block in container.decode(audio=0)], axis=1)
+    written, _ = soundfile.read(tmp_path / "array.wav", dtype="int32", always_2d=True)
+    assert clock.samples == heard.shape[1] == 144_000
+    assert np.array_equal(heard, written.T)
 
 
 def test_a_side_whose_microphone_failed_is_silent_and_said_so(trigger):
