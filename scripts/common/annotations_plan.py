@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
 from scripts.common.faces_plan import FacesRoom
-from scripts.common.names import is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
@@ -62,7 +62,7 @@ def make_annotations(dataset: str, entry: dict[str, Any]) -> list[Annotation]:
     for name, given in sorted(entry[SECTION].items()):
         place = f"datasets.{dataset}.{SECTION}.{name}"
         if not is_stream_name(name):
-            raise ConfigError(f"{place}: the name ends members of samples; use letters, digits and _")
+            raise ConfigError(f"{place}: the name ends members of samples; {instead_of(name, '_')}")
         if not isinstance(given, dict) or "kind" not in given:
             raise ConfigError(f"{place}: the key `kind` is missing; known: {', '.join(kinds(SECTION))}")
         kind = given["kind"]

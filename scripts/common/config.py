@@ -136,6 +136,9 @@ def _in_one_line(error: ValidationError, place: str) -> str:
     if error.validator == "enum":
         choices = [str(choice) for choice in error.validator_value if choice != ""]
         return f"{where}: `{error.instance}` is not one of {', '.join(choices)}"
+    if error.validator in ("exclusiveMinimum", "exclusiveMaximum"):
+        side = "more" if error.validator == "exclusiveMinimum" else "less"
+        return f"{where}: {error.instance} is out of range; it must be {side} than {error.validator_value}"
     if error.instance is None and error.validator in ("type", "oneOf"):
         return f"{where}: it has no value; leave the key out, or give one"
     if error.validator == "oneOf":

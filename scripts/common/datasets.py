@@ -12,7 +12,7 @@ from typing import Any
 from scripts.common.adopted_folders import misplaced
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.recordings import Recording
 from scripts.common.rigs import Rig, StreamSource
 from scripts.common.same_source import joined_groups, refuse_apart
@@ -101,7 +101,7 @@ def make_datasets(
     made: dict[str, Dataset] = {}
     for name, entry in entries.items():
         if not is_stream_name(name):
-            raise ConfigError(f"datasets.{name}: a dataset's name becomes a folder; use letters, digits and _+=@-")
+            raise ConfigError(f"datasets.{name}: a dataset's name becomes a folder; {instead_of(name, '_+=@-')}")
         if len({"rig", "from", "npz"} & set(entry)) != 1:
             raise ConfigError(
                 f"datasets.{name}: name one of `rig` (windows are cut), `from` (those of other datasets) and `npz` "

@@ -14,7 +14,7 @@ from scripts.common.aviary_rules import AviaryRules
 from scripts.common.clip_table import stray_row
 from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.recordings import Recording, tidy
 from scripts.common.rigs import Rig
 from scripts.common.room import Room
@@ -167,7 +167,7 @@ def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
     for name, group in settings["groups"].items():
         where = f"{place}.groups.{name}"
         if not is_stream_name(name):
-            raise ConfigError(f"{where}: the name becomes a file name; use letters, digits and _+=@-")
+            raise ConfigError(f"{where}: the name becomes a file name; {instead_of(name, '_+=@-')}")
         if folded.setdefault(name.casefold(), name) != name:
             raise ConfigError(f"{where}: `{folded[name.casefold()]}` would be the same file on some systems")
         if rig.entry["naming"] == AVIARY and OLD_VIEW.fullmatch(name):

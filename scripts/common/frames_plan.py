@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
 from scripts.common.frame_groups import known_splits
-from scripts.common.names import is_folder_name, is_stream_name, nearest, picture_name
+from scripts.common.names import instead_of, is_folder_name, is_stream_name, nearest, picture_name
 from scripts.common.recordings import Recording
 from scripts.common.room import Room
 from scripts.common.same_source import joined_groups, refuse_apart
@@ -80,7 +80,7 @@ class FramesRoom(Room):
     def _make(self, name: str, entry: dict[str, Any]) -> FramesDataset:
         place, rigs = f"datasets.{name}", self.plan.rigs
         if not is_stream_name(name):
-            raise ConfigError(f"{place}: a dataset's name becomes a folder; use letters, digits and _+=@-")
+            raise ConfigError(f"{place}: a dataset's name becomes a folder; {instead_of(name, '_+=@-')}")
         if entry["rig"] not in rigs:
             raise ConfigError(f"{place}.rig: there is no rig `{entry['rig']}`{nearest(entry['rig'], rigs)}")
         known = [stream.name for stream in rigs[entry["rig"]].cameras]

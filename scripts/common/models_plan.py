@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
 from scripts.common.inference_plan import make_inference
-from scripts.common.names import is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.room import Room
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ModelsRoom(Room):
     def _model(self, name: str, entry: dict[str, Any]) -> Model:
         place, datasets = f"models.{name}", self.plan.config["datasets"]
         if not is_stream_name(name):
-            raise ConfigError(f"{place}: a model's name becomes a folder; use letters, digits and _+=@-")
+            raise ConfigError(f"{place}: a model's name becomes a folder; {instead_of(name, '_+=@-')}")
         kind = LEARNS_FROM[entry["kind"]]
         if entry.get("backbone") and not entry["weights"]:
             raise ConfigError(f"{place}.weights: the backbone {entry['backbone']} needs a file of weights")

@@ -23,6 +23,14 @@ def is_stream_name(name: str) -> bool:
     return bool(_STREAM.fullmatch(name)) and len(name.encode()) <= MAX_NAME_BYTES
 
 
+def instead_of(name: str, others: str) -> str:
+    """What to do about a name that is refused, to end a message with. others: what it may hold beside letters."""
+    size = len(name.encode())
+    if size > MAX_NAME_BYTES:
+        return f"shorten it from {size} to {MAX_NAME_BYTES} bytes"
+    return f"use letters, digits and {others}"
+
+
 def is_folder_name(name: str) -> bool:
     """Whether a subject may be called so: one path component that is not hidden; spaces and quotes may be in it."""
     plain = name.isprintable() and "/" not in name and not name.startswith(".")

@@ -6,7 +6,7 @@ from typing import Any
 from scripts.common.cameras_plan import BOARD
 from scripts.common.datasets import Dataset, hop_of, splits_of
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.recordings import Recording
 from scripts.common.rigs import Rig
 
@@ -22,7 +22,7 @@ def make_pose_datasets(
 def _made(name: str, entry: dict[str, Any], rigs: Mapping[str, Rig], recordings: list[Recording]) -> Dataset:
     place = f"datasets.{name}"
     if not is_stream_name(name):
-        raise ConfigError(f"{place}: a dataset's name becomes a folder; use letters, digits and _+=@-")
+        raise ConfigError(f"{place}: a dataset's name becomes a folder; {instead_of(name, '_+=@-')}")
     rig = rigs.get(entry["rig"])
     if rig is None:
         raise ConfigError(f"{place}.rig: there is no rig `{entry['rig']}`{nearest(entry['rig'], rigs)}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.common.config import schema
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_folder_name, is_recording_name, nearest
+from scripts.common.names import instead_of, is_folder_name, is_recording_name, nearest
 from scripts.common.rigs import Rig, StreamSource
 from scripts.common.sheet import SheetRow, read_sheet
 from scripts.common.splits import SPLITS
@@ -65,7 +65,7 @@ def read_recordings(path: Path, rigs: Mapping[str, Rig]) -> dict[str, Recording]
         name = row.cells["recording"]
         if not is_recording_name(name):
             raise ConfigError(
-                f"{row.where()}: `{name}` cannot name files; use letters, digits and ._+=@-, not beginning with a dot"
+                f"{row.where()}: `{name}` cannot name files; {instead_of(name, '._+=@-, not beginning with a dot')}"
             )
         if _folded(name) in seen:
             raise ConfigError(f"{row.where()}: the recording `{name}` stands in line {seen[_folded(name)].line}, too")

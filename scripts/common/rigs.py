@@ -5,7 +5,7 @@ from typing import Any
 
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_stream_name
+from scripts.common.names import instead_of, is_stream_name
 
 # Folders and endings of the results tree that a stream must not be called.
 _TAKEN = {"manifest", "export"}
@@ -48,7 +48,7 @@ def make_rig(name: str, entry: dict[str, Any], media: dict[str, Any]) -> Rig:
     """The rig `name` from its checked config entry. Raises ConfigError."""
     place = f"rigs.{name}"
     if not is_stream_name(name):
-        raise ConfigError(f"{place}: a rig's name becomes a folder; use letters, digits and _+=@-")
+        raise ConfigError(f"{place}: a rig's name becomes a folder; {instead_of(name, '_+=@-')}")
     cameras = _streams(entry["cameras"], entry["source"], f"{place}.cameras", {"time": "auto"})
     microphones = _streams(
         entry["microphones"], entry["source"], f"{place}.microphones", {"stamp": "auto", "latency_ms": 0.0}
@@ -82,7 +82,7 @@ def _streams(entries: dict[str, Any], source: str, place: str, defaults: dict[st
 
 def _stream(name: str, entry: Any, source: str, place: str, defaults: dict[str, Any]) -> StreamSource:
     if not is_stream_name(name) or name in _TAKEN:
-        raise ConfigError(f"{place}: the name becomes a file name; use letters, digits and _+=@-, and not `manifest`")
+        raise ConfigError(f"{place}: the name becomes a file name; {instead_of(name, '_+=@-, and not `manifest`')}")
     key, other = ("topic", "path") if source == "bag" else ("path", "topic")
     setting = dict(entry) if isinstance(entry, dict) else {key: entry}
     if other in setting:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common.annotations_plan import Annotation, make_annotations, with_faces
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
-from scripts.common.names import is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.recordings import Recording, tidy
 from scripts.common.room import Room
 from scripts.common.table_kinds import local_tables, rows_about
@@ -247,7 +247,7 @@ def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> Shard
     """The dataset `name` from its checked config entry. listing: its table, which a job makes. Raises ConfigError."""
     place = f"datasets.{name}"
     if not is_stream_name(name):
-        raise ConfigError(f"{place}: a dataset's name becomes a folder; use letters, digits and _+=@-")
+        raise ConfigError(f"{place}: a dataset's name becomes a folder; {instead_of(name, '_+=@-')}")
     tables = [entry["table"]] if isinstance(entry["table"], str) else list(entry["table"])
     tables = [tidy(table) if "://" not in table else table for table in tables if table]
     if not tables and not listing:

@@ -17,7 +17,7 @@ from scripts.common.face_shape import relative_to_nose
 from scripts.common.job import progress, run
 from scripts.common.landmarks import POINTS
 from scripts.common.links import link_or_copy
-from scripts.common.names import is_recording_name
+from scripts.common.names import instead_of, is_recording_name
 from scripts.common.sound_features import shape_of
 from scripts.common.statistics import Moments
 
@@ -97,7 +97,7 @@ def adopt_windows(
                     "bad_place", f"{file.relative_to(folder)} lies too deep: move it into the folder {folder}"
                 )
             if not is_recording_name(name):
-                raise InputError("bad_name", f"{file.name!r} becomes a file's name; use letters, digits and . _+=@-")
+                raise InputError("bad_name", f"{file.name!r} becomes the name {name!r}; {instead_of(name, '._+=@-')}")
             _check_alone(file.name, name, others, taken)
             pose = read_pose(file, shapes)
         except InputError as error:

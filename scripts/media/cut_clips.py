@@ -16,7 +16,7 @@ from scripts.common.encoder import Coding, usable
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
-from scripts.common.names import is_recording_name
+from scripts.common.names import instead_of, is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_times import instant_of
 from scripts.media.cut_sound import cut_clock, cut_sound
@@ -83,7 +83,7 @@ def cut_clips(
         name = row.name or f"clip_{row.number:04d}"
         try:
             if not is_recording_name(name):
-                raise ValueError(f"{name!r} cannot name a folder; use letters, digits and ._+=@-")
+                raise ValueError(f"{name!r} cannot name a folder; {instead_of(name, '._+=@-')}")
             if name.casefold() in names:
                 raise ValueError(f"there is another clip `{name}`")
             start_ns, stop_ns = bounds(row, time, ZoneInfo(zone), timeline)

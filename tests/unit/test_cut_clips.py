@@ -216,6 +216,7 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         ",for_all,1,2\n"
         ",elsewhere,100,200\n"
         "take,far,1,9999999999\n"
+        f"take,{'n' * 101},1,2\n"
     )
     rows = clips(recording, text, tmp_path)
     assert [(row.item, row.outcome) for row in rows] == [
@@ -224,8 +225,9 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         ("clips/for_all", "written"),
         ("clips/line 12", "filtered"),
         ("clips/line 13", "failed"),
+        ("clips/line 14", "failed"),
     ]
-    assert rows[-2].reason == "outside"
+    assert rows[-3].reason == "outside"
     messages = [row.message for row in rows if row.outcome == "failed"]
     assert messages[1] == "clips.csv, line 4: there is another clip `GOOD`"
     assert messages[2] == "clips.csv, line 5: the end 2 is not after the start 3"
@@ -234,6 +236,8 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
     assert messages[5] == (
         "clips.csv, line 8: it lies outside of the recording: it would begin at 100.000 s of 8.000 s"
     )
+    assert messages[0] == "clips.csv, line 3: '../up' cannot name a folder; use letters, digits and ._+=@-"
+    assert messages[-1].endswith("n' cannot name a folder; shorten it from 101 to 100 bytes")
     assert {path.name for path in (tmp_path / "clips").iterdir()} == {"good", "for_all"}
 
 

@@ -98,6 +98,11 @@ def test_a_list_is_a_mapping_without_settings(house):
             ".mosaic.groups.../top: the name becomes a file name; use letters, digits and _+=@-",
         ),
         (
+            {"mosaic": {"groups": {"t" * 101: {}}}},
+            f".mosaic.groups.{'t' * 101}: the name becomes a file name; shorten it from 101 to 100 bytes",
+        ),
+        ({"frame": {"every_s": 0}}, ".frame.every_s: 0 is out of range; it must be more than 0"),
+        (
             {"mosaic": {"groups": {"top": {"cameras": ["rigth"]}}}},
             ".mosaic.groups.top: the rig has no camera `rigth`; did you mean `right`?",
         ),
