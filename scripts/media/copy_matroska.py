@@ -7,7 +7,7 @@ edit list: pictures that only lead in, from the keyframe before the first that i
 import logging
 import tempfile
 from collections.abc import Iterator
-from itertools import takewhile, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.packet_writer import disk_errors
-from scripts.common.video import OPEN_OPTIONS, instant_of, packets
+from scripts.common.video import OPEN_OPTIONS, VideoReader, packets
 
 # No date, no version of the library; and times stay what they are where a picture is decoded before it is shown.
 OPTIONS = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
@@ -45,41 +45,41 @@ def copy_matroska(
 ) -> None:
     """Copy the packets of `video` into a Matroska, read it again and compare.
 
-    frames: the camera's frame table, one row a picture that is shown.  Where an edit list hides others before them, all
-    that are shown are encoded anew.  Raises InputError if the import of the camera failed; RunError if other packets,
-    or other times, come out than went in.
+    frames: the camera's frame table, one row a picture that is shown.  Where an edit list hides others, or packets give
+    no picture, all that are shown are encoded anew.  Raises InputError if the import of the camera failed; RunError if
+    other packets, or other times, come out than went in.
     """
     table = FrameTable.read(frames)
     if not len(table):
         raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see that step's ledger")
-    lead = lead_in(video)
-    if not lead:
+    unseen = packet_count(video) - len(table)
+    if not unseen:
         _copy(video, out_video, len(table))
         ledger.write(out_ledger, [ledger.Row("copy_matroska", recording, product, "written", value=len(table))])
         return
+    _check(out_video, shown_count(video), len(table))
     with tempfile.TemporaryDirectory(dir=tmpdir, prefix="rushes_matroska_") as folder:
         shown = Path(folder) / video.name
         lost = encode_frames(video, table, 0, len(table), shown, CODING)
         count = len(table) - lost
         _copy(shown, out_video, count)
-    notes = [f"encoded anew: an edit list hides {lead} pictures before the first, and Matroska has none"]
+    notes = [f"encoded anew: {unseen} of its packets are hidden by an edit list, which Matroska has not, or damaged"]
     notes += [f"{lost} frames do not decode"] if lost else []
     message = "; ".join(notes)
     log.warning("%s, %s: %s", recording, camera, message)
     ledger.write(out_ledger, [ledger.Row("copy_matroska", recording, product, "written", value=count, message=message)])
 
 
-def lead_in(video: Path) -> int:
-    """How many pictures an edit list hides before the first one, which is shown at 0."""
+def packet_count(video: Path) -> int:
+    """How many packets the pictures of an MP4 have, shown or not."""
     with av.open(f"file:{video}", **OPEN_OPTIONS) as container:
-        # Up to a keyframe that is shown: behind it, none or a few of an open GOP are hidden.
-        led = takewhile(lambda packet: _is_hidden(packet) or not packet.is_keyframe, _packets(container))
-        return sum(map(_is_hidden, led))
+        return int(container.streams.video[0].frames)
 
 
-def _is_hidden(packet: "av.Packet[Any]") -> bool:
-    instant = instant_of(packet)
-    return instant is not None and instant < 0
+def shown_count(video: Path) -> int:
+    """How many pictures of a video decode and are shown."""
+    with VideoReader(video) as reader:
+        return sum(1 for _ in reader)
 
 
 def _copy(video: Path, target: Path, pictures: int) -> None:
@@ -94,9 +94,12 @@ def _copy(video: Path, target: Path, pictures: int) -> None:
             packet.stream = stream
             container.mux_one(packet)
             progress(number + 1, pictures, "pictures")
-    count = _same(video, target)
-    if count != pictures:
-        raise RunError(f"{target.name}: {count} pictures, and the frame table has {pictures}")
+    _check(target, _same(video, target), pictures)
+
+
+def _check(target: Path, count: int, rows: int) -> None:
+    if count != rows:
+        raise RunError(f"{target.name}: {count} pictures, and the frame table has {rows}")
 
 
 def _same(video: Path, copy: Path) -> int:

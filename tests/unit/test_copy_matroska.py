@@ -10,6 +10,7 @@ import pytest
 from scripts.common import ledger
 from scripts.common.empty import write_empty
 from scripts.common.errors import InputError, RunError
+from scripts.common.frame_table import FrameTable
 from scripts.media import copy_matroska as module
 from scripts.media.copy_matroska import copy_matroska
 from tests.unit.bag_formats.images import fix_width
@@ -64,7 +65,28 @@ def test_what_an_edit_list_hides_is_not_shown_by_a_matroska(tmp_path, b_frames):
     assert times_s(path) == pytest.approx(np.arange(25) / 25, abs=0.000501)
     (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
     assert (row.outcome, row.value) == ("written", 25)
-    assert row.message == "encoded anew: an edit list hides 5 pictures before the first, and Matroska has none"
+    assert (
+        row.message == "encoded anew: 5 of its packets are hidden by an edit list, which Matroska has not, or damaged"
+    )
+
+
+def test_a_file_with_a_packet_that_does_not_decode_has_its_matroska_too(tmp_path):
+    """The camera's table has no row for it, and its packets are one more."""
+    x264 = {"crf": "10", "preset": "ultrafast", "x264-params": "bframes=0:keyint=10:scenecut=0"}
+    source = write_media(tmp_path / "take.mp4", Pictures([k / 25 for k in range(50)], options=x264))
+    with av.open(str(source)) as container:
+        place, size = next((p.pos, p.size) for p in container.demux(video=0) if p.pts and p.pts * p.time_base == 1)
+    content = bytearray(source.read_bytes())
+    content[place : place + size] = bytes(size)
+    source.write_bytes(content)
+    run_import(tmp_path, source, microphones={})
+    rows = len(FrameTable.read(tmp_path / "front.frames.parquet"))
+    assert rows == 49
+    path = copy(tmp_path, "front")
+    assert len(times_s(path)) == rows
+    (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
+    assert (row.outcome, row.value) == ("written", rows)
+    assert row.message.startswith("encoded anew: 1 of its packets")
 
 
 def test_sixteen_bits_are_ffv1_in_a_matroska(tmp_path):
