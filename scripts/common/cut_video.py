@@ -1,19 +1,18 @@
 """A stretch of a camera's video, to the frame: the original packets with an edit list, or encoded anew."""
 
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import numpy as np
 from av.video.stream import VideoStream
 
 from scripts.common.camera_pictures import TIME_TOLERANCE_US, microseconds, row_at
+from scripts.common.edit_list import set_edit_length
 from scripts.common.encoder import Coding
-from scripts.common.errors import RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
 from scripts.common.product_writer import ProductWriter, encoder_rate
@@ -22,8 +21,6 @@ from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, packet
 # Codecs whose packets readers of MP4 leave as they are. Those of others go through a parser, which forgets what the
 # edit list hides, so that a player shows it.
 COPIED = ("h264", "hevc", "av1", "vp9", "mjpeg", "ffv1")
-# Boxes of MP4 that hold other boxes on the way to the edit list.
-PARENTS = (b"moov", b"trak", b"edts")
 
 
 def cut_table(source: FrameTable, first: int, stop: int) -> FrameTable:
@@ -127,36 +124,6 @@ def codec_of(video: Path) -> str:
     """The codec of a video."""
     with av.open(f"file:{video}", **OPEN_OPTIONS) as container:
         return str(container.streams.video[0].codec_context.codec.canonical_name)
-
-
-def set_edit_length(path: Path, length_us: int) -> None:
-    """Make the one edit of an MP4 whose movie time scale is microseconds as long as `length_us`."""
-    with path.open("r+b") as file:
-        offset = _edit_list(file, 0, path.stat().st_size)
-        if offset is None:
-            raise RunError(f"{path.name} has no edit list; ask for mode: exact")
-        file.seek(offset)
-        version, count = struct.unpack(">B3xI", file.read(8))
-        size = 20 if version else 12
-        file.seek(offset + 8 + (count - 1) * size)
-        file.write(struct.pack(">Q" if version else ">I", length_us))
-
-
-def _edit_list(stream: BinaryIO, start: int, stop: int) -> int | None:
-    """Where the contents of the box `elst` begin; None if there is none in the bytes [start, stop)."""
-    while start + 8 <= stop:
-        stream.seek(start)
-        size, kind = struct.unpack(">I4s", stream.read(8))
-        head = 8
-        if size == 1:
-            size, head = struct.unpack(">Q", stream.read(8))[0], 16
-        size = size or stop - start
-        if kind == b"elst":
-            return start + head
-        if kind in PARENTS and (found := _edit_list(stream, start + head, start + size)) is not None:
-            return found
-        start += max(size, 8)
-    return None
 
 
 def encode_frames(video: Path, source: FrameTable, first: int, stop: int, target: Path, coding: Coding) -> int:

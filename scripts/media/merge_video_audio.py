@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from scripts.common import ledger
 from scripts.common.clock import Clock
+from scripts.common.edit_list import set_edit_length
 from scripts.common.errors import InputError
 from scripts.common.frame_table import frame_period_ns
 from scripts.common.job import run
@@ -63,13 +64,17 @@ def merge_video_audio(
         if picture.codec_context.name in TAGS:
             copy.codec_context.codec_tag = TAGS[picture.codec_context.name]
         track = SoundTrack(target, mix, SoundCoding(sound["codec"], sound["kbps"]))
+        hidden_end = False
         for packet in packets(source, [picture]):
             if packet.dts is None:
                 continue
+            hidden_end = hidden_end or (packet.is_discard and (packet.pts or 0) > 0)
             track.write_until(max(Fraction(0), packet.dts * picture.time_base))
             packet.stream = copy
             target.mux(packet)
         track.finish()
+    if hidden_end:
+        set_edit_length(out_video, (stop_ns - start_ns) // 1000)
     message = "; ".join(lacking(sound, known))
     if message:
         log.warning("%s, %s: %s", recording, product, message)

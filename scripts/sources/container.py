@@ -169,7 +169,8 @@ class Cut:
 class CopyPlan:
     """Packets [first, stop) of a table, in the order of decoding, make the copy.
 
-    base: tick of the first picture that is shown; what comes before is decoded and hidden.
+    base: tick of the first picture that is shown; what comes before is decoded and hidden.  until: first tick that is
+    not shown any more, where packets of pictures behind the stretch are copied, which others lean on.
     reorder: how many pictures the codec reorders at most.  why_not: why they cannot be copied, "" if they
     can.
     """
@@ -179,6 +180,7 @@ class CopyPlan:
     base: int
     reorder: int
     why_not: str = ""
+    until: int | None = None
 
 
 def plan_copy(table: PacketTable, cut: Cut, first_pts: int | None = None) -> CopyPlan | None:
@@ -210,7 +212,9 @@ def plan_copy(table: PacketTable, cut: Cut, first_pts: int | None = None) -> Cop
         why_not = "an edit list hides pictures between others"
     elif (np.diff(np.sort(rescale(inside, table.time_base, 1_000_000))) <= 0).any():
         why_not = "two packets with the same time"
-    return CopyPlan(first, end, base, reorder, why_not)
+    behind = table.pts[table.shown & (table.pts >= stop)] if stop is not None else inside[:0]
+    leant_on = len(behind) and (table.shown[first:end] & (inside >= stop)).any()
+    return CopyPlan(first, end, base, reorder, why_not, int(behind.min()) if leant_on else None)
 
 
 def find_tainted(table: PacketTable, plan: CopyPlan, damaged: np.ndarray) -> np.ndarray:

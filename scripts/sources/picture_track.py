@@ -10,7 +10,8 @@ from typing import Any
 import av
 import numpy as np
 
-from scripts.common.errors import InputError
+from scripts.common.edit_list import set_edit_length
+from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable, frame_period_ns
 from scripts.common.packet_writer import PacketWriter
 from scripts.common.timeline import NS
@@ -30,6 +31,8 @@ class PictureCopy:
         self._plan = plan
         self._pts_us = rescale(table.pts - plan.base, table.time_base, US)
         self._key = table.key
+        self._path = path
+        self._until_us = None if plan.until is None else int(rescale(plan.until - plan.base, table.time_base, US))
         self._next = 0
         self._writer: PacketWriter | None = None
         self.why_not = plan.why_not
@@ -62,7 +65,9 @@ class PictureCopy:
             return
         try:
             self._writer.close()
-        except (ValueError, av.error.FFmpegError) as error:
+            if self._until_us is not None:
+                set_edit_length(self._path, self._until_us)
+        except (ValueError, RunError, av.error.FFmpegError) as error:
             self.why_not = f"MP4 does not take its packets ({' '.join(str(error).split())})"
 
 
@@ -125,12 +130,16 @@ def table_of_copy(decoded: Decoded, table: PacketTable, plan: CopyPlan) -> Frame
     known = packets_of(decoded, table, plan)
     if known is None or (np.diff(decoded.pts_us) <= 0).any():
         return "the copy decodes to other times"
+    if plan.until is not None and (table.pts[plan.first + known] >= plan.until).any():
+        return "what its end lies between is shown whatever an edit list says"
     pts = table.pts[plan.first : plan.stop]
     damaged = table.corrupt[plan.first : plan.stop].copy()
     damaged[known[decoded.corrupt]] = True
     if decoded.undecoded:
         # The decoder refused packets: those that gave no picture.
         lost = ~table.discard[plan.first : plan.stop] & (pts >= plan.base)
+        if plan.until is not None:
+            lost &= pts < plan.until
         lost[known] = False
         damaged |= lost
     tainted = find_tainted(table, plan, damaged)
