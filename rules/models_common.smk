@@ -10,11 +10,6 @@ from scripts.common.planning_cost import quick
 models = plan.rooms["models"]
 
 
-def model_setting(name):
-    """A setting of a model."""
-    return quick(lambda wildcards: models.models[wildcards.model].settings[name])
-
-
 def of_model_dataset(name):
     """A file of the dataset that a model learns from."""
     return quick(lambda wildcards: path.dataset(name).format(dataset=models.models[wildcards.model].dataset))

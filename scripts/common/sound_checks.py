@@ -2,12 +2,10 @@
 
 from typing import Any
 
+from scripts.common.aac_rates import AAC_RATES_HZ
 from scripts.common.errors import ConfigError
 from scripts.common.names import nearest
 from scripts.common.rigs import Rig
-
-# The standard knows no other; 7350 Hz is below what a product may have.
-AAC_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
 
 def check_sound(rig: Rig, settings: dict[str, Any], place: str) -> None:

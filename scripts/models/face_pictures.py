@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 
+from scripts.common.aac_rates import AAC_RATES_HZ
 from scripts.common.encoder import Coding
 from scripts.common.product_writer import ProductWriter, SoundCoding
 
@@ -113,7 +114,7 @@ def write_faces_video(
 
 
 def _codec(rate_hz: int) -> str:
-    return "aac" if rate_hz in (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000) else "pcm"
+    return "aac" if rate_hz in AAC_RATES_HZ else "pcm"
 
 
 def write_epochs_plot(samples: Path, target: Path, rate_hz: int, fps: str) -> None:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import soundfile
 
+from scripts.common.aac_rates import AAC_RATES_HZ
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
 from scripts.common.video import EXACT, VideoReader, even, instant_of, pixel_shape, upright
@@ -51,8 +52,8 @@ CARD_TEXT = "no video: see the ledger"
 CARD_TEXT_PX = 22
 CARD_FRAMES = 25
 
-# What AAC can carry; any other rate is heard at the last one.
-AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+# At which a sound is heard whose own rate AAC has not.
+HEARD_HZ = 48_000
 
 
 @dataclass(frozen=True)
@@ -184,16 +185,15 @@ def draw_overlay(
 def read_sound(sound: Path, seconds: float) -> tuple[np.ndarray, int]:
     """The first channel before `seconds`, float32 (N,), at a rate that AAC knows; empty where it failed."""
     if not sound.stat().st_size:
-        return np.empty(0, np.float32), AAC_RATES_HZ[-1]
+        return np.empty(0, np.float32), HEARD_HZ
     with soundfile.SoundFile(sound) as file:
         rate_hz = file.samplerate
         signal = file.read(round(seconds * rate_hz), dtype="float32", always_2d=True)[:, 0]
     if rate_hz in AAC_RATES_HZ:
         return signal, rate_hz
-    heard_hz = AAC_RATES_HZ[-1]
     # To listen to, a straight line between two samples is good enough.
-    at = np.arange(len(signal) * heard_hz // rate_hz) * (rate_hz / heard_hz)
-    return np.interp(at, np.arange(len(signal)), signal).astype(np.float32), heard_hz
+    at = np.arange(len(signal) * HEARD_HZ // rate_hz) * (rate_hz / HEARD_HZ)
+    return np.interp(at, np.arange(len(signal)), signal).astype(np.float32), HEARD_HZ
 
 
 def render_overlay(video: Path, sound: Path, landmarks: Path, out_video: Path, *, seconds: float) -> None:
