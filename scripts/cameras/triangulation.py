@@ -296,20 +296,3 @@ def _covariance(terms: np.ndarray, inliers: np.ndarray, square: np.ndarray) -> n
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(inliers.any(axis=0), noise / determinant, np.nan)
         return (np.stack([p, q, r, q, s, t, r, t, u]) * factor).T.reshape(-1, 3, 3)
-
-
-def median_of_pairs(pixels: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """The old system's way: homogeneous solution of every pair of cameras, and the median over pairs by coordinate.
-
-    pixels: float64 (C, N, 2), NaN where unseen.  matrices: float64 (C, 3, 4) with the lens.  Returns float64 (N, 3).
-    """
-    rows = pixels[..., None] * matrices[:, None, 2:3] - matrices[:, None, :2]
-    found = []
-    for one, other in combinations(range(len(pixels)), 2):
-        stacked = np.concatenate([rows[one], rows[other]], axis=1)
-        seen = np.isfinite(stacked).all(axis=(1, 2))
-        point = np.full((len(stacked), 3), np.nan)
-        direction = np.linalg.svd(stacked[seen])[2][:, -1]
-        point[seen] = direction[:, :3] / direction[:, 3:]
-        found.append(point)
-    return _nan_median(np.array(found).reshape(len(found), -1)).reshape(-1, 3)

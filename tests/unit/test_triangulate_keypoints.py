@@ -1,6 +1,7 @@
 """Points in space: exact where pixels are, robust where some are wild, named as they came."""
 
 from fractions import Fraction
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from scripts.cameras.association import associate
 from scripts.cameras.detect_keypoints import detect_keypoints
 from scripts.cameras.lens import pinhole
 from scripts.cameras.triangulate_keypoints import triangulate_keypoints
-from scripts.cameras.triangulation import Rig, median_of_pairs, solve_all, triangulate, undistorted
+from scripts.cameras.triangulation import Rig, solve_all, triangulate, undistorted
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration, Camera
@@ -52,6 +53,23 @@ def mock(data):
 
 def median_error(found: np.ndarray, true: np.ndarray) -> float:
     return float(np.nanmedian(np.linalg.norm(found - true, axis=-1)))
+
+
+def median_of_pairs(pixels: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """The old system's way: homogeneous solution of every pair of cameras, and the median over pairs by coordinate.
+
+    pixels: float64 (C, N, 2), NaN where unseen.  matrices: float64 (C, 3, 4) with the lens.  Returns float64 (N, 3).
+    """
+    rows = pixels[..., None] * matrices[:, None, 2:3] - matrices[:, None, :2]
+    found = []
+    for one, other in combinations(range(len(pixels)), 2):
+        stacked = np.concatenate([rows[one], rows[other]], axis=1)
+        seen = np.isfinite(stacked).all(axis=(1, 2))
+        point = np.full((len(stacked), 3), np.nan)
+        direction = np.linalg.svd(stacked[seen])[2][:, -1]
+        point[seen] = direction[:, :3] / direction[:, 3:]
+        found.append(point)
+    return np.asarray(np.nanmedian(np.array(found), axis=0))
 
 
 def test_gimbals_stored_triangulation_is_the_median_of_pairs_and_ours_is_better(data):
