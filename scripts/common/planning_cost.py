@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable
 from typing import IO, Any, TypeVar
 
+from scripts.common import planning_files
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -22,8 +24,10 @@ def quick(function: Function) -> Function:
 
 def lower(workflow: Any) -> None:
     """All of the following, for the workflow that is being read."""
+    planning_files.lower()
     remember_sources(workflow)
-    slim_files()
+    match_by_prefix()
+    find_scripts_once()
     check_nesting_quickly()
     collect_less()
 
@@ -61,36 +65,47 @@ def check_nesting_quickly() -> None:
     DAG.check_directory_outputs = check_directory_outputs
 
 
-def slim_files() -> None:
-    """Keep files without flags, most of them, as plain text until somebody asks for their flags, and give all lists
-    of files one pair of guards: together a sixth of the memory of a planned job."""
-    from snakemake import io as files
-    from snakemake import iocontainers
+def match_by_prefix() -> None:
+    """Find the rules whose outputs begin like a file by the few lengths of such beginnings, not letter by letter."""
+    from snakemake.output_index import OutputIndex
 
-    clone = files._IOFile.clone_flags
+    begin = OutputIndex.__init__
 
-    def clone_flags(self: Any, other: Any, skip_storage_object: bool = False) -> None:
-        if type(self._file) is not str or getattr(other._file, "flags", None):
-            clone(self, other, skip_storage_object)
+    def index(self: Any, rules: Any) -> None:
+        begin(self, rules)
+        by_length: dict[int, dict[str, list[Any]]] = {}
+        for prefix, producers in self._lookup._entries:
+            by_length.setdefault(len(prefix), {})[prefix] = producers
+        self._by_length = list(by_length.items())
 
-    def flags(self: Any) -> Any:
-        if type(self._file) is str:
-            self._file = files.AnnotatedString(self._file)
-        return getattr(self._file, "flags", {})
+    def match(self: Any, file: str) -> set[Any]:
+        nothing: list[Any] = []
+        return {
+            rule
+            for length, producers in self._by_length
+            for rule, suffix in producers.get(file[:length], nothing)
+            if file.endswith(suffix)
+        }
 
-    def is_flagged(self: Any, flag: str) -> bool:
-        return type(self._file) is not str and bool(getattr(self._file, "flags", {}).get(flag))
+    OutputIndex.__init__, OutputIndex.match = index, match
 
-    def is_storage(self: Any) -> bool:
-        return is_flagged(self, "storage_object")
 
-    files._IOFile.clone_flags = clone_flags
-    files._IOFile.flags = property(flags)
-    files._IOFile.is_flagged = is_flagged
-    files._IOFile.is_storage = property(is_storage)
-    # A guard without a name is what unpickling asks for.
-    guards = functools.cache(lambda name: object.__new__(iocontainers.AttributeGuard))
-    iocontainers.AttributeGuard.__new__ = lambda cls, *name: guards(name) if name else object.__new__(cls)
+def find_scripts_once() -> None:
+    """Expand the name of a script without wildcards once, not once a job."""
+    from snakemake.jobs import Job
+
+    find = Job._path_to_source_file
+    found: dict[tuple[Any, str], Any] = {}
+
+    def path_to_source_file(job: Any, path: Any) -> Any:
+        if "{" in str(path):
+            return find(job, path)
+        key = job.rule, str(path)
+        if key not in found:
+            found[key] = find(job, path)
+        return found[key]
+
+    Job._path_to_source_file = path_to_source_file
 
 
 def _text(file: IO[str]) -> str:

@@ -1,55 +1,21 @@
-"""What keeps a dry run cheap must not change what Snakemake knows of a file."""
+"""What keeps a dry run cheap must not change what Snakemake plans."""
 
 import importlib
-import pickle
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from snakemake.exceptions import ChildIOException
-from snakemake.io import IOFile, flag
-from snakemake.iocontainers import InputFiles
+from snakemake.output_index import OutputIndex
 
-from scripts.common.planning_cost import check_nesting_quickly, slim_files
+from scripts.common.planning_cost import check_nesting_quickly, find_scripts_once, match_by_prefix
 
 
-@pytest.fixture(autouse=True)
-def _slim():
+@pytest.fixture(scope="module", autouse=True)
+def _snakemake():
     importlib.import_module("snakemake.api")  # Snakemake's modules import each other, and only in this order
-    slim_files()
-
-
-def test_a_file_without_flags_is_plain_text_until_its_flags_are_asked_for():
-    file = IOFile("{name}.txt", rule=None).apply_wildcards({"name": "a"})
-    assert type(file._file) is str
-    assert not file.is_flagged("temp")
-    assert file == "a.txt"
-    assert hash(file) == hash("a.txt")
-
-
-def test_a_flag_that_is_set_later_stays():
-    file = IOFile("{name}.txt", rule=None).apply_wildcards({"name": "a"})
-    file.flags["report"] = 7
-    assert file.is_flagged("report")
-    assert file.flags == {"report": 7}
-
-
-def test_a_flag_goes_with_the_file_that_is_made_of_a_pattern():
-    pattern = IOFile(flag("{name}.txt", "temp"), rule=None)
-    first, second = (pattern.apply_wildcards({"name": name}) for name in "ab")
-    first.flags["first"] = True
-    assert first.is_flagged("temp")
-    assert second.flags == {"temp": True}
-    assert pattern.flags == {"temp": True}
-
-
-def test_a_list_of_files_still_guards_its_names_and_can_be_sent_to_a_job():
-    files = pickle.loads(pickle.dumps(InputFiles(toclone=["a"], plainstr=True)))
-    with pytest.raises(AttributeError, match="sort"):
-        files.sort()
-    with pytest.raises(AttributeError, match="index"):
-        files.index("a")
-    assert list(files) == ["a"]
 
 
 @dataclass(order=True, frozen=True)
@@ -77,3 +43,55 @@ def test_an_output_inside_of_another_jobs_output_is_refused(outputs, nested):
             check(dag)
     else:
         check(dag)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """As much of a rule's output as is asked for by what looks for its rule."""
+
+    prefix: str
+    suffix: str
+
+    def constant_prefix(self) -> str:
+        return self.prefix
+
+    def constant_suffix(self) -> str:
+        return self.suffix
+
+
+PARTS = st.text(st.sampled_from("ab/"), max_size=4)
+
+
+@given(
+    rules=st.lists(st.lists(st.builds(Pattern, PARTS, PARTS), max_size=3).map(tuple), max_size=6),
+    files=st.lists(st.text(st.sampled_from("ab/"), max_size=9), min_size=1, max_size=5),
+)
+def test_the_rules_of_a_file_are_those_whose_outputs_begin_and_end_like_it(rules, files):
+    match_by_prefix()
+    made = [SimpleNamespace(products=lambda outputs=outputs: outputs) for outputs in rules]
+    index = OutputIndex([Hashable(rule) for rule in made])
+    for file in files:
+        expected = {
+            number
+            for number, outputs in enumerate(rules)
+            if any(file.startswith(output.prefix) and file.endswith(output.suffix) for output in outputs)
+        }
+        assert {made.index(rule.rule) for rule in index.match(file)} == expected
+
+
+class Hashable:
+    """A rule that can stand in a set."""
+
+    def __init__(self, rule: SimpleNamespace) -> None:
+        self.rule = rule
+        self.products = rule.products
+
+
+def test_the_name_of_a_script_is_expanded_once_a_rule_unless_it_has_wildcards(monkeypatch):
+    job_kind = importlib.import_module("snakemake.jobs").Job
+    asked = []
+    monkeypatch.setattr(job_kind, "_path_to_source_file", lambda job, path: asked.append(path) or (job.rule, str(path)))
+    find_scripts_once()
+    for rule, path in [("a", "x.py"), ("a", "x.py"), ("b", "x.py"), ("a", "{name}.py"), ("a", "{name}.py")]:
+        assert job_kind._path_to_source_file(SimpleNamespace(rule=rule), path) == (rule, path)
+    assert asked == ["x.py", "x.py", "{name}.py", "{name}.py"]
