@@ -4,7 +4,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from scripts.common import failures, missing_inputs, planning_cost, publishing, retry, run_lock
+from scripts.common import failures, missing_inputs, missing_outputs, planning_cost, publishing, retry, run_lock
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
 from scripts.common.yaml_file import check_config_files
@@ -32,6 +32,7 @@ except ConfigError as mistake:
 
 planning_cost.lower(workflow)
 missing_inputs.guard(workflow)
+missing_outputs.guard(workflow)
 run_lock.guard(workflow)
 retry.force(workflow, plan)
 plan.give_notice(workflow)

@@ -173,6 +173,16 @@ def test_a_new_recording_computes_itself_and_what_merges_it(workspace):
     assert (results / "datasets" / "visemes" / "val" / "four").is_dir()
 
 
+def test_what_was_deleted_is_made_again_whoever_reads_it(workspace):
+    results = workspace.root / "results"
+    before = digest(results)
+    for name in ("conformed/bench/bench/front.mp4", "reports/failed.tsv", "reports/outcomes.svg"):
+        (results / name).unlink()
+    assert planned(workspace) == {"conform_video": 1, **LEDGER}
+    assert workspace.snakemake().returncode == 0
+    assert differences(before, digest(results)) == []
+
+
 def test_a_preview_stands_aside(workspace):
     results = workspace.root / "results"
     before = digest(results)
