@@ -36,7 +36,7 @@ def row_at(rows_us: np.ndarray, time_us: int) -> int | None:
 class CameraPictures:
     """Decodes a camera once, and shows it row after row.
 
-    `strangers` counts pictures that belong to no row; `undecoded` the rows without a picture among those passed.
+    `strangers` counts pictures that belong to no row.
     """
 
     def __init__(self, video: Path, frames: FrameTable) -> None:
@@ -45,9 +45,9 @@ class CameraPictures:
         self._pictures = iter(self._reader)
         self._shown: tuple[int, av.VideoFrame] | None = None
         self._next: tuple[int, av.VideoFrame] | None = None
-        self._passed = -1
+        self._passed = self._asked = -1
+        self._lost: list[tuple[int, int]] = []
         self.strangers = 0
-        self.undecoded = 0
 
     def __enter__(self) -> Self:
         return self
@@ -67,14 +67,21 @@ class CameraPictures:
 
     def at(self, row: int) -> tuple[int, av.VideoFrame] | None:
         """The last row up to `row` that decodes, and its picture as coded; None if none does. Rows must not fall."""
+        self._asked = max(self._asked, row)
         while True:
             if self._next is None:
                 self._next = self._read()
             if self._next is None or self._next[0] > row:
                 return self._shown
-            self.undecoded += self._next[0] - self._passed - 1
+            if self._next[0] > self._passed + 1:
+                self._lost.append((self._passed + 1, self._next[0]))
             self._passed = self._next[0]
             self._shown, self._next = self._next, None
+
+    def lost(self) -> np.ndarray:
+        """The rows that do not decode, int64, up to the last one that has been asked for."""
+        stretches = [*self._lost, (self._passed + 1, self._asked + 1)]
+        return np.concatenate([np.arange(first, stop, dtype=np.int64) for first, stop in stretches])
 
     def check(self, product: str, camera: str) -> None:
         """Raises InputError if pictures have been met that are no frames of the table."""

@@ -78,8 +78,10 @@ class ExportRules:
     def grid_key(self, wildcards: Any) -> dict[str, Any]:
         """The key of a grid's rule."""
         sound = self.sound(wildcards) if hasattr(wildcards, "group") else {}
-        version = sound_version(sound)
-        return versioned(version, cameras=self.cameras(wildcards), scene=self.scene(wildcards), sound=sound)
+        # Before 2, a frame that does not decode was named in the instants, and the one before it was shown.
+        return versioned(
+            1 + sound_version(sound), cameras=self.cameras(wildcards), scene=self.scene(wildcards), sound=sound
+        )
 
     def grid_memory(self, wildcards: Any, attempt: int) -> int:
         """Megabytes: pictures that wait in decoders and the encoder, of full size and hevc in the worst case."""
@@ -120,7 +122,8 @@ class ExportRules:
         """The key of all frames."""
         settings = self._of(wildcards, "allframes")
         told = {name: settings[name] for name in ("views", "form", "shard_mb", "quality")}
-        return versioned(1, scene=self.frames_scene(wildcards), **told)
+        # Version 1 had the picture before in the place of one that does not decode.
+        return versioned(2, scene=self.frames_scene(wildcards), **told)
 
     def all_cameras(self, wildcards: Any) -> list[str]:
         """Every camera of the rig."""

@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from scripts.common.camera_pictures import CameraPictures
-from scripts.common.synchronised import Synchronised
+from scripts.common.synchronised import NOTHING, Synchronised
 from scripts.common.video import BLACK, EXACT, even, plane_arrays, upright
 
 CELL_THREADS = 2
@@ -70,7 +70,8 @@ def lay_out(rows: Sequence[Sequence[str]], cell: tuple[int, int]) -> Layout:
 class Mosaic:
     """The pictures of a layout, one an instant.
 
-    pictures: of each camera; one without has black cells.  missing: "black", or "held" for the frame before.
+    pictures: of each camera; one without has black cells.  missing: what a cell shows where its camera has no frame, or
+    one that does not decode: "black", or "held" for the frame before.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Mosaic:
         if len({cell.camera for cell in seen}) < len(seen):
             raise ValueError("a camera stands in two cells; it is decoded once")
         self._windows = [
-            _Window(cell, pictures[cell.camera], _held(instants.of(cell.camera), missing)) for cell in seen
+            _Window(cell, pictures[cell.camera], instants.of(cell.camera), held=missing == "held") for cell in seen
         ]
         self._covered = len(seen) * (seen[0].width * seen[0].height if seen else 0) == layout.width * layout.height
 
@@ -103,17 +104,28 @@ class Mosaic:
                     done.result()
                 yield picture
 
+    @property
+    def shown(self) -> dict[str, np.ndarray]:
+        """The frame that each camera has really shown at every instant, int32 (M,), or NOTHING. When all are made."""
+        return {window.camera: window.shown for window in self._windows}
 
-def _held(shown: np.ndarray, missing: str) -> np.ndarray:
-    """The rows to show, int32 (M,): where there is none, the one before if it is to be held."""
-    return np.maximum.accumulate(shown) if missing == "held" and len(shown) else shown
+    @property
+    def lacking(self) -> dict[str, int]:
+        """At how many instants each camera had no frame of its own. When all are made."""
+        return {window.camera: int(window.lacks.sum()) for window in self._windows}
 
 
 class _Window:
     """One cell and what it shows."""
 
-    def __init__(self, cell: Cell, pictures: CameraPictures, shown: np.ndarray) -> None:
-        self._cell, self._pictures, self._shown = cell, pictures, shown
+    def __init__(self, cell: Cell, pictures: CameraPictures, wanted: np.ndarray, *, held: bool) -> None:
+        self._cell, self._pictures, self._wanted = cell, pictures, wanted
+        # Where there is no frame, the one before is asked for if it is to be held.
+        self._asked = np.maximum.accumulate(wanted) if held and len(wanted) else wanted
+        self._is_held = held
+        self.camera = cell.camera
+        self.shown = np.full(len(wanted), NOTHING, np.int32)
+        self.lacks = np.ones(len(wanted), bool)
         self._scaler = VideoReformatter()
         self._row = -1
         self._planes: list[np.ndarray] = []
@@ -121,8 +133,7 @@ class _Window:
 
     def paint(self, planes: list[np.ndarray], instant: int) -> None:
         """Fill the cell in the planes of the whole picture."""
-        row = int(self._shown[instant])
-        found = self._pictures.at(row) if row >= 0 else None
+        found = self._find(instant)
         if found is not None and found[0] != self._row:
             self._row = found[0]
             # The picture owns the memory of its planes.
@@ -138,6 +149,15 @@ class _Window:
                 cell[:] = BLACK[index]
             else:
                 _centre(cell, self._planes[index], BLACK[index], 2 // half)
+
+    def _find(self, instant: int) -> tuple[int, av.VideoFrame] | None:
+        row = int(self._asked[instant])
+        found = self._pictures.at(row) if row != NOTHING else None
+        self.lacks[instant] = found is None or found[0] != self._wanted[instant]
+        if found is None or (self.lacks[instant] and not self._is_held):
+            return None
+        self.shown[instant] = found[0]
+        return found
 
     def _fit(self, picture: av.VideoFrame) -> av.VideoFrame:
         scale = min(Fraction(self._cell.width, picture.width), Fraction(self._cell.height, picture.height))

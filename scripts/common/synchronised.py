@@ -8,7 +8,7 @@ has a gap: cameras that a common trigger drives lose nothing, and each picture k
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -79,6 +79,13 @@ class Synchronised:
         column: np.ndarray = self.shown[:, self.cameras.index(camera)]
         return column
 
+    def showing(self, shown: Mapping[str, np.ndarray], tables: Mapping[str, FrameTable]) -> Self:
+        """The same instants with the frames that cameras have really shown, int32 (M,); another shows nothing."""
+        nothing = np.full(len(self), NOTHING, np.int32)
+        columns = np.stack([shown.get(name, nothing) for name in self.cameras], axis=1)
+        offsets = offsets_ns([tables[name].time_ns for name in self.cameras], self.time_ns, columns)
+        return replace(self, shown=columns, offset_ns=offsets)
+
     def write(self, path: Path) -> None:
         """Write one row an instant and camera, in that order; the same bytes on every run."""
         count, width = self.shown.shape
@@ -131,11 +138,16 @@ def synchronise(
     periods = [max(mine, period) if stand_still else shortest for mine in own]
     columns = [nearest(time_ns, instants, mine) for time_ns, mine in zip(times.values(), periods, strict=True)]
     shown = np.stack(columns, axis=1)
+    return Synchronised(tuple(tables), instants, shown, offsets_ns(list(times.values()), instants, shown))
+
+
+def offsets_ns(times_ns: list[np.ndarray], instants: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Time of the frame `shown`, int32 (M, C), less the instant; 0 where there is none. int64 (M, C)."""
     offsets = np.zeros(shown.shape, np.int64)
-    for column, time_ns in enumerate(times.values()):
+    for column, time_ns in enumerate(times_ns):
         seen = shown[:, column] >= 0
         offsets[seen, column] = time_ns[shown[seen, column]] - instants[seen]
-    return Synchronised(tuple(tables), instants, shown, offsets)
+    return offsets
 
 
 def nearest(time_ns: np.ndarray, instants: np.ndarray, period_ns: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.label_folders import folder_of
+from scripts.common.lost_frames import stretches_of
 from scripts.common.timeline import Timeline
 from scripts.datasets.extract_labelled_frames import choose
 from scripts.datasets.frame_classes import Decisions
@@ -26,13 +27,6 @@ from scripts.datasets.labelled_frames import Segment
 log = logging.getLogger("rushes")
 STEP = "cut_bouts"
 COLUMNS = ["file_name", "label", "class", "split", "subject", "first_frame", "frames", "start_ns", "stop_ns"]
-
-
-def stretches_of(rows: np.ndarray) -> Iterator[tuple[int, int]]:
-    """[first, stop) of every run of consecutive frames. rows: int64, rising."""
-    for run_of in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
-        if len(run_of):
-            yield int(run_of[0]), int(run_of[-1]) + 1
 
 
 def bouts(chosen: Sequence[tuple[Segment, np.ndarray, np.ndarray]]) -> Iterator[tuple[Segment, int, int]]:

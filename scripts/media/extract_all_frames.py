@@ -5,6 +5,7 @@ between its frames, and the picture is written once. Shards have the webdataset 
 """
 
 import io
+import logging
 import tarfile
 from contextlib import ExitStack
 from fractions import Fraction
@@ -19,10 +20,12 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.ledger import write_table
+from scripts.common.lost_frames import listed
 from scripts.common.mosaic import Mosaic
 from scripts.common.synchronised import NOTHING, synchronise
 from scripts.media.render_mosaic import layout_of
 
+log = logging.getLogger("rushes")
 GRID = "grid"
 SCHEMA = pa.schema(
     [
@@ -130,7 +133,8 @@ def extract_all_frames(
                 for name, found in pictures.items():
                     row = int(instants.of(name)[frame])
                     shown = found.at(row) if row != NOTHING else None
-                    if shown is None:
+                    # One before stands there where the frame does not decode.
+                    if shown is None or shown[0] != row:
                         continue
                     if name not in kept or kept[name][0] != shown[0]:
                         place = store.add(frame, time_ns, name, jpeg.encode(shown[1], quality))
@@ -144,7 +148,11 @@ def extract_all_frames(
             found.check(f"{recording}, {product}", name)
     columns = [pa.array([row[k] for row in rows], field.type) for k, field in enumerate(SCHEMA)]
     write_table(out_folder / "frames.parquet", pa.Table.from_arrays(columns, schema=SCHEMA))
-    written = [ledger.Row("extract_all_frames", recording, product, "written", value=len(rows))]
+    lost = {name: found.lost() for name, found in pictures.items()}
+    message = "; ".join(f"{name}: {listed(numbers)}" for name, numbers in lost.items() if len(numbers))
+    if message:
+        log.warning("%s, %s: %s", recording, product, message)
+    written = [ledger.Row("extract_all_frames", recording, product, "written", value=len(rows), message=message)]
     ledger.write(out_ledger, written)
 
 

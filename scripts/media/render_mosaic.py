@@ -7,6 +7,7 @@ The sound is placed by its clock: sample 0 stands at the instant of the first pi
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from scripts.common.encoder import Coding, usable
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
+from scripts.common.lost_frames import listed
 from scripts.common.mosaic import Layout, Mosaic, lay_out, rows_of
 from scripts.common.product_writer import ProductWriter, SoundCoding, encoder_rate
 from scripts.common.synchronised import Synchronised, synchronise
@@ -56,7 +58,7 @@ def render_mosaic(
     Raises InputError if no camera could be imported, or a channel is not there.
     """
     known = {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)}
-    instants, damaged = render_grid(
+    rendered = render_grid(
         dict(zip(cameras, videos, strict=True)),
         dict(zip(cameras, frames, strict=True)),
         known,
@@ -65,8 +67,8 @@ def render_mosaic(
         scene=scene,
         sound=sound,
     )
-    instants.write(out_instants)
-    ledger.write(out_ledger, [written("render_mosaic", recording, product, instants, damaged, lacking(sound, known))])
+    rendered.instants.write(out_instants)
+    ledger.write(out_ledger, [written("render_mosaic", recording, product, rendered, lacking(sound, known))])
 
 
 class Decoration(Protocol):
@@ -76,6 +78,19 @@ class Decoration(Protocol):
 
     def __call__(self, picture: av.VideoFrame, instant: int) -> av.VideoFrame:
         """The picture to be shown at an instant; `picture` may be written to."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a grid shows.
+
+    lacking: at how many instants a camera has no frame of its own.  lost: its frames that do not decode, int64.
+    A camera that lacks nothing stands in neither.
+    """
+
+    instants: Synchronised
+    lacking: dict[str, int]
+    lost: dict[str, np.ndarray]
 
 
 def render_grid(
@@ -88,8 +103,8 @@ def render_grid(
     scene: dict[str, Any],
     sound: dict[str, Any],
     decorate: Callable[[Layout, Synchronised], Decoration] | None = None,
-) -> tuple[Synchronised, dict[str, int]]:
-    """Encode a grid, decorated or not: its instants, and the frames of each camera that do not decode."""
+) -> Rendered:
+    """Encode a grid, decorated or not."""
     tables = {name: FrameTable.read(path) for name, path in frames.items()}
     if not any(map(len, tables.values())):
         raise InputError(ledger.UPSTREAM, f"{where}: the import of every camera failed")
@@ -120,7 +135,12 @@ def render_grid(
                 progress(pts_us // 1_000_000, int(instants.pts_us[-1]) // 1_000_000, "seconds")
         for name, found in pictures.items():
             found.check(where, name)
-        return instants, {name: found.undecoded for name, found in pictures.items() if found.undecoded}
+        lacking = {name: mosaic.lacking.get(name, len(instants)) for name in tables}
+        return Rendered(
+            instants.showing(mosaic.shown, tables),
+            {name: count for name, count in lacking.items() if count},
+            {name: rows for name, found in pictures.items() if len(rows := found.lost())},
+        )
 
 
 def layout_of(scene: dict[str, Any], sizes: list[tuple[int, int] | None]) -> Layout:
@@ -133,13 +153,11 @@ def layout_of(scene: dict[str, Any], sizes: list[tuple[int, int] | None]) -> Lay
     return lay_out(rows, (cell[0], cell[1]))
 
 
-def written(
-    step: str, recording: str, product: str, instants: Synchronised, damaged: dict[str, int], unheard: list[str]
-) -> ledger.Row:
+def written(step: str, recording: str, product: str, rendered: Rendered, unheard: list[str]) -> ledger.Row:
     """The ledger's row of a grid, which says what its cells and its sound lack."""
-    lacking = {name: int((instants.of(name) < 0).sum()) for name in instants.cameras if (instants.of(name) < 0).any()}
-    notes = [f"{name} has no frame at {count} of {len(instants)} instants" for name, count in lacking.items()]
-    notes += [f"{name}: {count} frames do not decode" for name, count in damaged.items()]
+    instants = rendered.instants
+    notes = [f"{name} has no frame at {count} of {len(instants)} instants" for name, count in rendered.lacking.items()]
+    notes += [f"{name}: {listed(rows)}" for name, rows in rendered.lost.items()]
     notes += unheard
     if notes:
         log.info("%s, %s: %s", recording, product, "; ".join(notes))

@@ -70,7 +70,7 @@ def render_spectrogram(
             )
             return Decoration(layout, instants, SpectrogramStrip(heard, layout.width, look), places, sizes)
 
-        instants, damaged = render_grid(
+        rendered = render_grid(
             dict(zip(cameras, videos, strict=True)),
             dict(zip(cameras, frames, strict=True)),
             known,
@@ -80,9 +80,9 @@ def render_spectrogram(
             sound=sound,
             decorate=decorate,
         )
-    instants.write(out_instants)
+    rendered.instants.write(out_instants)
     unheard = [*lacking(sound, known), *side_lacks("the strip", spectrogram["listen"], known)]
-    ledger.write(out_ledger, [written("render_spectrogram", recording, product, instants, damaged, unheard)])
+    ledger.write(out_ledger, [written("render_spectrogram", recording, product, rendered, unheard)])
 
 
 def _look(spectrogram: dict[str, Any], rate_hz: int) -> Look:

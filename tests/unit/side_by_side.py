@@ -41,8 +41,12 @@ def write_camera(
     size: tuple[int, int] = (320, 240),
     gop: int = 10,
     b_frames: int = 0,
+    lost: Sequence[int] = (),
 ) -> FrameTable:
-    """Write {name}.mp4 and its frame table into `folder`: the packets as they are, each at its time."""
+    """Write {name}.mp4 and its frame table into `folder`: the packets as they are, each at its time.
+
+    Packets of frames that are `lost` have no meaning, so no decoder shows them; with a `gop` of 1 they cost no other.
+    """
     shown = flash_shown(time_ns.tolist(), list(flashes_ns))
 
     def images():
@@ -62,7 +66,8 @@ def write_camera(
     with av.open(str(raw)) as container:
         writer = PacketWriter(folder / f"{name}.mp4", container.streams.video[0], reorder=2 if b_frames else 0)
         for packet in packets:
-            writer.write(packet.data, int(pts_us[packet.frame]), keyframe=packet.keyframe)
+            data = b"\xaa" * len(packet.data) if packet.frame in lost else packet.data
+            writer.write(data, int(pts_us[packet.frame]), keyframe=packet.keyframe)
         writer.close()
     raw.unlink()
     keyframe = np.zeros(len(time_ns), bool)

@@ -132,6 +132,18 @@ def test_every_frame_of_every_camera_is_written_once_and_the_grid_at_every_insta
     assert grid[3]["file"] == jpeg.file_name(START_NS + 150_000_000)
 
 
+def test_a_frame_that_does_not_decode_has_no_picture_of_another_in_its_place(tmp_path):
+    write_camera(tmp_path, "left", stamps(20, 0.5), gop=1, lost=(3, 4))
+    write_camera(tmp_path, "right", stamps(20, 0.5))
+    table = all_frames(tmp_path)
+    of_left = [row for row in table if row["view"] == "left"]
+    assert [row["frame"] for row in of_left] == [row["source_frame"] for row in of_left] == [0, 1, 2, 5, 6, 7, 8, 9]
+    grid = [cv2.imread(str(tmp_path / "all" / row["file"])) for row in table if row["view"] == "grid"]
+    assert [read_number(picture[:, :320]) for picture in grid] == [0, 1, 2, None, None, 5, 6, 7, 8, 9]
+    (row,) = ledger.rows(ledger.read([tmp_path / "all.ledger.parquet"]))
+    assert row.message == "left: 2 frames do not decode (3-4)"
+
+
 def test_shards_are_samples_of_one_instant_in_the_form_of_webdataset(pair):
     table = all_frames(pair, name="shards", form="shards", shard_mb=1)
     samples: dict[str, dict[str, bytes]] = {}
