@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from scripts.common.camera_pictures import TIME_TOLERANCE_US, microseconds, row_
 from scripts.common.edit_list import set_edit_length
 from scripts.common.encoder import Coding
 from scripts.common.frame_table import FrameTable
+from scripts.common.lost_frames import leaning_on
 from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
 from scripts.common.product_writer import ProductWriter, encoder_rate
 from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, packets, upright
@@ -23,13 +24,16 @@ from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, packet
 COPIED = ("h264", "hevc", "av1", "vp9", "mjpeg", "ffv1")
 
 
-def cut_table(source: FrameTable, first: int, stop: int) -> FrameTable:
-    """Rows [first, stop) as the table of a file of their own; nothing is missing before its first frame."""
-    rows = slice(first, stop)
-    gaps = source.gap_before_ns[rows].copy()
-    gaps[:1] = 0
+def cut_table(source: FrameTable, rows: np.ndarray) -> FrameTable:
+    """`rows`, int64, rising, at least one, as the table of a file of their own.
+
+    Nothing is missing before its first frame; rows between two of them are.
+    """
+    gaps = source.gap_before_ns[rows]
+    gaps[0] = 0
+    gaps[1:] += source.time_ns[rows[1:] - 1] - source.time_ns[rows[:-1]]
     return FrameTable.make(
-        source.pts_us[rows] - source.pts_us[first],
+        source.pts_us[rows] - source.pts_us[rows[0]],
         source.time_ns[rows],
         source_frame=source.source_frame[rows],
         keyframe=source.keyframe[rows],
@@ -126,28 +130,56 @@ def codec_of(video: Path) -> str:
         return str(container.streams.video[0].codec_context.codec.canonical_name)
 
 
-def encode_frames(video: Path, source: FrameTable, first: int, stop: int, target: Path, coding: Coding) -> int:
-    """Encode frames [first, stop) anew, each at its own time. Returns how many did not decode."""
+@dataclass(frozen=True)
+class Encoded:
+    """Frames that were encoded anew.
+
+    rows: those that decode, int64 (K,).  lost: those that do not, int64.  tainted: bool (K,), those of the source, and
+    what leans on a frame that does not decode.  keyframe: bool (K,), of the new file.
+    """
+
+    rows: np.ndarray
+    lost: np.ndarray
+    tainted: np.ndarray
+    keyframe: np.ndarray
+
+    def table(self, source: FrameTable) -> FrameTable:
+        """The frame table of the new file; there must be a row."""
+        return replace(cut_table(source, self.rows), tainted=self.tainted, keyframe=self.keyframe)
+
+
+def encode_frames(video: Path, source: FrameTable, first: int, stop: int, target: Path, coding: Coding) -> Encoded:
+    """Encode frames [first, stop) anew, each at its own time after the first one that decodes; none, no file."""
     keyframes = np.flatnonzero(source.keyframe[: first + 1])
     rate = encoder_rate(source.period_ns)
     longest_us = int(np.diff(source.pts_us[first:stop]).max(initial=0))
     writer: ProductWriter | None = None
-    shown = 0
+    decoded = np.zeros(stop, bool)
+    begin = int(keyframes[-1]) if len(keyframes) else 0
+    zero_us = 0
     with VideoReader(video) as reader, ExitStack() as stack:
         if len(keyframes):
-            reader.seek(int(source.pts_us[keyframes[-1]]))
+            reader.seek(int(source.pts_us[begin]))
         for picture in reader:
             row = row_at(source.pts_us, microseconds(picture))
-            if row is None or row < first:
-                continue
-            if row >= stop:
+            if row is not None and row >= stop:
                 break
+            if row is None or decoded[row]:
+                continue
+            decoded[row] = True
+            if row < first:
+                continue
             whole = upright(picture)
             if writer is None:
                 size = (even(whole.width), even(whole.height))
+                zero_us = int(source.pts_us[row])
                 writer = stack.enter_context(ProductWriter(target, size, coding, rate=rate, longest_step_us=longest_us))
             if (whole.width, whole.height) != size:
                 whole = fitted(whole, size)
-            writer.write(whole, int(source.pts_us[row] - source.pts_us[first]))
-            shown += 1
-    return stop - first - shown
+            writer.write(whole, int(source.pts_us[row]) - zero_us)
+    rows, lost = (first + np.flatnonzero(seen) for seen in (decoded[first:], ~decoded[first:]))
+    here = slice(begin, stop)
+    damaged = ~decoded[here] & ~source.tainted[here]
+    tainted = source.tainted[:stop].copy()
+    tainted[here] |= leaning_on(damaged, source.keyframe[here])
+    return Encoded(rows, lost, tainted[rows], writer.is_keyframe if writer else np.empty(0, bool))

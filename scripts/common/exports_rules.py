@@ -146,7 +146,8 @@ class ExportRules:
         """The key of the clips."""
         settings = self._of(wildcards, "clips")
         told = {name: settings[name] for name in ("time", "zone", "mode")}
-        return versioned(1, coding=self.clip_coding(wildcards), bytes=bytes_of(settings["table"]), **told)
+        # Before 2, the tables of clips that are encoded had rows for frames that do not decode.
+        return versioned(2, coding=self.clip_coding(wildcards), bytes=bytes_of(settings["table"]), **told)
 
     def _merged(self, wildcards: Any, full: str, camera: str) -> str:
         picture = self._of(wildcards, "merge")["picture"]

@@ -1,4 +1,4 @@
-"""Frames of a table that do not decode, as the ledger says them."""
+"""Frames of a table that do not decode: what leans on them, and how the ledger says them."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,14 @@ def stretches_of(rows: np.ndarray) -> Iterator[tuple[int, int]]:
     for run_of in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
         if len(run_of):
             yield int(run_of[0]), int(run_of[-1]) + 1
+
+
+def leaning_on(damaged: np.ndarray, keyframe: np.ndarray) -> np.ndarray:
+    """Frames that are damaged, or follow one that is before the next keyframe; bool (N,) in and out."""
+    frames = np.arange(len(damaged))
+    last_damaged = np.maximum.accumulate(np.where(damaged, frames, -1))
+    last_key = np.maximum.accumulate(np.where(keyframe & ~damaged, frames, -1))
+    return last_damaged > last_key
 
 
 def listed(rows: np.ndarray) -> str:

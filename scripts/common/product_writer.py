@@ -138,6 +138,8 @@ class ProductWriter:
         self._path = path
         self._base = time_base_for(longest_step_us)
         self._last = -1
+        self._pts: list[int] = []
+        self._keyframes: set[int] = set()
         options = {**MP4_OPTIONS, "video_track_timescale": str(self._base.denominator)}
         with disk_errors(path):
             self._container = av.open(f"file:{path}", "w", format="mp4", options=options)
@@ -177,11 +179,17 @@ class ProductWriter:
             raise self._error
         self._queue.put((picture, pts_us))
 
+    @property
+    def is_keyframe(self) -> np.ndarray:
+        """Which of the pictures are keyframes, bool (N,). To be asked when all are written."""
+        return np.array([pts in self._keyframes for pts in self._pts], bool)
+
     def _encode_all(self) -> None:
         try:
             with disk_errors(self._path):
                 for picture, pts_us in self._taken():
                     self._last = max(self._last + 1, round(pts_us * TIME_BASE / self._base))
+                    self._pts.append(self._last)
                     picture.pts, picture.time_base = self._last, self._base
                     picture.pict_type = av.video.frame.PictureType.NONE
                     self._mux(picture)
@@ -202,4 +210,6 @@ class ProductWriter:
 
     def _mux(self, picture: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(picture):
+            if packet.is_keyframe:
+                self._keyframes.add(round(packet.pts * packet.time_base / self._base))
             self._container.mux(packet)

@@ -87,7 +87,7 @@ def cut_bouts(
         member = decisions.membership({"recording": recording, "start_ns": own[segment.owner][1].start_ns})
         name = f"{member.split}/{folder_of(segment.label)}/{recording}.{camera}.{number:05d}.mp4"
         (out_folder / name).parent.mkdir(parents=True, exist_ok=True)
-        lost = encode_frames(video, table, first, stop, out_folder / name, Coding(**coding))
+        lost = len(encode_frames(video, table, first, stop, out_folder / name, Coding(**coding)).lost)
         if lost:
             (out_folder / name).unlink(missing_ok=True)
             message = f"{lost} of {count} frames do not decode"

@@ -20,6 +20,7 @@ from scripts.common.camera_pictures import microseconds, row_at
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
+from scripts.common.lost_frames import leaning_on
 from scripts.common.timeline import NS, Timeline
 from scripts.common.video import VideoReader, VideoWriter, pixel_shape, upright
 
@@ -81,14 +82,6 @@ def last_decoded(shown: np.ndarray, decoded: np.ndarray) -> np.ndarray:
     rows = np.where(decoded, np.arange(len(decoded)), -1)
     seen = np.concatenate([np.maximum.accumulate(rows), [-1]])
     return seen[shown].astype(np.int32)
-
-
-def leaning_on(damaged: np.ndarray, keyframe: np.ndarray) -> np.ndarray:
-    """Frames that are damaged, or follow one that is before the next keyframe; bool (N,) in and out."""
-    frames = np.arange(len(damaged))
-    last_damaged = np.maximum.accumulate(np.where(damaged, frames, -1))
-    last_key = np.maximum.accumulate(np.where(keyframe & ~damaged, frames, -1))
-    return last_damaged > last_key
 
 
 def conformed_table(

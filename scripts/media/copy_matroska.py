@@ -19,6 +19,7 @@ from scripts.common.encoder import Coding
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
+from scripts.common.lost_frames import listed
 from scripts.common.packet_writer import disk_errors
 from scripts.common.video import OPEN_OPTIONS, VideoReader, packets
 
@@ -60,11 +61,11 @@ def copy_matroska(
     _check(out_video, shown_count(video), len(table))
     with tempfile.TemporaryDirectory(dir=tmpdir, prefix="rushes_matroska_") as folder:
         shown = Path(folder) / video.name
-        lost = encode_frames(video, table, 0, len(table), shown, CODING)
-        count = len(table) - lost
+        encoded = encode_frames(video, table, 0, len(table), shown, CODING)
+        count = len(encoded.rows)
         _copy(shown, out_video, count)
     notes = [f"encoded anew: {unseen} of its packets are hidden by an edit list, which Matroska has not, or damaged"]
-    notes += [f"{lost} frames do not decode"] if lost else []
+    notes += [listed(encoded.lost)] if len(encoded.lost) else []
     message = "; ".join(notes)
     log.warning("%s, %s: %s", recording, camera, message)
     ledger.write(out_ledger, [ledger.Row("copy_matroska", recording, product, "written", value=count, message=message)])

@@ -16,6 +16,7 @@ from scripts.common.encoder import Coding, usable
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
+from scripts.common.lost_frames import listed
 from scripts.common.names import instead_of, is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_times import instant_of
@@ -154,17 +155,24 @@ def cut(
         codec = codec_of(camera.video)
         if mode == "copy" and codec in COPIED:
             copy_packets(camera.video, camera.frames, first, stop, video)
+            table = cut_table(camera.frames, np.arange(first, stop))
         else:
-            lost = encode_frames(camera.video, camera.frames, first, stop, video, coding)
-            notes += [f"{camera.name}: {lost} frames do not decode"] if lost else []
+            encoded = encode_frames(camera.video, camera.frames, first, stop, video, coding)
+            notes += [f"{camera.name}: {listed(encoded.lost)}"] if len(encoded.lost) else []
             notes += [f"{camera.name} is encoded anew: {codec} cannot be cut by an edit list"] if mode == "copy" else []
-        cut_table(camera.frames, first, stop).write(folder / f"{camera.name}.frames.parquet")
+            if not len(encoded.rows):
+                continue
+            table = encoded.table(camera.frames)
+        table.write(folder / f"{camera.name}.frames.parquet")
     for microphone, clock, ranges in cut_clocks:
         if not ranges:
             notes.append(f"{microphone.name} has no sample in it")
             continue
         cut_sound(microphone.sound, clock, ranges, folder / f"{microphone.name}.wav")
         clock.write(folder / f"{microphone.name}.clock.json")
+    if not any(folder.iterdir()):
+        folder.rmdir()
+        raise ValueError("; ".join(notes))
     return "; ".join(notes)
 
 

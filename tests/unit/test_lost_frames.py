@@ -1,11 +1,17 @@
 """Frames that do not decode: what is shown in their place, and what is said of them."""
 
+import av
 import numpy as np
 import pytest
 
+from rushes.synthetic.player import watch
+from scripts.common import manifest
+from scripts.common.empty import write_empty
+from scripts.common.frame_table import FrameTable
 from scripts.common.lost_frames import listed
 from tests.unit.made_media import NS
-from tests.unit.side_by_side import decoded, stamps, write_camera
+from tests.unit.side_by_side import decoded, stamps, write_camera, write_microphone
+from tests.unit.test_cut_clips import SIZE, clips
 from tests.unit.test_render_mosaic import cells, numbers, render
 
 
@@ -56,3 +62,62 @@ def test_a_camera_of_which_nothing_decodes_is_black_and_said(tmp_path):
     _, instants, row = render(tmp_path, ["whole", "torn"])
     assert (instants.of("torn") == -1).all()
     assert row.message == "torn has no frame at 10 of 10 instants; torn: 10 frames do not decode (0-9)"
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """Two cameras of which frames do not decode; of one, they cost those that lean on them, too."""
+    folder = tmp_path_factory.mktemp("recording")
+    plain = write_camera(folder, "plain", stamps(25, 2, without=(33,)), gop=1, lost=LOST)
+    ordered = write_camera(folder, "ordered", stamps(25, 2), gop=10, lost=(15,))
+    clock = write_microphone(folder, "array", 0.2, channels=1)
+    streams = {"plain": manifest.picture_entry(plain), "ordered": manifest.picture_entry(ordered)}
+    streams["array"] = manifest.sound_entry(clock)
+    manifest.write(folder / "manifest.json", recording="take", source=[], streams=streams)
+    return folder
+
+
+LOST = (10, 11, 20, 21, 22, 30, 32)
+
+
+def exact(recording, folder, start, stop):
+    """Cut one clip by encoding it; returns its folder and the ledger's row."""
+    rows = clips(recording, f"clip,start,end\na,{start},{stop}\n", folder, mode="exact")
+    return folder / "clips" / "a", rows[0]
+
+
+def test_every_row_of_a_clip_that_is_encoded_is_a_picture(recording, tmp_path):
+    """The first frame of the clip is lost, and so are two stretches within, one of them beside a drop."""
+    clip, row = exact(recording, tmp_path, 0.4, 1.6)
+    source = FrameTable.read(recording / "plain.frames.parquet")
+    kept = np.array([k for k in range(12, 39) if k not in LOST])
+    table, seen = FrameTable.read(clip / "plain.frames.parquet"), watch(clip / "plain.mp4", *SIZE)
+    assert seen.numbers.tolist() == table.source_frame.tolist() == kept.tolist()
+    assert (table.time_ns == source.time_ns[kept]).all()
+    assert np.abs(seen.pts_ns / 1000 - table.pts_us).max() <= 1
+    assert table.pts_us[0] == 0
+    missing = {23: 3, 31: 1, 33: 2}
+    assert (table.gap_before_ns / (NS / 25)).tolist() == [missing.get(k, 0) for k in kept.tolist()]
+    assert "plain: 7 frames do not decode (10-11, 20-22, 30, 32)" in row.message
+
+
+def test_what_leans_on_a_frame_that_does_not_decode_is_tainted_and_keyframes_are_those_of_the_file(recording, tmp_path):
+    clip, _ = exact(recording, tmp_path, 0.68, 0.96)
+    table = FrameTable.read(clip / "ordered.frames.parquet")
+    assert table.source_frame.tolist() == list(range(17, 24))
+    assert table.tainted.tolist() == [k < 20 for k in range(17, 24)]
+    with av.open(str(clip / "ordered.mp4")) as container:
+        keyframe = {packet.pts: packet.is_keyframe for packet in container.demux(video=0) if packet.size}
+    assert table.keyframe.tolist() == [keyframe[pts] for pts in sorted(keyframe)]
+
+
+def test_a_clip_of_which_nothing_decodes_is_a_failed_row_and_leaves_nothing(recording, tmp_path):
+    (tmp_path / "only").mkdir()
+    for name in ("plain.mp4", "plain.frames.parquet", "manifest.json", "array.wav", "array.clock.json"):
+        (tmp_path / "only" / name).write_bytes((recording / name).read_bytes())
+    for name in ("ordered.mp4", "ordered.frames.parquet"):
+        write_empty(tmp_path / "only" / name, name)
+    clip, row = exact(tmp_path / "only", tmp_path, 0.8, 0.92)
+    assert (row.outcome, row.reason) == ("failed", "bad_clip")
+    assert row.message.startswith("clips.csv, line 2: plain: 3 frames do not decode (20-22)")
+    assert not clip.exists()
