@@ -17,6 +17,8 @@ from scripts.common.sheet import SheetRow, read_sheet
 from scripts.common.splits import SPLITS
 
 BAG_ENDINGS = (".bag", ".mcap", ".db3")
+# Those whose recorder makes a folder.
+ROS2_ENDINGS = (".mcap", ".db3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +213,29 @@ def _matches(pattern: str, places: Mapping[str, str]) -> list[str]:
 
 
 def _bag_files(row: SheetRow, source: str) -> list[str]:
+    """A file, those of a folder, or those of the folders in it, each of which is a bag of ROS2."""
     if is_remote(source) or os.path.isfile(source):
         return [source]
-    files = sorted(os.path.join(source, name) for name in os.listdir(source) if name.lower().endswith(BAG_ENDINGS))
-    if not files:
-        raise ConfigError(f"{row.where()}: the folder {source} holds no {', '.join(BAG_ENDINGS)}")
-    metadata = os.path.join(source, "metadata.yaml")
-    return [*files, metadata] if os.path.isfile(metadata) else files
+    with os.scandir(source) as entries:
+        inside = sorted(entries, key=lambda entry: entry.name)
+    files = _of_bag(source, [entry.name for entry in inside], BAG_ENDINGS)
+    if files:
+        return files
+    folders = [entry for entry in inside if not entry.name.startswith(".") and entry.is_dir()]
+    slices = {entry.name: _of_bag(entry.path, sorted(os.listdir(entry.path)), ROS2_ENDINGS) for entry in folders}
+    if any(slices.values()) and all(slices.values()):
+        return [file for files in slices.values() for file in files]
+    hint = ""
+    if any(slices.values()):
+        stranger = next(name for name, files in slices.items() if not files)
+        hint = f"; its folders are one recording where each is a bag of ROS2, and {stranger!r} is none"
+    raise ConfigError(f"{row.where()}: the folder {source} holds no {', '.join(BAG_ENDINGS)}{hint}")
+
+
+def _of_bag(folder: str, names: list[str], endings: tuple[str, ...]) -> list[str]:
+    """The files of a bag that is a folder, of its sorted names: those with the endings, and what describes them."""
+    files = [os.path.join(folder, name) for name in names if name.lower().endswith(endings)]
+    return [*files, os.path.join(folder, "metadata.yaml")] if files and "metadata.yaml" in names else files
 
 
 def bytes_of(*files: str) -> int:

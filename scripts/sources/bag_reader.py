@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from heapq import merge
+from os.path import commonpath
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,7 +85,7 @@ class Bag:
         self.notes: list[str] = []
         self._salvage, self._max_bytes = salvage, max_bytes
         self._paths = paths
-        self._name = paths[0].name if len(paths) == 1 else f"{paths[0].parent.name} ({len(paths)} files)"
+        self._name = paths[0].name if len(paths) == 1 else f"{Path(commonpath(paths)).name} ({len(paths)} files)"
         self._readers: list[Reader] = []
         self._connections: dict[int, Connection | Channel] = {}
         self._leaves: dict[tuple[str, str], list[Leaf]] = {}
@@ -158,14 +159,14 @@ class Bag:
         """What opens each part of the bag, and what salvages it, where that is known."""
         folders = {path.parent for path in self._paths if path.name == METADATA}
         folders |= {path for path in self._paths if path.is_dir()}
-        if folders:
-            return [(partial(Reader2, folder), None) for folder in sorted(folders)]
-        for path in self._paths:
+        # A recorder that was killed leaves a folder without a description: its files are read by themselves.
+        alone = [path for path in self._paths if path not in folders and path.parent not in folders]
+        for path in alone:
             if path.suffix.lower() not in (".bag", ".mcap", ".db3"):
                 raise InputError("unreadable", f"{path.name} is no bag: its name ends in none of .bag, .mcap, .db3")
             if path.stat().st_size == 0:
                 raise InputError("unreadable", f"{path.name} is empty (0 bytes)")
-        return [self._makers(path) for path in self._paths]
+        return [*((partial(Reader2, folder), None) for folder in sorted(folders)), *map(self._makers, alone)]
 
     def _makers(self, path: Path) -> tuple[Callable[[], Reader], Callable[[], Reader] | None]:
         kind = path.suffix.lower()

@@ -215,6 +215,24 @@ def test_several_bags_of_one_recording_are_read_as_one(tmp_path: Path) -> None:
     assert made.manifest["source"] == ["a_0.bag", "a_1.bag"]
 
 
+def test_slices_that_are_folders_are_read_as_one_also_where_the_last_was_not_closed(tmp_path: Path) -> None:
+    ros = small_ros2()
+    whole = ros.sent
+    files = []
+    for name, sent, plugin in (
+        ("s1", whole[:14], StoragePlugin.MCAP),
+        ("s2", whole[10:20], StoragePlugin.SQLITE3),
+        ("s3", whole[20:], StoragePlugin.MCAP),
+    ):
+        ros.sent = sent
+        files += ros.write_folder(tmp_path / name, plugin)
+    made = export(
+        [path for path in files if path != tmp_path / "s3" / "metadata.yaml"], tmp_path / "out", {"cam": "/cam"}
+    )
+    assert len(made.decode("cam")) == len(made.frames("cam")) == len(whole) == 30
+    assert (np.diff(made.frames("cam").time_ns) == PERIOD_NS).all()
+
+
 def test_only_the_wanted_part_is_exported_and_video_begins_with_a_keyframe(tmp_path: Path) -> None:
     bag = camera_of("h264", 100).write(tmp_path / "a.bag")
     made = export(bag, tmp_path / "out", {"cam": "/cam"}, start_s=1.0, stop_s=2.0)

@@ -1,5 +1,6 @@
 """The sheets of recordings and exclusions."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,27 @@ def test_a_bag_is_a_file_or_a_folder_of_them_with_its_metadata(tmp_path):
     recordings = read([["c", "aviary", "raw/c.bag"], ["d", "aviary", "bag/"]])
     assert recordings["c"].files == ("raw/c.bag",)
     assert recordings["d"].files == ("bag/1.MCAP", "bag/2.mcap", "bag/metadata.yaml")
+
+
+def test_slices_that_are_folders_of_ros2_are_one_bag(tmp_path):
+    make_files(tmp_path, "night/s2/s2_0.db3", "night/s1/metadata.yaml", "night/s1/s1_1.mcap", "night/s1/s1_0.mcap")
+    make_files(tmp_path, "night/notes.txt", "night/.git/a")
+    recording = read([["d", "aviary", "night/"]])["d"]
+    assert recording.files == (
+        *("night/s1/s1_0.mcap", "night/s1/s1_1.mcap", "night/s1/metadata.yaml"),
+        "night/s2/s2_0.db3",
+    )
+    assert recording.megabytes == sum(os.path.getsize(file) for file in recording.files) / 1e6
+
+
+def test_folders_of_which_one_is_no_bag_are_a_mistake(tmp_path):
+    make_files(tmp_path, "night/s1/s1.mcap", "night/s2/readme.txt", "days/a/1.bag", "days/b/2.bag")
+    assert mistake([["a", "aviary", "night"]]) == (
+        "recordings.tsv, line 2: the folder night holds no .bag, .mcap, .db3; its folders are one recording where each "
+        "is a bag of ROS2, and 's2' is none"
+    )
+    # Only ROS2's recorder makes a folder of a bag: these are recordings, not slices of one.
+    assert mistake([["a", "aviary", "days"]]) == "recordings.tsv, line 2: the folder days holds no .bag, .mcap, .db3"
 
 
 def test_a_folder_without_bags_is_a_mistake():
