@@ -173,7 +173,7 @@ rule check_gpu:
     threads: 1
     resources:
         **gpu_kind(memory_gb=6),
-        mem_mb=4000,
+        mem_mb=work.of_all(base=4000),
         runtime=work.minutes(base=10),
         gpu=int(accelerator != "cpu"),
     params:

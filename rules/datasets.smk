@@ -109,7 +109,7 @@ rule adopt_windows:
         "../envs/datasets.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=10),
     params:
         recording="{recording}",
@@ -144,7 +144,7 @@ rule split_dataset:
         "../envs/datasets.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=5, per_recording=0.001),
     params:
         splits=dataset_setting("splits"),

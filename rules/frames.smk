@@ -156,7 +156,7 @@ rule arrange_frames:
         "../envs/shards.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=work.of_all(base=2000),
         runtime=work.minutes(base=60, per_recording=1),
     params:
         layout="{layout}",
@@ -186,7 +186,7 @@ rule write_frames:
         "../envs/shards.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=work.of_all(base=2000),
         runtime=work.minutes(base=30),
     params:
         recording="{recording}",

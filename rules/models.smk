@@ -164,7 +164,7 @@ rule evaluate_classifier:
         f"../envs/models.{accelerator}.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=work.of_all(base=1000),
         runtime=work.minutes(base=10),
     params:
         model="{model}",

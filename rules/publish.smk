@@ -20,7 +20,7 @@ rule publish_mark:
         "../envs/reports.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=5),
     params:
         key=versioned(1),
@@ -46,7 +46,7 @@ rule publish_file:
         "../envs/reports.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=30),
     params:
         key=versioned(1),
@@ -71,7 +71,7 @@ rule list_published:
         "../envs/reports.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=60),
     params:
         key=versioned(1),
@@ -98,7 +98,7 @@ rule publish_folder:
         "../envs/reports.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=60),
     params:
         key=versioned(1),

@@ -226,7 +226,7 @@ rule plot_outcomes:
         "../envs/reports.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=work.of_all(base=1000),
         runtime=work.minutes(base=5),
     params:
         key=versioned(1),

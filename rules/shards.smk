@@ -24,7 +24,7 @@ rule list_recordings:
         "../envs/sources.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=10, per_recording=0.1),
     params:
         rows=listed_recordings("row"),
@@ -50,7 +50,7 @@ checkpoint plan_shards:
         "../envs/sources.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=work.of_all(base=1500),
         runtime=work.minutes(base=60),
     params:
         names=lambda wildcards: list(shards.datasets[wildcards.dataset].tables),
@@ -148,7 +148,7 @@ rule find_duplicates:
         "../envs/datasets.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=work.of_all(base=8000),
         runtime=work.minutes(base=60),
     params:
         kind=lambda wildcards: shards.datasets[wildcards.dataset].entry["filters"]["duplicates"],
@@ -285,7 +285,7 @@ rule index_shards:
         "../envs/shards.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=work.of_all(base=4000),
         runtime=work.minutes(base=60),
     params:
         dataset="{dataset}",

@@ -144,7 +144,7 @@ rule fetch_model:
         "../envs/sources.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=work.of_all(base=500),
         runtime=work.minutes(base=30),
     params:
         name="{weights}",

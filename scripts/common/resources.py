@@ -76,8 +76,8 @@ class Work:
 
         return mem_mb
 
-    def of_all(self, *, base: float, per_recording: float) -> Resource:
-        """Megabytes of memory of the rules that merge: grows with the number of recordings, and each attempt."""
+    def of_all(self, *, base: float, per_recording: float = 0.0) -> Resource:
+        """Megabytes of memory of the rules that have no source of their own; half as much again with each attempt."""
 
         @quick
         def amount(wildcards: Any, attempt: int) -> int:

@@ -30,7 +30,7 @@ def describe(rule):
         "benchmark": str(rule.benchmark or ""),
         "conda": str(rule.conda_env or ""),
         "local": rule.name in rule.workflow._localrules or bool(getattr(rule, "localrule", False)),
-        "resources": list(dict(rule.resources.items())),
+        "growing": [name for name, resource in rule.resources.items() if resource.is_evaluable()],
     }
 
 

@@ -171,8 +171,8 @@ def test_every_rule_has_a_key_with_the_version_of_its_method(jobs):
     assert [rule["name"] for rule in jobs if "key" not in rule["params"] and rule["output"]] == []
 
 
-def test_every_rule_asks_for_memory_and_runtime(jobs):
-    asked = {rule["name"] for rule in jobs if {"mem_mb", "runtime"} <= set(rule["resources"])}
+def test_every_rule_asks_for_memory_and_runtime_that_grow_with_the_attempt(jobs):
+    asked = {rule["name"] for rule in jobs if {"mem_mb", "runtime"} <= set(rule["growing"])}
     assert {rule["name"] for rule in jobs if not rule["local"]} - asked == set()
 
 
