@@ -13,13 +13,9 @@ from matplotlib.figure import Figure
 
 # The colours of Okabe and Ito, which the colour-blind tell apart.
 BLACK = "#000000"
-ORANGE = "#E69F00"
 SKY = "#56B4E9"
-GREEN = "#009E73"
-YELLOW = "#F0E442"
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
-PURPLE = "#CC79A7"
 GREY = "#6B6B6B"
 PALE = "#D9D9D9"
 

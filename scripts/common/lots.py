@@ -170,12 +170,6 @@ def write_clocks(path: Path, clocks: Mapping[str, Clock]) -> None:
     write_table(path, pa.Table.from_pylist(rows, schema=KEYED_CLOCKS))
 
 
-def read_clocks(path: Path) -> dict[str, Clock]:
-    """Clocks by key."""
-    rows = read_table(path, KEYED_CLOCKS).to_pylist()
-    return {row["key"]: clock_of(row["clock"]) for row in rows}
-
-
 @dataclass(frozen=True)
 class Speech:
     """Stretches of speech of an item, [[start_s, stop_s], …] on its clock; reason, message: why it was not heard."""

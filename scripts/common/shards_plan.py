@@ -23,7 +23,6 @@ from scripts.common.table_kinds import local_tables, rows_about
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
 
-NO_DATASET = "no dataset of shards"
 # What leaves for a store: tables, and what is packed into few files.
 TABLES = ("index.parquet", "metadata.parquet", "ledger.parquet", "card.json")
 PACKED = ("webdataset", "parquet", "tfrecord")

@@ -166,7 +166,9 @@ def test_subjects_that_share_a_group_by_way_of_others_too_are_one_in_every_fold(
 
 
 def test_a_sequence_lies_in_one_bout_of_one_recording_without_a_gap(still):
-    for sample in read_samples(still, 5, 2):
+    samples = read_samples(still, 5, 2)
+    assert samples
+    for sample in samples:
         numbers = [int(file.path.stem.split("_")[1]) for file in sample.files]
         assert np.diff(numbers).tolist() == [2] * 4
         assert len({file.path.name[:2] for file in sample.files}) == 1

@@ -17,6 +17,7 @@ from scripts.common.errors import InputError, RunError
 from scripts.media import compress_audio as module
 from scripts.media.compress_audio import compress_audio, same
 from scripts.media.extract_raw_audio import extract_raw_audio, kept
+from tests.unit.folders import contents
 from tests.unit.side_by_side import FFMPEG
 
 FORMS = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32", "FLOAT": "float32"}
@@ -118,8 +119,7 @@ def test_without_wvunpack_ffmpeg_alone_verifies(tmp_path, monkeypatch, caplog):
 def test_the_bytes_are_the_same_again(tmp_path, coding):
     write_noise(tmp_path, 9)
     first, second = compress(tmp_path, coding)[0], compress(tmp_path, coding, "again")[0]
-    for path in first.iterdir():
-        assert path.read_bytes() == (second / path.name).read_bytes()
+    assert contents(first) == contents(second)
 
 
 def test_a_microphone_that_failed_is_named(tmp_path):

@@ -111,11 +111,12 @@ def test_the_index_names_files_below_its_folder_wherever_that_is_written(made, t
 
 def test_the_metadata_has_all_that_the_json_says(made):
     rows = {row["key"]: row for row in pq.read_table(made.root / "metadata.parquet").to_pylist()}
-    for path in (made.root / "data").glob("*.tar"):
-        for key, parts in samples_in(path).items():
-            for name, value in json.loads(parts["json"]).items():
-                kept = rows[key][name]
-                assert (json.loads(kept) if isinstance(value, dict) else kept) == value, name
+    samples = {key: parts for path in (made.root / "data").glob("*.tar") for key, parts in samples_in(path).items()}
+    assert rows.keys() == samples.keys() != set()
+    for key, parts in samples.items():
+        for name, value in json.loads(parts["json"]).items():
+            kept = rows[key][name]
+            assert (json.loads(kept) if isinstance(value, dict) else kept) == value, name
 
 
 def test_columns_that_are_called_as_ours_are_kept_beside_them(table, tmp_path):
