@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from heapq import merge
 from os.path import commonpath
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +25,7 @@ from scripts.common.errors import InputError
 from scripts.sources import ros1_messages, ros2_messages
 from scripts.sources.channels import Channel
 from scripts.sources.connection_fields import list_fields
+from scripts.sources.joined_messages import JoinedMessages, Message
 from scripts.sources.mcap_file import McapFile, is_without_summary, profile_of
 from scripts.sources.message_layout import Leaf, Read, compile_reader
 from scripts.sources.ros1_salvage import Ros1Salvage
@@ -56,9 +56,6 @@ HINTS = {
 
 # rosbags reads what is whole and ROS's; the others are this project's own.
 Reader = Reader1 | Reader2 | McapFile | Ros1Salvage
-
-# Key of the connection, log time, bytes; None for a message that is too large.
-Message = tuple[int, int, bytes | memoryview | None]
 
 
 @dataclass(frozen=True)
@@ -114,29 +111,20 @@ class Bag:
     def messages(self, topics: Iterable[str], start: int | None = None, stop: int | None = None) -> Iterator[Message]:
         """All messages of `topics` by log time, from `start` up to `stop`, ns, where they are given."""
         keys = {key for name in topics for key in self.topics[name].connections}
-        parts = []
+        readers, parts = [], []
         for reader in self._readers:
             wanted = [connection for connection in reader.connections if id(connection) in keys]
             if wanted:
+                readers.append(reader)
                 parts.append(self._read(reader, wanted, start, stop))
-        yield from parts[0] if len(parts) == 1 else self._joined(parts)
+        yield from parts[0] if len(parts) == 1 else self._joined(readers, parts)
 
-    def _joined(self, parts: list[Iterator[Message]]) -> Iterator[Message]:
+    def _joined(self, readers: list[Reader], parts: list[Iterator[Message]]) -> Iterator[Message]:
         """Messages of several files by log time. Slices may overlap: what two of them hold comes once."""
-        instant, twice = -1, 0
-        now: list[tuple[int, str, bytes | memoryview | None]] = []
-        numbered = [_numbered(number, part) for number, part in enumerate(parts)]
-        for number, (key, log_ns, raw) in merge(*numbered, key=lambda pair: pair[1][1]):
-            topic = self._connections[key].topic
-            if log_ns != instant:
-                instant, now = log_ns, []
-            elif any(other != number and name == topic and held == raw for other, name, held in now):
-                twice += 1
-                continue
-            now.append((number, topic, raw))
-            yield key, log_ns, raw
-        if twice:
-            self.notes.append(f"messages that two of the bag's files hold, taken once: {twice}")
+        joined = JoinedMessages([(reader.start_time, reader.end_time) for reader in readers])
+        yield from joined.join(parts, {key: connection.topic for key, connection in self._connections.items()})
+        if joined.twice:
+            self.notes.append(f"messages that two of the bag's files hold, taken once: {joined.twice}")
 
     def reader(self, key: int, wanted: tuple[str, ...]) -> Read:
         """Reads the `wanted` fields out of the messages of a connection."""
@@ -248,8 +236,3 @@ class Bag:
             cause = f"it is damaged ({type(error).__name__}: {cause})" if cause else "it is damaged"
         hint = next((hint for words, hint in HINTS.items() if words in cause), "")
         return InputError("unreadable", f"{self._name} cannot be read{where}: {cause}{hint}")
-
-
-def _numbered(number: int, part: Iterator[Message]) -> Iterator[tuple[int, Message]]:
-    for message in part:
-        yield number, message

@@ -74,7 +74,7 @@ class McapFile:
         self._by_id: dict[int, Channel] = {}
         self._places = Places([], np.empty((0, 4), np.int64))
         self.connections: list[Channel] = []
-        self.start_time = 0
+        self.start_time = self.end_time = 0
         self.salvaged = 0
 
     def __enter__(self) -> Self:
@@ -114,6 +114,7 @@ class McapFile:
         if summary is None or summary.statistics is None:
             raise InputError("unreadable", f"{self._path.name} has no summary: was the recording cut off?")
         self.start_time = summary.statistics.message_start_time
+        self.end_time = summary.statistics.message_end_time
         for key, channel in summary.channels.items():
             count = summary.statistics.channel_message_counts.get(key, 0)
             self._by_id[key] = _channel(channel, summary.schemas.get(channel.schema_id), count)
@@ -130,6 +131,7 @@ class McapFile:
             self._by_id[key].msgcount += 1
             self.salvaged += 1
             first = log_ns if first is None else min(first, log_ns)
+            self.end_time = max(self.end_time, log_ns)
         if first is None:
             raise InputError("unreadable", f"{self._path.name}: nothing of it could be salvaged")
         self.start_time = first

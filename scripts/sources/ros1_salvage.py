@@ -26,7 +26,7 @@ class Ros1Salvage:
         self._path, self._max_bytes = path, max_bytes
         self._by_id: dict[int, Channel] = {}
         self.connections: list[Channel] = []
-        self.start_time = 0
+        self.start_time = self.end_time = 0
         self.salvaged = 0
 
     def __enter__(self) -> Self:
@@ -39,6 +39,7 @@ class Ros1Salvage:
             self._by_id[key].msgcount += 1
             self.salvaged += 1
             first = log_ns if first is None else min(first, log_ns)
+            self.end_time = max(self.end_time, log_ns)
         if first is None:
             self._file.close()
             raise InputError("unreadable", f"{self._path.name}: nothing of it could be salvaged")
