@@ -50,6 +50,19 @@ class SoundWriter:
             self._fill(offset + shift, count, filling)
             end = offset
 
+    def keep(self, pieces: list[tuple[int, int]]) -> None:
+        """Leave out of the payload so far what is in none of `pieces`: (offset, bytes), by ascending offset."""
+        self._file.flush()
+        end = 0
+        for offset, count in pieces:
+            if offset > end:
+                for first in range(0, count, CHUNK_BYTES):
+                    self._write_at(end + first, self._read(offset + first, min(CHUNK_BYTES, count - first)))
+            end += count
+        if end < self.size:
+            self._file.truncate(HEADER_BYTES + end)
+            self.size = end
+
     def rewrite(self, change: Callable[[bytes], bytes]) -> None:
         """Replace the payload by `change` of it, piece by piece; pieces are whole samples, lengths stay."""
         self._file.flush()

@@ -11,6 +11,7 @@ from scripts.common import ledger
 from scripts.common import manifest as manifests
 from scripts.common.clip_table import ClipRow, read_table
 from scripts.common.clock import Clock
+from scripts.common.cut_clock import cut_clock
 from scripts.common.cut_video import COPIED, codec_of, copy_packets, cut_table, encode_frames
 from scripts.common.encoder import Coding, usable
 from scripts.common.errors import InputError
@@ -20,7 +21,7 @@ from scripts.common.lost_frames import listed
 from scripts.common.names import instead_of, is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_times import instant_of
-from scripts.media.cut_sound import cut_clock, cut_sound
+from scripts.media.cut_sound import cut_sound
 
 STEP = "cut_clips"
 

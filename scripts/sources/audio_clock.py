@@ -14,6 +14,7 @@ import numpy as np
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.sources.audio_hull import fit_slope
 from scripts.sources.audio_steps import MAX_DRIFT_PPM, STEP_BLOCKS, find_steps
+from scripts.sources.whole_samples import Stretch, find_whole
 
 # A longer hole is a device that was started anew: a new segment, not hours of zeros.
 MAX_HOLE_S = 600.0
@@ -29,12 +30,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Fit:
-    """clock: of the sound once its holes are filled. holes: (sample among those recorded, samples missing before it).
-    residual_ns: float64 (K,), how late each block's stamp is. notes: what a person should know, one line each."""
+    """clock: of the sound once its holes are filled. pieces: what of the blocks is whole samples, (offset, bytes).
+    holes: (sample among those, samples missing before it). residual_ns: float64 (K,), how late each block's stamp is.
+    fits_rate: whether the stamps go with the rate. notes: what a person should know, one line each."""
 
     clock: Clock
+    pieces: list[tuple[int, int]]
     holes: list[tuple[int, int]]
     residual_ns: np.ndarray
+    fits_rate: bool
     notes: list[str]
 
 
@@ -48,25 +52,28 @@ def fit_line(x: np.ndarray, y: np.ndarray, steps: list[int], per_sample_ns: floa
 
 
 def fit_clock(
-    samples: np.ndarray,
+    sizes: np.ndarray,
     stamp_ns: np.ndarray,
     *,
     nominal_rate_hz: int,
     channels: int,
     stamp: str,
+    frame_bytes: int = 1,
     latency_ms: float = 0.0,
 ) -> Fit:
-    """The clock of blocks of samples int64 (K,), all > 0, with stamps int64 (K,).
+    """The clock of blocks of bytes int64 (K,), all > 0, with stamps int64 (K,).
 
-    stamp: "block_start" or "block_end", what instant of its block a stamp is; latency_ms is taken off every instant.
+    frame_bytes: of a sample of all channels; a block need not end with one. stamp: "block_start" or "block_end", what
+    instant of its block a stamp is; latency_ms is taken off every instant.
     """
     per_sample_ns = 1e9 / nominal_rate_hz
-    starts = np.concatenate([[0], np.cumsum(samples)[:-1]])
-    x = (starts if stamp == "block_start" else starts + samples).astype(np.float64)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    x = (starts if stamp == "block_start" else starts + sizes) / frame_bytes
     y = (stamp_ns - stamp_ns[0]) - x * per_sample_ns
-    block = float(np.median(samples))
+    block = float(np.median(sizes)) / frame_bytes
     notes: list[str] = []
     steps = _fitting_steps(x, y, block, per_sample_ns)
+    fits_rate = steps is not None
     if steps is None:
         span_s = float(stamp_ns[-1] - stamp_ns[0]) / 1e9
         seen_hz = (x[-1] - x[0]) / span_s if span_s > 0 else 0.0
@@ -78,9 +85,11 @@ def fit_clock(
     late_ns = y - line.slope * x - np.repeat(line.start_ns, np.diff([*first, len(x)]))
     per_sample_ns += line.slope
     origin_ns = int(stamp_ns[0]) - round(latency_ms * 1e6)
-    total = int(np.sum(samples))
-    segments, gaps = _lay_out(line.start_ns, starts[first], total, per_sample_ns, origin_ns)
+    lost_samples = np.diff(line.start_ns) / per_sample_ns
+    stretches = find_whole(sizes, starts[first], lost_samples, frame_bytes=frame_bytes, rate_hz=nominal_rate_hz)
+    segments, gaps = _lay_out(line.start_ns, stretches, frame_bytes, per_sample_ns, origin_ns)
     holes = _holes(gaps)
+    total = sum(stretch.samples for stretch in stretches)
     clock = Clock(
         start_ns=segments[0].start_ns,
         rate_hz=1e9 / per_sample_ns,
@@ -94,29 +103,46 @@ def fit_clock(
     )
     if len(segments) > 1:
         notes.append(f"its clock began anew {len(segments) - 1} times; see the segments of its clock")
-    return Fit(clock, holes, late_ns, notes)
+    left = int(np.sum(sizes)) - total * frame_bytes
+    if left:
+        notes.append(f"bytes that are part of no whole sample, left out: {left}")
+    unknown = sum(not stretch.known for stretch in stretches)
+    if unknown:
+        notes.append(
+            f"its blocks end within samples, and after {unknown} of its holes nothing says where in one it goes on: "
+            "the first whole one is taken to begin there"
+        )
+    pieces = [(stretch.offset, stretch.samples * frame_bytes) for stretch in stretches]
+    return Fit(clock, pieces, holes, late_ns, fits_rate, notes)
 
 
 def _lay_out(
-    offset_ns: np.ndarray, first_sample: np.ndarray, total: int, per_sample_ns: float, origin_ns: int
+    offset_ns: np.ndarray, stretches: list[Stretch], frame_bytes: int, per_sample_ns: float, origin_ns: int
 ) -> tuple[list[Segment], list[Gap]]:
-    """Segments and gaps of stretches that begin with recorded sample `first_sample`.
+    """Segments and gaps of stretches.
 
-    offset_ns: where sample 0 would stand by each stretch's line, after origin_ns. A step back cannot be filled, and a
+    offset_ns: where byte 0 would stand by each stretch's line, after origin_ns. A step back cannot be filled, and a
     very long hole is not: both begin a segment.
     """
     begun: list[tuple[int, int]] = [(0, origin_ns + round(float(offset_ns[0])))]
     gaps: list[Gap] = []
     anchor = filled = filled_here = 0
-    for k in range(1, len(first_sample)):
-        here = int(first_sample[k]) + filled
-        missing = round(float(offset_ns[k] - offset_ns[anchor]) / per_sample_ns) - filled_here
+    total = stretches[0].samples
+    # Samples of each stretch's place that were not taken: parts of one, before it.
+    skipped = [0.0]
+    for k, stretch in enumerate(stretches[1:], 1):
+        here = total + filled
+        skipped.append(stretch.offset / frame_bytes - total)
+        apart = float(offset_ns[k] - offset_ns[anchor]) / per_sample_ns + skipped[k] - skipped[anchor]
+        missing = round(apart) - filled_here
+        total += stretch.samples
         if 0 <= missing * per_sample_ns <= MAX_HOLE_S * 1e9:
             gaps.append(Gap(here, here + missing, "hole"))
             filled += missing
             filled_here += missing
         else:
-            begun.append((here, origin_ns + round(float(offset_ns[k] + per_sample_ns * first_sample[k]))))
+            begun_ns = offset_ns[k] + per_sample_ns * (stretch.offset / frame_bytes)
+            begun.append((here, origin_ns + round(float(begun_ns))))
             anchor, filled_here = k, 0
     stops = [start for start, _ in begun[1:]] + [total + filled]
     return [Segment(start, time, stop - start) for (start, time), stop in zip(begun, stops, strict=True)], gaps

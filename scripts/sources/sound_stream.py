@@ -164,18 +164,21 @@ class SoundStream:
             # A block may come late, but its clock takes nothing for early.
             stamp_ns[early] = stamp_ns[early - 1] + (stamp_ns[early + 1] - stamp_ns[early - 1]) // 2
             self._stamps["stamps_out_of_order"] += len(early)
-        if np.any(sizes % form.frame_bytes):
-            raise InputError(
-                "no_format", f"its blocks are no whole samples of {form.channels} channels {form.sample_format}"
-            )
         fit = fit_clock(
-            sizes // form.frame_bytes,
+            sizes,
             stamp_ns,
             nominal_rate_hz=form.rate_hz,
             channels=form.channels,
             stamp=self._stamp,
+            frame_bytes=form.frame_bytes,
             latency_ms=self._latency_ms,
         )
+        if np.any(sizes % form.frame_bytes) and not (fit.fits_rate and fit.clock.samples):
+            raise InputError(
+                "no_format",
+                f"its blocks are no whole samples of {form.channels} channels {form.sample_format}, nor do its stamps "
+                f"fit those at {form.rate_hz} Hz",
+            )
         self._close(form, fit)
         return Sound(
             clock=fit.clock,
@@ -191,14 +194,8 @@ class SoundStream:
         """Let go of the file."""
         self._writer.discard()
 
-    def _append(self, stamp_ns: int, data: memoryview) -> None:
-        assert self._form is not None
-        frame = self._form.frame_bytes
-        if frame and len(data) % frame:
-            self._dropped["part of a sample"] += 1
-            data = data[: len(data) - len(data) % frame]
-            if not data:
-                return
+    def _append(self, stamp_ns: int, data: memoryview | bytes) -> None:
+        """A block need not end with a whole sample: the next one goes on where it stops."""
         self._writer.write(data)
         self._blocks.append(stamp_ns, len(data))
 
@@ -256,9 +253,10 @@ class SoundStream:
         samples = self._decoder.decode(value["data"])
         self._form = Form(self._decoder.rate_hz, self._decoder.channels, DECODED_FORMAT)
         if samples:
-            self._append(self._stamp_of(value, log_ns), memoryview(samples))
+            self._append(self._stamp_of(value, log_ns), samples)
 
     def _close(self, form: Form, fit: Fit) -> None:
+        self._writer.keep(fit.pieces)
         stored = stored_as(form.sample_format)
         if stored != form.sample_format:
             self._writer.rewrite(partial(to_stored, form.sample_format))

@@ -13,6 +13,7 @@ from rushes.synthetic.player import watch
 from scripts.common import ledger, manifest
 from scripts.common.clip_table import read_table
 from scripts.common.clock import Clock, Gap, Segment
+from scripts.common.cut_clock import cut_clock
 from scripts.common.cut_video import COPIED, codec_of, copy_packets
 from scripts.common.empty import write_empty
 from scripts.common.encoder import Coding
@@ -21,7 +22,6 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.timeline import Timeline
 from scripts.media.clip_times import instant_of
 from scripts.media.cut_clips import Camera, cut, cut_clips
-from scripts.media.cut_sound import cut_clock
 from tests.unit.made_media import NS, Pictures, digests, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, samples_of, stamps, write_camera, write_microphone
 
