@@ -30,12 +30,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Fit:
-    """clock: of the sound once its holes are filled. pieces: what of the blocks is whole samples, (offset, bytes).
-    holes: (sample among those, samples missing before it). residual_ns: float64 (K,), how late each block's stamp is.
-    fits_rate: whether the stamps go with the rate. notes: what a person should know, one line each."""
+    """clock: of the sound once its holes are filled. pieces: what of the blocks is whole samples, (offset, bytes);
+    left: bytes of the rest. holes: (sample among those, samples missing before it). residual_ns: float64 (K,), how late
+    each block's stamp is. fits_rate: whether the stamps go with the rate. notes: what a person should know, one line
+    each."""
 
     clock: Clock
     pieces: list[tuple[int, int]]
+    left: int
     holes: list[tuple[int, int]]
     residual_ns: np.ndarray
     fits_rate: bool
@@ -101,11 +103,7 @@ def fit_clock(
         segments=segments,
         gaps=gaps,
     )
-    if len(segments) > 1:
-        notes.append(f"its clock began anew {len(segments) - 1} times; see the segments of its clock")
-    left = int(np.sum(sizes)) - total * frame_bytes
-    if left:
-        notes.append(f"bytes that are part of no whole sample, left out: {left}")
+    notes += begun_anew(clock)
     unknown = sum(not stretch.known for stretch in stretches)
     if unknown:
         notes.append(
@@ -113,7 +111,14 @@ def fit_clock(
             "the first whole one is taken to begin there"
         )
     pieces = [(stretch.offset, stretch.samples * frame_bytes) for stretch in stretches]
-    return Fit(clock, pieces, holes, late_ns, fits_rate, notes)
+    left = int(np.sum(sizes)) - total * frame_bytes
+    return Fit(clock, pieces, left, holes, late_ns, fits_rate, notes)
+
+
+def begun_anew(clock: Clock) -> list[str]:
+    """What a person should know of the segments of a clock."""
+    count = len(clock.segments) - 1
+    return [f"its clock began anew {count} times; see the segments of its clock"] if count else []
 
 
 def _lay_out(

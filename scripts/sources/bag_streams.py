@@ -17,7 +17,8 @@ from scripts.sources.message_layout import CorruptMessageError, Read
 from scripts.sources.picture_stream import PictureStream
 from scripts.sources.pixel_formats import FloatRange
 from scripts.sources.sound_stream import SoundStream
-from scripts.sources.stamp_belief import StampTimes
+from scripts.sources.stamp_belief import UNKNOWN, StampTimes
+from scripts.sources.wanted_part import WHOLE, Part
 
 STEP = "export_bag"
 SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
@@ -39,8 +40,9 @@ STAMPS = {
 class Declared:
     """A camera (kind "video") or microphone ("sound") of the rig.
 
-    media, table: its two outputs. writer: takes its messages. error: why it cannot be had. count: frames or samples.
-    notes: what a person should know. entry: for the manifest.
+    media, table: its two outputs. writer: takes its messages. error: why it cannot be had. stamps: what is known of its
+    clock. part: what is wanted, by its own clock. count: frames or samples. notes: what a person should know. entry:
+    for the manifest.
     """
 
     name: str
@@ -50,10 +52,13 @@ class Declared:
     table: Path
     type: str = ""
     writer: PictureStream | SoundStream | None = None
+    stamps: StampTimes = UNKNOWN
     error: InputError | None = None
+    part: Part = WHOLE
     count: int = 0
     notes: list[str] = field(default_factory=list)
     entry: dict[str, Any] = field(default_factory=dict)
+    _ahead_ns: int = 0
 
     @property
     def topic(self) -> str:
@@ -65,32 +70,41 @@ class Declared:
         """By what its messages are placed: auto, stamp or log."""
         return str(self.setting.get("time", "auto"))
 
-    def open(self, topic: Topic, crf: int, start_ns: int, delay_ns: int | None, offset_ns: int) -> None:
+    def open(self, topic: Topic, crf: int, delay_ns: int | None, offset_ns: int) -> None:
         """Make ready to take messages; see PictureStream and SoundStream."""
         self.type = topic.type
         believed = self.time == "stamp"
         if offset_ns:
             done = "believed, as `time: stamp` asks" if believed else "moved onto it"
             self.notes.append(f"its stamps are those of a clock {-offset_ns / 1e9:+.3f} s from the recording's, {done}")
-        stamps = StampTimes(delay_ns, 0 if believed else offset_ns)
+        self.stamps = StampTimes(delay_ns, 0 if believed else offset_ns)
+        # Of stamps that are believed though they are another clock's.
+        self._ahead_ns = self.stamps.offset_ns - offset_ns
         if self.kind == "video":
-            self.writer = PictureStream(
-                self.media, time=self.time, coding=self._coding(crf), start_ns=start_ns, stamps=stamps
-            )
+            self.writer = PictureStream(self.media, time=self.time, coding=self._coding(crf), stamps=self.stamps)
         else:
             settings = {key: self.setting[key] for key in SOUND_SETTINGS if key in self.setting}
-            self.writer = SoundStream(self.media, start_ns=start_ns, stamps=stamps, **settings)
+            self.writer = SoundStream(self.media, stamps=self.stamps, **settings)
+
+    def want(self, part: Part) -> None:
+        """Take only a part of the recording."""
+        if self.writer is not None:
+            self.part = self.writer.part = part.moved(self._ahead_ns)
+
+    def on_recording_ns(self, time_ns: int) -> int:
+        """An instant of its own on the recording's clock."""
+        return time_ns - self._ahead_ns
 
     def _coding(self, crf: int) -> ImageCoding:
         low, high = self.setting.get("float_range") or (FloatRange.low, FloatRange.high)
         span = FloatRange(float(low), float(high), str(self.setting.get("float_unit", FloatRange.unit)))
         return ImageCoding(crf, str(self.setting.get("raw", "h264")), span)
 
-    def finish(self, start_ns: int, stop_ns: int | None) -> None:
-        """Finish its files, or give it up. start_ns, stop_ns: the part that was wanted."""
+    def finish(self) -> None:
+        """Finish its files, or give it up."""
         try:
             if isinstance(self.writer, PictureStream):
-                self._finish_video(self.writer, start_ns, stop_ns)
+                self._finish_video(self.writer)
             elif self.writer is not None:
                 self._finish_sound(self.writer)
         except InputError as error:
@@ -120,7 +134,7 @@ class Declared:
             return ledger.Row(STEP, recording, self.name, "failed", reason, message=message)
         return ledger.Row(STEP, recording, self.name, "written", value=self.count, message="; ".join(self.notes))
 
-    def _finish_video(self, writer: PictureStream, start_ns: int, stop_ns: int | None) -> None:
+    def _finish_video(self, writer: PictureStream) -> None:
         video = writer.finish()
         video.frames.write(self.table)
         self.count = len(video.frames)
@@ -129,7 +143,8 @@ class Declared:
                 f"packets lost in the bag: {video.lost}; frames tainted: {int(video.frames.tainted.sum())}"
             )
         self._note(video.dropped, video.stamps, video.notes, "frame")
-        last_ns = video.frames.stop_ns
+        start_ns, stop_ns = self.part.start_ns, self.part.stop_ns
+        first_ns, last_ns = video.frames.start_ns, video.frames.stop_ns
         self.entry = manifest.picture_entry(
             video.frames,
             topic=self.topic,
@@ -142,7 +157,7 @@ class Declared:
             dropped=dict(video.dropped),
             stamps=video.stamps,
             **({"pixels": video.pixels} if video.pixels else {}),
-            start_ns=max(video.frames.start_ns, start_ns),
+            start_ns=first_ns if start_ns is None else max(first_ns, start_ns),
             stop_ns=last_ns if stop_ns is None else min(last_ns, stop_ns),
         )
 
@@ -188,14 +203,19 @@ class Taker:
             return
         try:
             if raw is None or len(raw) > self.max_bytes:
-                writer.skip(f"larger than {round(self.max_bytes / 2**20, 3):g} MB (max_message_mb)")
+                self._skip(writer, log_ns, f"larger than {round(self.max_bytes / 2**20, 3):g} MB (max_message_mb)")
             elif self.carrier.kind != SOUND_INFO:
                 writer.take(self.carrier, log_ns, self.read(raw))
             elif isinstance(writer, SoundStream):
                 writer.take_info(self.carrier, self.read(raw))
         except CorruptMessageError:
-            writer.skip("corrupt")
+            self._skip(writer, log_ns, "corrupt")
         except InputError as error:
             self.stream.fail(error)
         except av.FFmpegError as error:
             self.stream.fail(InputError("undecodable", f"its pictures cannot be written: {error.strerror}"))
+
+    def _skip(self, writer: PictureStream | SoundStream, log_ns: int, why: str) -> None:
+        """What was only read on the way to the part is not counted."""
+        if self.stream.part.holds(log_ns - self.stream.stamps.lag_ns):
+            writer.skip(why)

@@ -12,14 +12,12 @@ from scripts.common import ledger, manifest
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
 from scripts.common.names import nearest
+from scripts.sources.bag_part import want_part
 from scripts.sources.bag_reader import Bag, Topic
 from scripts.sources.bag_streams import Declared, Taker
 from scripts.sources.carriers import PICTURES, SOUND_INFO, SOUNDS, Carrier, recognise
 from scripts.sources.message_layout import CorruptMessageError
 from scripts.sources.stamp_belief import SURVEYED, clock_offsets, usual_delay_ns
-
-# A recording that begins later than its bag is read from so much before: encoded video begins with a keyframe.
-PRE_ROLL_S = 10.0
 
 log = logging.getLogger("rushes")
 
@@ -44,9 +42,9 @@ def export_bag(
 ) -> None:
     """Read `bag` (one file, or all of a folder) once and write every declared stream.
 
-    crf: of h264, for pictures that must be encoded; start_s, stop_s: the part that is wanted, seconds after the bag's
-    first message, 0: all; salvage: take what is good of a damaged bag; max_message_mb: larger messages are left out.
-    A stream that cannot be had is a `failed` row and has whole, empty outputs. Raises
+    crf: of h264, for pictures that must be encoded; start_s, stop_s: the part that is wanted, seconds after the
+    beginning of the earliest stream, 0: all; salvage: take what is good of a damaged bag; max_message_mb: larger
+    messages are left out. A stream that cannot be had is a `failed` row and has whole, empty outputs. Raises
     InputError if the bag itself cannot be read.
     """
     streams = [
@@ -60,10 +58,8 @@ def export_bag(
     try:
         max_bytes = round(max_message_mb * 2**20)
         with Bag(bag, salvage=salvage, max_bytes=max_bytes) as source:
-            start_ns = source.start_ns + round(start_s * 1e9) if start_s else 0
-            stop_ns = source.start_ns + round(stop_s * 1e9) if stop_s else None
-            takers = _find_takers(streams, source, crf, start_ns, max_bytes)
-            _read(source, takers, start_ns, stop_ns)
+            takers = _find_takers(streams, source, crf, max_bytes)
+            _read(source, takers, *want_part(takers, source, start_s, stop_s))
             topics = _list_topics(source, takers)
             bag_notes = source.notes
     except BaseException:
@@ -71,7 +67,7 @@ def export_bag(
             stream.discard()
         raise
     for stream in streams:
-        stream.finish(start_ns, stop_ns)
+        stream.finish()
         if stream.error is None:
             stream.notes += bag_notes
     warnings = [f"{stream.name}: {note}" for stream in streams for note in stream.notes if note not in bag_notes]
@@ -90,7 +86,7 @@ def export_bag(
         log.warning("%s: %s", recording, line)
 
 
-def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int, max_bytes: int) -> dict[int, list[Taker]]:
+def _find_takers(streams: list[Declared], bag: Bag, crf: int, max_bytes: int) -> dict[int, list[Taker]]:
     """Who takes the messages of which connection. A stream without a fitting topic fails here."""
     takers: dict[int, list[Taker]] = {}
     topics: list[tuple[Declared, Topic]] = []
@@ -99,10 +95,10 @@ def _find_takers(streams: list[Declared], bag: Bag, crf: int, start_ns: int, max
             topics.append((stream, _find_topic(stream, bag)))
         except InputError as error:
             stream.fail(error)
-    delays_ns = [_usual_delay_ns(stream, bag, topic, start_ns) for stream, topic in topics]
+    delays_ns = [_usual_delay_ns(stream, bag, topic) for stream, topic in topics]
     for (stream, topic), delay_ns, offset_ns in zip(topics, delays_ns, clock_offsets(delays_ns), strict=True):
         try:
-            stream.open(topic, crf, start_ns, delay_ns, offset_ns)
+            stream.open(topic, crf, delay_ns, offset_ns)
             _add_takers(stream, bag, topic, _kinds(stream), takers, max_bytes)
             if stream.kind == "sound":
                 for info in _find_infos(stream, bag, topic):
@@ -116,11 +112,11 @@ def _kinds(stream: Declared) -> tuple[str, ...]:
     return PICTURES if stream.kind == "video" else SOUNDS
 
 
-def _usual_delay_ns(stream: Declared, bag: Bag, topic: Topic, start_ns: int) -> int | None:
+def _usual_delay_ns(stream: Declared, bag: Bag, topic: Topic) -> int | None:
     """See `usual_delay_ns`; what is placed by its log times has none."""
     if stream.time == "log":
         return 0
-    return usual_delay_ns(_first_stamps(bag, topic, _kinds(stream), start_ns))
+    return usual_delay_ns(_first_stamps(bag, topic, _kinds(stream)))
 
 
 def _find_topic(stream: Declared, bag: Bag) -> Topic:
@@ -162,8 +158,8 @@ def _find_infos(stream: Declared, bag: Bag, topic: Topic) -> list[Topic]:
     return [t for t in bag.topics.values() if t.name.rpartition("/")[0] == folder and t.type.endswith("Info")]
 
 
-def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...], start_ns: int) -> Iterator[tuple[int, int]]:
-    """Stamp, 0 without one, and log time of the first messages of a topic that are wanted."""
+def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Stamp, 0 without one, and log time of the first messages of a topic."""
     readers = {}
     for key in topic.connections:
         carrier = _carrier(bag, key, kinds)
@@ -172,7 +168,7 @@ def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...], start_ns: int)
             readers[key] = bag.reader(key, stamp) if stamp else None
     # Damage is said where the bag is read for good.
     with suppress(InputError):
-        for key, log_ns, raw in islice(bag.messages([topic.name], start_ns or None), SURVEYED):
+        for key, log_ns, raw in islice(bag.messages([topic.name]), SURVEYED):
             if key not in readers or raw is None:
                 continue
             read = readers[key]
@@ -196,14 +192,13 @@ def _carrier(bag: Bag, key: int, kinds: tuple[str, ...]) -> Carrier | None:
     return carrier if carrier and carrier.kind in kinds else None
 
 
-def _read(bag: Bag, takers: dict[int, list[Taker]], start_ns: int, stop_ns: int | None) -> None:
-    """Give every message to its takers: the one pass."""
+def _read(bag: Bag, takers: dict[int, list[Taker]], start_ns: int | None, stop_ns: int | None) -> None:
+    """Give every message between two log times to its takers: the one pass."""
     wanted = [topic for topic in bag.topics.values() if not takers.keys().isdisjoint(topic.connections)]
     if not wanted:
         return
     total = sum(topic.messages for topic in wanted)
-    read_from = start_ns - round(PRE_ROLL_S * 1e9) if start_ns else None
-    for count, (key, log_ns, raw) in enumerate(bag.messages((t.name for t in wanted), read_from, stop_ns)):
+    for count, (key, log_ns, raw) in enumerate(bag.messages((t.name for t in wanted), start_ns, stop_ns)):
         for taker in takers[key]:
             taker.take(log_ns, raw)
         if count % 1024 == 0:

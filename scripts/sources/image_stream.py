@@ -23,6 +23,7 @@ from scripts.sources.pixel_formats import (
     read_compressed_depth,
     read_image,
 )
+from scripts.sources.wanted_part import WHOLE, Part
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PRESET = "veryfast"
@@ -40,15 +41,15 @@ class ImageCoding:
 
 
 class ImageStream:
-    """One camera whose pictures are encoded, each once."""
+    """One camera whose pictures are encoded, each once; `part` of it is wanted."""
 
-    def __init__(self, path: Path, table: PictureTable, coding: ImageCoding) -> None:
-        self._path, self._table, self._coding = path, table, coding
+    def __init__(self, path: Path, table: PictureTable, coding: ImageCoding, part: Part = WHOLE) -> None:
+        self._path, self._table, self._coding, self._part = path, table, coding, part
         self._writer: VideoWriter | LosslessWriter | None = None
         self._pixels = Pixels("")
         self._size = (0, 0)
         self._last_us = -1
-        self._held: tuple[Instant, int, av.VideoFrame] | None = None
+        self._held: tuple[Instant, int, av.VideoFrame | None] | None = None
         self._fitted = 0
         self._dropped: Counter[str] = Counter()
 
@@ -88,6 +89,13 @@ class ImageStream:
             span = self._coding.span
             read = lambda: read_compressed_depth(data, form, self._pixels, span)  # noqa: E731
             self._take(stamp_ns, log_ns, read, "no whole png")
+
+    def pass_over(self, stamp_ns: int, log_ns: int) -> None:
+        """Take note of a picture outside of the part: its time says whether those beside it are right."""
+        instant = self._table.times.choose(stamp_ns, log_ns)
+        with disk_errors(self._path):
+            self._write_held(instant)
+        self._held = (instant, 0, None)
 
     def finish(self) -> Video | None:
         """Close the file; None where no picture could be written."""
@@ -145,7 +153,7 @@ class ImageStream:
             self._write_held(instant)
             coded = picture if isinstance(writer, LosslessWriter) else as_yuv420p(picture)
             self._held = (instant, self._table.messages - 1, coded)
-            if not len(self._table):
+            if self._part == WHOLE and not len(self._table):
                 # The first one makes the writer's form.
                 self._write_held(None)
 
@@ -154,11 +162,15 @@ class ImageStream:
         if self._held is None or self._writer is None:
             return
         instant, source, picture = self._held
-        self._last_us = self._table.place(
-            instant, source, keyframe=False, fits=lambda pts_us: pts_us > self._last_us, after=after
-        )
-        self._writer.write(picture, self._last_us)
         self._held = None
+        time_ns = self._table.settle(instant, fits=lambda pts_us: pts_us > self._last_us, after=after)
+        if picture is None or not self._part.holds(time_ns):
+            return
+        if isinstance(self._writer, LosslessWriter) and not self._writer.fits(picture):
+            self._dropped["of another size"] += 1
+        else:
+            self._last_us = self._table.enter(time_ns, source, keyframe=False)
+            self._writer.write(picture, self._last_us)
 
     def _open(self, picture: av.VideoFrame) -> VideoWriter | LosslessWriter:
         if self._writer is None:

@@ -13,6 +13,7 @@ from scripts.sources.packet_loss import find_loss
 from scripts.sources.picture_table import PictureTable, Video
 from scripts.sources.picture_times import Instant
 from scripts.sources.row_spool import RowSpool
+from scripts.sources.wanted_part import WHOLE, Part
 
 # So many packets are held back, to see how far the encoder reorders pictures.
 HEAD_PACKETS = 64
@@ -26,15 +27,18 @@ Packet = tuple[Instant, int, bool, int, memoryview]
 class PacketStream:
     """One camera that sends h264, h265, av1 or vp9; `codec` as in frame_codecs.
 
-    start_ns: log time from which pictures are wanted; the video begins with the keyframe before it.
+    part: what is wanted; the video begins with the keyframe before it, and ends with the last packet of it in the order
+    of decoding.
     """
 
-    def __init__(self, path: Path, table: PictureTable, codec: str, start_ns: int = 0) -> None:
+    def __init__(self, path: Path, table: PictureTable, codec: str, part: Part = WHOLE) -> None:
         self._path = path
         self._table = table
         self._codec = codec
-        self._start_ns = start_ns
+        self._part = part
         self._head: list[Packet] = []
+        # Shown behind the part, but needed if pictures in it are decoded after them.
+        self._behind: list[Packet] = []
         self._writer: PacketWriter | None = None
         self._reorder = 0
         self._flagged = False
@@ -59,20 +63,22 @@ class PacketStream:
             self._dropped["sent twice"] += 1
             return
         key = self._is_key(data, keyframe)
-        if self._writer is None:
-            entry = key and bool(frame_codecs.beginning(data, self._codec))
-            if entry and log_ns < self._start_ns:
-                self._head.clear()
-            if not self._head and not entry:
-                if log_ns >= self._start_ns:
-                    self._dropped["before the first keyframe"] += 1
-                return
-        packet = (self._table.times.choose(stamp_ns, log_ns), counter, key, number, data)
+        entry = self._writer is None and key and bool(frame_codecs.beginning(data, self._codec))
+        if self._writer is None and not self._head and not entry:
+            # Whether a stamp is in the part is asked where there is one only: it counts for those that follow.
+            whole = self._part.start_ns is None
+            if whole or self._part.has_begun(self._table.times.choose(stamp_ns, log_ns).time_ns):
+                self._dropped["before the first keyframe"] += 1
+            return
+        instant = self._table.times.choose(stamp_ns, log_ns)
+        packet = (instant, counter, key, number, data)
         if self._writer is not None:
             self._write(packet)
             return
+        if entry and self._part.start_ns is not None and instant.time_ns <= self._part.start_ns:
+            self._head.clear()
         self._head.append(packet)
-        if len(self._head) >= HEAD_PACKETS and log_ns >= self._start_ns:
+        if len(self._head) >= HEAD_PACKETS and self._part.has_begun(instant.time_ns):
             self._open()
 
     def _is_key(self, data: memoryview, flag: bool | None) -> bool:
@@ -86,12 +92,14 @@ class PacketStream:
         self._flags_right = self._flags_right + 1 if self._flagged and not key else 0
         return key
 
-    def finish(self) -> Video:
-        """Close the file. Raises InputError where no picture could be written."""
+    def finish(self) -> Video | None:
+        """Close the file; None where no picture is in the part. Raises InputError where decoding cannot begin."""
         if self._writer is None and self._head:
             self._open()
         if self._writer is None:
             raise InputError("undecodable", f"none of its {self._table.messages} packets is a keyframe to begin with")
+        if not len(self._table):
+            return None
         self._writer.close()
         tainted = np.zeros(len(self._table), bool)
         lost, notes = 0, []
@@ -140,6 +148,18 @@ class PacketStream:
         return True
 
     def _write(self, packet: Packet) -> None:
+        """Write a packet, if it is wanted or a later one that is leans on it."""
+        if self._part is WHOLE:
+            self._put(packet)
+        elif self._part.is_over(packet[0].time_ns + self._table.times.shift_ns):
+            if len(self._behind) <= MAX_REORDER:
+                self._behind.append(packet)
+        elif len(self._behind) <= MAX_REORDER:
+            behind, self._behind = self._behind, []
+            for one in (*behind, packet):
+                self._put(one)
+
+    def _put(self, packet: Packet) -> None:
         instant, counter, keyframe, number, data = packet
         assert self._writer is not None
         table = self._table
@@ -150,7 +170,8 @@ class PacketStream:
             and len(table) <= MAX_REORDER
         ):
             # Shown before the first keyframe, decoded after it: it leans on pictures that are not there.
-            self._dropped["before the first keyframe"] += 1
+            if self._part.has_begun(instant.time_ns):
+                self._dropped["before the first keyframe"] += 1
             return
         if keyframe:
             sets = frame_codecs.beginning(data, self._codec)

@@ -14,6 +14,7 @@ from scripts.sources.packet_stream import PacketStream
 from scripts.sources.picture_table import PictureTable, Video
 from scripts.sources.stamp_belief import UNKNOWN, StampTimes
 from scripts.sources.still_streams import JPEG, JpegStream
+from scripts.sources.wanted_part import NEAR_NS, WHOLE
 
 # The encoder's pts travels as uint64; the highest bit means nothing to it.
 COUNTER_BITS = 2**63 - 1
@@ -28,16 +29,14 @@ DEPTH = "compresseddepth"
 class PictureStream:
     """Takes the messages of a camera and writes its video to `path`.
 
-    time, stamps: see PictureTimes; coding: of pictures that are encoded; start_ns: log time from which they are
-    wanted.
+    time, stamps: see PictureTimes; coding: of pictures that are encoded. `part`: what of it is wanted.
     """
 
-    def __init__(
-        self, path: Path, *, time: str, coding: ImageCoding, start_ns: int = 0, stamps: StampTimes = UNKNOWN
-    ) -> None:
+    def __init__(self, path: Path, *, time: str, coding: ImageCoding, stamps: StampTimes = UNKNOWN) -> None:
+        self.part = WHOLE
         self._path = path
         self._coding = coding
-        self._start_ns = start_ns
+        self._time, self._stamps = time, stamps
         self._table = PictureTable(time, stamps)
         self._writer: PacketStream | JpegStream | ImageStream | None = None
         self._codec = ""
@@ -45,14 +44,17 @@ class PictureStream:
 
     def take(self, carrier: Carrier, log_ns: int, values: tuple[Any, ...]) -> None:
         """Take a message: the values of its carrier's fields, in their order. Raises InputError for an unknown form."""
-        self._table.messages += 1
         value = dict(zip(carrier.fields, values, strict=True))
         stamp_ns = value["sec"] * 10**9 + value["nanosec"] if "sec" in value else 0
         data = value["data"]
+        # Of a video, pictures lean on those before them.
+        stills = self._writer if self.part is not WHOLE and not isinstance(self._writer, PacketStream) else None
+        if stills is not None and self._is_far(stamp_ns, log_ns):
+            stills.pass_over(stamp_ns, log_ns)
+            return
+        self._table.messages += 1
         if len(data) == 0:
             self._dropped["empty"] += 1
-        elif log_ns < self._start_ns and not self._is_video(carrier, value):
-            self._table.messages -= 1
         elif carrier.kind == PACKET:
             codec = self._codec or _known_codec(text(value["encoding"]))
             flag = bool(value["flags"] & 1)
@@ -77,6 +79,10 @@ class PictureStream:
         if self._writer is None:
             raise InputError("undecodable", f"its {self._table.messages} messages: {counted(self._dropped)}")
         video = self._writer.finish()
+        start_ns = self.part.start_ns
+        outside = video is not None and start_ns is not None and video.frames.stop_ns <= start_ns
+        if self.part != WHOLE and (outside or not len(self._table)):
+            raise InputError("no_frames", "its topic has no picture in this part of the bag")
         if video is None:
             raise InputError("undecodable", f"none of its {self._table.messages} messages holds a whole picture")
         video.dropped += self._dropped
@@ -92,12 +98,12 @@ class PictureStream:
         """Let go of the file."""
         self._writer = None
 
-    @staticmethod
-    def _is_video(carrier: Carrier, value: dict[str, Any]) -> bool:
-        """Whether pictures lean on those before them."""
-        if carrier.kind == COMPRESSED:
-            return frame_codecs.codec_of(text(value["format"])) is not None
-        return carrier.kind == PACKET
+    def _is_far(self, stamp_ns: int, log_ns: int) -> bool:
+        """Whether stamp and log time agree that a picture lies outside of the part: it need not be looked at."""
+        times = [log_ns - self._stamps.lag_ns]
+        if stamp_ns and self._time != "log":
+            times.append(stamp_ns + self._stamps.offset_ns)
+        return self.part.is_over(min(times) - NEAR_NS) or not self.part.has_begun(max(times) + NEAR_NS)
 
     def _take_packet(
         self, codec: str, stamp_ns: int, log_ns: int, data: memoryview, counter: int, keyframe: bool | None
@@ -130,15 +136,33 @@ class PictureStream:
         if self._writer is None:
             self._codec = codec
             if codec == "jpeg":
-                self._writer = JpegStream(self._path, self._table)
+                self._writer = JpegStream(self._path, self._table, self.part)
             elif codec in ("png", "raw", "depth"):
-                self._writer = ImageStream(self._path, self._table, self._coding)
+                self._writer = ImageStream(self._path, self._table, self._coding, self.part)
             else:
-                self._writer = PacketStream(self._path, self._table, codec, self._start_ns)
+                self._writer = PacketStream(self._path, self._table, codec, self.part)
         if codec == self._codec:
             return self._writer
         self._dropped["of another codec"] += 1
         return None
+
+
+def is_video(carrier: Carrier, value: dict[str, Any]) -> bool:
+    """Whether pictures lean on those before them. value: the fields of a message by their roles."""
+    if carrier.kind == COMPRESSED:
+        return frame_codecs.codec_of(text(value["format"])) is not None
+    return carrier.kind == PACKET
+
+
+def can_begin(carrier: Carrier, value: dict[str, Any]) -> bool:
+    """Whether a camera's video can begin with this message."""
+    if not is_video(carrier, value):
+        return len(value["data"]) > 0
+    codec = frame_codecs.codec_of(text(value["encoding" if carrier.kind == PACKET else "format"]))
+    if codec is None or not frame_codecs.is_packet(value["data"], codec):
+        return False
+    key = bool(value.get("flags", 0) & 1) or frame_codecs.is_keyframe(value["data"], codec)
+    return key and bool(frame_codecs.beginning(value["data"], codec))
 
 
 def counted(dropped: Counter[str]) -> str:

@@ -48,7 +48,7 @@ class PictureTable:
         self.times = PictureTimes(rule, stamps)
         self.messages = 0
         self.start_ns: int | None = None
-        self._latest_ns = 0
+        self._latest_ns: int | None = None
         self._delay_ns = 0
         # Between pictures whose own times fitted: neither a gap nor a wrong stamp makes the usual one.
         self._steps_ns: deque[int] = deque(maxlen=STEPS)
@@ -68,28 +68,41 @@ class PictureTable:
         fits: Callable[[int], bool],
         after: Instant | None = None,
     ) -> int:
-        """Enter a picture at its instant, moved where that PTS does not fit; returns its PTS, µs.
+        """Enter a picture at its instant; see `settle` and `enter`."""
+        return self.enter(self.settle(instant, fits=fits, after=after), source, keyframe=keyframe)
 
-        source: number of its message; after: the instant of the picture that is shown next, where that is known.
+    def settle(self, instant: Instant, *, fits: Callable[[int], bool], after: Instant | None = None) -> int:
+        """The time of the next picture, ns: its instant, moved where that PTS does not fit.
+
+        after: the instant of the picture that is shown next, where that is known.
         """
         own_ns = time_ns = self.times.moved(instant)
-        if self.start_ns is None:
-            self.start_ns = self._latest_ns = time_ns
-        elif after is not None:
-            time_ns = self.times.between(instant, self._latest_ns, after, self._delay_ns)
-        pts_us = self._pts(time_ns)
-        if not fits(pts_us):
+        if self._latest_ns is None:
+            self._latest_ns = time_ns
+            in_order = True
+        else:
+            if after is not None:
+                time_ns = self.times.between(instant, self._latest_ns, after, self._delay_ns)
+            in_order = time_ns > self._latest_ns if self.start_ns is None else fits(self._pts(time_ns))
+        if not in_order:
             delays_ns = self._delay_ns, instant.delay_ns
             period_ns = int(median(self._steps_ns)) if self._steps_ns else 0
             time_ns = self.times.put_after(time_ns, self._latest_ns, period_ns, delays_ns)
-            pts_us = self._pts(time_ns)
-        check_step((time_ns - self._latest_ns) // 1000)
+        if self.start_ns is not None:
+            check_step((time_ns - self._latest_ns) // 1000)
         if self._fitted and time_ns == own_ns > self._latest_ns:
             self._steps_ns.append(time_ns - self._latest_ns)
         self._fitted = time_ns == own_ns
         if self._fitted:
             self._delay_ns = instant.delay_ns
         self._latest_ns = max(self._latest_ns, time_ns)
+        return time_ns
+
+    def enter(self, time_ns: int, source: int, *, keyframe: bool) -> int:
+        """Enter a picture at a settled time; returns its PTS, µs. source: number of its message."""
+        if self.start_ns is None:
+            self.start_ns = time_ns
+        pts_us = self._pts(time_ns)
         self._rows.append(pts_us, time_ns, source, keyframe)
         return pts_us
 

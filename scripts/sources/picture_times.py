@@ -48,6 +48,11 @@ class PictureTimes:
         """Where the clock of the stamps was set; `message` counts the pictures."""
         return self._belief.steps()
 
+    @property
+    def shift_ns(self) -> int:
+        """What a clock that was set back adds to the instants now."""
+        return self._shift_ns
+
     def moved(self, instant: Instant) -> int:
         """The chosen instant, moved by what the clock was set back, until it is set right again."""
         before_ns, after_ns = self._delays_ns

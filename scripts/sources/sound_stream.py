@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 
 from scripts.common.clock import Clock
+from scripts.common.cut_clock import cut_clock
 from scripts.common.errors import InputError
 from scripts.common.sample_rate import check_rate
 from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
-from scripts.sources.audio_clock import Fit, fit_clock
-from scripts.sources.carriers import CODED_SOUND, MULTI_FORMATS, MULTI_PCM, Carrier
+from scripts.sources.audio_clock import Fit, begun_anew, fit_clock
+from scripts.sources.carriers import CODED_SOUND, Carrier
 from scripts.sources.message_layout import text
 from scripts.sources.row_spool import RowSpool
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
-from scripts.sources.sound_form import Form, format_named, format_of_depth, is_mp3, stored_as, to_stored
-from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes, early_stamps
+from scripts.sources.sound_form import Form, format_named, is_mp3, stored_as, to_stored
+from scripts.sources.sound_message import block_of, said_form
+from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes, mend_early
+from scripts.sources.wanted_part import WHOLE
 
 DEFAULT_FORMAT = "s16le"
 # What decoders are asked for.
@@ -29,6 +32,8 @@ MP3_BLOCKS = 4
 UNCODED = ("", "wave", "wav", "pcm", "raw")
 # Points that the manifest keeps of the stamps' lateness, for a plot.
 RESIDUAL_POINTS = 500
+# Later than any sample.
+LATEST_NS = 2**62
 
 
 @dataclass
@@ -52,8 +57,8 @@ class SoundStream:
     """Takes the messages of a microphone and writes its sound to `path`.
 
     stamp: "auto", "block_start" or "block_end"; latency_ms: constant delay of the device; rate_hz, channels,
-    sample_format: where the bag does not say; start_ns: log time from which it is wanted; stamps: see
-    StampBelief.
+    sample_format: where the bag does not say; stamps: see StampBelief. `part`: what of it is wanted; what is taken may
+    begin and end outside.
     """
 
     def __init__(
@@ -65,13 +70,12 @@ class SoundStream:
         rate_hz: int = 0,
         channels: int = 0,
         sample_format: str = "",
-        start_ns: int = 0,
         stamps: StampTimes = UNKNOWN,
     ) -> None:
+        self.part = WHOLE
         self._writer = SoundWriter(path)
         self._stamp = stamp
         self._latency_ms = latency_ms
-        self._start_ns = start_ns
         self._told = Form(rate_hz, channels, format_named(sample_format) or "")
         self._form: Form | None = None
         self._said: list[Any] = []
@@ -86,8 +90,6 @@ class SoundStream:
 
     def take(self, carrier: Carrier, log_ns: int, values: tuple[Any, ...]) -> None:
         """Take a message: the values of its carrier's fields, in their order. Raises InputError for what is no PCM."""
-        if log_ns < self._start_ns:
-            return
         value = dict(zip(carrier.fields, values, strict=True))
         if self._stamp == "auto":
             self._stamp = carrier.stamp
@@ -97,24 +99,19 @@ class SoundStream:
         if self._decoder is not None:
             self._decode(value, log_ns)
             return
-        if carrier.kind == MULTI_PCM:
-            kind, data = max(((k, value[k]) for k in MULTI_FORMATS), key=lambda pair: len(pair[1]))
-            said = [MULTI_FORMATS[kind], value.get("rate", 0), value.get("channels", 0)]
-        else:
-            data = value["data"]
-            said = [value.get(role) for role in ("format", "depth", "rate", "channels")]
+        data, said = block_of(carrier, value)
         if len(data) == 0:
             self._dropped["empty"] += 1
             return
         if self._form is None:
-            self._form = _said_form(carrier, value, said)
+            self._form = said_form(carrier, value, said)
             self._said = [bytes(v) if isinstance(v, memoryview) else v for v in said]
         elif said != self._said:
             self._dropped["of another format"] += 1
             return
         if not self._form.rate_hz and self._looks_like_mp3(value, log_ns):
             return
-        self._append(self._stamp_of(value, log_ns), data)
+        self._append(self._belief.of_block(value, log_ns), data)
 
     def take_info(self, carrier: Carrier, values: tuple[Any, ...]) -> None:
         """Take a message that says what the sound is."""
@@ -149,9 +146,8 @@ class SoundStream:
             notes.append(f"its sound is {self._decoder.codec}, decoded")
             if self._decoder.broken:
                 self._dropped["undecodable"] += self._decoder.broken
-        form = self._form.or_else(self._info).or_else(self._told)
-        if not form.sample_format:
-            form = form.or_else(Form(sample_format=DEFAULT_FORMAT))
+        form = self.form_of(self._form)
+        if not self._form.or_else(self._info).or_else(self._told).sample_format:
             notes.append(f"nothing says its sample format: {DEFAULT_FORMAT} is taken")
         if not form.rate_hz or not form.channels:
             raise InputError(
@@ -159,11 +155,8 @@ class SoundStream:
             )
         check_rate(form.rate_hz, "its topic, or the rig,")
         stamp_ns, sizes = self._blocks.rows().T
-        early = np.flatnonzero(early_stamps(stamp_ns))
-        if len(early):
-            # A block may come late, but its clock takes nothing for early.
-            stamp_ns[early] = stamp_ns[early - 1] + (stamp_ns[early + 1] - stamp_ns[early - 1]) // 2
-            self._stamps["stamps_out_of_order"] += len(early)
+        if early := mend_early(stamp_ns):
+            self._stamps["stamps_out_of_order"] += early
         fit = fit_clock(
             sizes,
             stamp_ns,
@@ -179,16 +172,24 @@ class SoundStream:
                 f"its blocks are no whole samples of {form.channels} channels {form.sample_format}, nor do its stamps "
                 f"fit those at {form.rate_hz} Hz",
             )
-        self._close(form, fit)
+        clock, ranges = self._cut(fit)
+        self._close(form, fit, ranges)
+        if fit.left and self.part.stop_ns is None:
+            notes.append(f"bytes that are part of no whole sample, left out: {fit.left}")
+        notes += [note for note in fit.notes if note not in begun_anew(fit.clock)] + begun_anew(clock)
         return Sound(
-            clock=fit.clock,
+            clock=clock,
             sample_format=form.sample_format,
             stamp=self._stamp,
-            residuals=_residuals(stamp_ns, fit),
+            residuals=_residuals(stamp_ns, fit, clock),
             dropped=self._dropped,
             stamps=dict(self._stamps),
-            notes=notes + fit.notes,
+            notes=notes,
         )
+
+    def form_of(self, said: Form) -> Form:
+        """The form of samples of which messages say so much."""
+        return said.or_else(self._info).or_else(self._told).or_else(Form(sample_format=DEFAULT_FORMAT))
 
     def discard(self) -> None:
         """Let go of the file."""
@@ -198,16 +199,6 @@ class SoundStream:
         """A block need not end with a whole sample: the next one goes on where it stops."""
         self._writer.write(data)
         self._blocks.append(stamp_ns, len(data))
-
-    def _stamp_of(self, value: dict[str, Any], log_ns: int) -> int:
-        if "sec" not in value:
-            self._stamps["log_times"] += 1
-            return log_ns
-        stamp_ns: int = value["sec"] * 10**9 + value["nanosec"]
-        if stamp_ns == 0:
-            self._stamps["zero_stamps"] += 1
-            return self._belief.without_stamp(log_ns)
-        return self._belief.choose(stamp_ns, log_ns)
 
     def _looks_like_mp3(self, value: dict[str, Any], log_ns: int) -> bool:
         """Drivers send mp3 in the same messages as PCM, and nothing says so: blocks are held until that is plain."""
@@ -226,7 +217,7 @@ class SoundStream:
         """What was held is PCM after all."""
         held, self._held = self._held, []
         for value, log_ns in held:
-            self._append(self._stamp_of(value, log_ns), value["data"])
+            self._append(self._belief.of_block(value, log_ns), value["data"])
 
     def _begin_decoding(self, codec: str) -> None:
         self._decoder = SoundDecoder(codec)
@@ -253,9 +244,20 @@ class SoundStream:
         samples = self._decoder.decode(value["data"])
         self._form = Form(self._decoder.rate_hz, self._decoder.channels, DECODED_FORMAT)
         if samples:
-            self._append(self._stamp_of(value, log_ns), samples)
+            self._append(self._belief.of_block(value, log_ns), samples)
 
-    def _close(self, form: Form, fit: Fit) -> None:
+    def _cut(self, fit: Fit) -> tuple[Clock, list[tuple[int, int]]]:
+        """The clock of the part, and its ranges of samples where it is not all. Raises InputError where it is empty."""
+        if self.part == WHOLE:
+            return fit.clock, []
+        start_ns = fit.clock.start_ns if self.part.start_ns is None else self.part.start_ns
+        stop_ns = LATEST_NS if self.part.stop_ns is None else self.part.stop_ns
+        clock, ranges = cut_clock(fit.clock, start_ns, stop_ns)
+        if clock.samples == sum(gap.stop_sample - gap.start_sample for gap in clock.gaps):
+            raise InputError("no_samples", "its topic has no sample in this part of the bag")
+        return clock, ranges
+
+    def _close(self, form: Form, fit: Fit, ranges: list[tuple[int, int]]) -> None:
         self._writer.keep(fit.pieces)
         stored = stored_as(form.sample_format)
         if stored != form.sample_format:
@@ -263,26 +265,17 @@ class SoundStream:
         holes = [(sample * form.frame_bytes, count * form.frame_bytes) for sample, count in fit.holes]
         if holes:
             self._writer.insert(holes, SAMPLE_FORMATS[stored][2])
+        if ranges:
+            frame = form.frame_bytes
+            self._writer.keep([(first * frame, (stop - first) * frame) for first, stop in ranges])
         self._writer.close(rate_hz=form.rate_hz, channels=form.channels, sample_format=stored)
 
 
-def _residuals(stamp_ns: np.ndarray, fit: Fit) -> list[list[float]]:
-    count = len(fit.residual_ns)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, RESIDUAL_POINTS)).astype(np.int64))
-    time_s = (stamp_ns[chosen] - fit.clock.start_ns) / 1e9
+def _residuals(stamp_ns: np.ndarray, fit: Fit, clock: Clock) -> list[list[float]]:
+    part = np.arange(len(stamp_ns))
+    if clock is not fit.clock:
+        part = np.flatnonzero((stamp_ns >= clock.start_ns) & (stamp_ns <= clock.stop_ns))
+    count = len(part)
+    chosen = part[np.unique(np.linspace(0, count - 1, min(count, RESIDUAL_POINTS)).astype(np.int64))]
+    time_s = (stamp_ns[chosen] - clock.start_ns) / 1e9
     return np.stack([time_s, fit.residual_ns[chosen] / 1e6], axis=1).round(6).tolist()
-
-
-def _said_form(carrier: Carrier, value: dict[str, Any], said: list[Any]) -> Form:
-    """The form that a message itself says. Raises InputError for an unknown sample format."""
-    if carrier.kind == MULTI_PCM:
-        return Form(said[1], said[2], said[0])
-    form: str | None = ""
-    if "format" in value:
-        form = format_named(text(value["format"]))
-    elif "depth" in value:
-        form = format_of_depth(value["depth"])
-    if form is None:
-        what = text(value["format"]) if "format" in value else f"of {value['depth']} bits"
-        raise InputError("unsupported", f"its sample format {what} cannot be exported yet")
-    return Form(value.get("rate", 0), value.get("channels", 0), form)

@@ -6,6 +6,7 @@ One flipped bit would else make hours of nothing. Nothing is repaired silently: 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,11 @@ class StampTimes:
     delay_ns: int | None = None
     offset_ns: int = 0
 
+    @property
+    def lag_ns(self) -> int:
+        """From an instant on the recording's clock to the log time of its message, usually."""
+        return (self.delay_ns or 0) - self.offset_ns
+
 
 UNKNOWN = StampTimes()
 
@@ -100,6 +106,17 @@ class StampBelief:
         self.note(stamp_ns, log_ns, message)
         return stamp_ns + self._offset_ns
 
+    def of_block(self, value: dict[str, Any], log_ns: int) -> int:
+        """The instant of a block of sound. value: the fields of its message by their roles."""
+        if "sec" not in value:
+            self.counts["log_times"] += 1
+            return log_ns
+        stamp_ns: int = value["sec"] * 10**9 + value["nanosec"]
+        if stamp_ns == 0:
+            self.counts["zero_stamps"] += 1
+            return self.without_stamp(log_ns)
+        return self.choose(stamp_ns, log_ns)
+
     def without_stamp(self, log_ns: int) -> int:
         """The log time less the usual delay, as far as that is known."""
         return log_ns - (self._delay_ns or 0) + self._offset_ns
@@ -136,6 +153,16 @@ def find_steps(delay_ns: np.ndarray, log_ns: np.ndarray) -> list[tuple[int, int]
 def _least(delays_ns: np.ndarray) -> int:
     """The least delay, but for a wrong stamp or two."""
     return int(np.partition(delays_ns, WRONG_STAMPS)[WRONG_STAMPS])
+
+
+def mend_early(stamp_ns: np.ndarray) -> int:
+    """Put early stamps, int64 (N,), in the middle between their neighbours; returns how many.
+
+    A block may come late, but its clock takes nothing for early.
+    """
+    early = np.flatnonzero(early_stamps(stamp_ns))
+    stamp_ns[early] = stamp_ns[early - 1] + (stamp_ns[early + 1] - stamp_ns[early - 1]) // 2
+    return len(early)
 
 
 def early_stamps(stamp_ns: np.ndarray) -> np.ndarray:

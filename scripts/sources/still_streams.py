@@ -11,20 +11,22 @@ from scripts.common.errors import InputError
 from scripts.common.packet_writer import PacketWriter
 from scripts.sources.picture_table import PictureTable, Video
 from scripts.sources.picture_times import Instant
+from scripts.sources.wanted_part import WHOLE, Part
 
 JPEG = b"\xff\xd8"
 END_OF_JPEG = b"\xff\xd9"
 
 
 class JpegStream:
-    """One camera that sends jpeg."""
+    """One camera that sends jpeg; `part` of it is wanted."""
 
-    def __init__(self, path: Path, table: PictureTable) -> None:
+    def __init__(self, path: Path, table: PictureTable, part: Part = WHOLE) -> None:
         self._path = path
         self._table = table
+        self._part = part
         self._writer: PacketWriter | None = None
         self._size = (0, 0)
-        self._held: tuple[Instant, int, bytes] | None = None
+        self._held: tuple[Instant, int, bytes | None] | None = None
         self._cut_short = bytearray()
         self._dropped: Counter[str] = Counter()
 
@@ -42,11 +44,19 @@ class JpegStream:
         # The reader's memory goes with the message.
         self._held = (instant, self._table.messages - 1, bytes(data))
 
-    def finish(self) -> Video:
-        """Close the file. Raises InputError where no picture could be written."""
+    def pass_over(self, stamp_ns: int, log_ns: int) -> None:
+        """Take note of a picture outside of the part: its time says whether those beside it are right."""
+        instant = self._table.times.choose(stamp_ns, log_ns)
+        self._write_held(instant)
+        self._held = (instant, 0, None)
+
+    def finish(self) -> Video | None:
+        """Close the file; None where no picture is in the part. Raises InputError where there is no picture at all."""
         if self._writer is None:
             raise InputError("undecodable", f"none of its {self._table.messages} messages holds a jpeg")
         self._write_held(None)
+        if not len(self._table):
+            return None
         self._writer.close()
         tainted = np.frombuffer(self._cut_short, np.bool_)
         return Video(self._table.make(tainted=tainted), "mjpeg", *self._size, copied=True, dropped=self._dropped)
@@ -56,10 +66,13 @@ class JpegStream:
         if self._held is None or self._writer is None:
             return
         instant, source, data = self._held
-        pts_us = self._table.place(instant, source, keyframe=True, fits=self._writer.fits, after=after)
+        self._held = None
+        time_ns = self._table.settle(instant, fits=self._writer.fits, after=after)
+        if data is None or not self._part.holds(time_ns):
+            return
+        pts_us = self._table.enter(time_ns, source, keyframe=True)
         self._cut_short.append(not data[-64:].rstrip(b"\0").endswith(END_OF_JPEG))
         self._writer.write(data, pts_us, keyframe=True)
-        self._held = None
 
     def _open(self, data: memoryview, size: tuple[int, int]) -> bool:
         try:
