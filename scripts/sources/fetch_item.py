@@ -2,38 +2,27 @@
 
 import hashlib
 import http
-import os
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 
 from scripts.common.containers import HEAD_BYTES, container_of, looks_like
 from scripts.common.errors import InputError
 from scripts.sources import partial_file
-from scripts.sources.safe_http import PrivateHostError, make_pool
+from scripts.sources.web_answers import ItemTime, PassingError, WebAnswers, short
 
 CHUNK_BYTES = 2**18
-MAX_REDIRECTS = 5
 # Too many requests, time-outs, faults of the server: they may pass.
 PASSING = {408, 425, 429, 500, 502, 503, 504}
-MOVED = {301, 302, 303, 307, 308}
 MAX_PAUSE_S = 60.0
-AGENT = "rushes"
 # Stores that have nothing of this machine's files in them, however their addresses are written.
 STORES = ("s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory")
-
-
-class _PassingError(Exception):
-    """Another attempt may end better."""
-
-    def __init__(self, reason: str, message: str, pause_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.pause_s = reason, message, pause_s
 
 
 @dataclass(frozen=True)
@@ -56,7 +45,7 @@ class Fetcher:
     def __init__(self, settings: dict[str, Any], pause: Callable[[float], None] = time.sleep) -> None:
         self.settings = settings
         self._pause = pause
-        self._pool = make_pool(per_host=settings["per_host"], allow_private_hosts=settings["allow_private_hosts"])
+        self._web = WebAnswers(settings)
         self._roots = [Path(root).resolve() for root in settings["allowed_roots"]]
 
     def fetch(self, url: str, target: Path) -> Fetched:
@@ -112,7 +101,7 @@ class Fetcher:
 
         try:
             with fsspec.open(url, "rb") as file:
-                return self._write(iter(lambda: file.read(CHUNK_BYTES), b""), target, 0, None)
+                return self._write(iter(lambda: file.read(CHUNK_BYTES), b""), target, 0, None, ItemTime(math.inf))
         except (OSError, ValueError, ImportError) as error:
             reason = "not_found" if isinstance(error, FileNotFoundError) else "store"
             raise InputError(reason, f"{url}: {type(error).__name__}: {error}") from None
@@ -129,70 +118,29 @@ class Fetcher:
         return replace(self._checked(target, 0, target.stat().st_size), page=found)
 
     def _with_attempts(self, url: str, target: Path) -> Fetched:
-        until = time.monotonic() + self.settings["item_s"]
+        left = ItemTime(self.settings["item_s"])
         for attempt in range(1, self.settings["attempts"] + 1):
             try:
-                return self._get(url, target, until)
-            except _PassingError as error:
+                return self._get(url, target, left)
+            except PassingError as error:
                 last = error
             if attempt < self.settings["attempts"]:
                 wait = max(self.settings["backoff_s"] * 2 ** (attempt - 1), last.pause_s)
-                self._pause(max(0.0, min(wait, MAX_PAUSE_S, until - time.monotonic())))
+                self._pause(min(wait, MAX_PAUSE_S, left.left_s))
         raise InputError(last.reason, f"{last.message} ({self.settings['attempts']} attempts)")
 
-    def _get(self, url: str, target: Path, until: float) -> Fetched:
+    def _get(self, url: str, target: Path, left: ItemTime) -> Fetched:
         """One attempt; what an earlier one brought is not asked for again."""
         have = target.stat().st_size if target.exists() else 0
-        headers = {"Accept-Encoding": "identity", "User-Agent": AGENT} | partial_file.asking(target, have)
-        timeout = urllib3.Timeout(connect=self.settings["connect_s"], read=self.settings["silence_s"])
-        try:
-            answer = self._follow(url, headers, timeout, until)
-        except PrivateHostError as error:
-            raise InputError("private_host", str(error)) from None
-        except urllib3.exceptions.NewConnectionError as error:  # a kind of time-out to urllib3
-            raise _PassingError("no_connection", f"no connection: {_short(error)}") from None
-        except urllib3.exceptions.TimeoutError:
-            raise _PassingError("timeout", "the server does not answer in time") from None
-        except urllib3.exceptions.LocationValueError:
-            raise InputError("no_url", f"{url[:80]!r} names no host that can be asked") from None
-        except urllib3.exceptions.HTTPError as error:
-            raise _PassingError("no_connection", f"no connection: {_short(error)}") from None
-        try:
-            start, total = self._judge(answer, target, have)
-            return self._write(_chunks(answer), target, start, total, until)
-        except urllib3.exceptions.TimeoutError:
-            raise _PassingError("timeout", "the server fell silent") from None
-        except urllib3.exceptions.HTTPError as error:
-            raise _PassingError("broken_off", f"the connection broke: {_short(error)}") from None
-        finally:
-            _leave(answer)
-
-    def _follow(
-        self, url: str, headers: dict[str, str], timeout: urllib3.Timeout, until: float
-    ) -> urllib3.BaseHTTPResponse:
-        permit: dict[str, str] = {}
-        for _ in range(MAX_REDIRECTS + 1):
-            if urlsplit(url).scheme.lower() not in ("http", "https"):
-                raise InputError("redirect", f"it redirects to {url[:80]!r}, which is neither http nor https")
-            permit = _permit(url) or permit
-            answer = self._pool.request(
-                "GET",
-                url,
-                headers=headers | permit,
-                timeout=timeout,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            if answer.status not in MOVED or "Location" not in answer.headers:
-                return answer
-            _leave(answer)
-            if time.monotonic() > until:
-                raise InputError("timeout", f"it takes longer than {self.settings['item_s']:g} s")
-            here, url = url, urljoin(url, answer.headers["Location"])
-            # Another host has nothing to do with the name and the word for this one.
-            permit = permit if _host(here) == _host(url) else {}
-        raise InputError("redirect", f"it redirects more than {MAX_REDIRECTS} times")
+        headers = {"Accept-Encoding": "identity"} | partial_file.asking(target, have)
+        with self._web.answer(url, headers, left) as answer:
+            try:
+                start, total = self._judge(answer, target, have)
+                return self._write(_chunks(answer), target, start, total, left)
+            except urllib3.exceptions.TimeoutError:
+                raise PassingError("timeout", "the server fell silent") from None
+            except urllib3.exceptions.HTTPError as error:
+                raise PassingError("broken_off", f"the connection broke: {short(error)}") from None
 
     def _judge(self, answer: urllib3.BaseHTTPResponse, target: Path, have: int) -> tuple[int, int | None]:
         """First byte that comes, and size of the whole. Raises InputError for what is no medium.
@@ -209,12 +157,12 @@ class Fetcher:
             total = int(whole) if whole.isdecimal() else None
             if start != have or not partial_file.is_of(answer, target):
                 target.unlink(missing_ok=True)
-                raise _PassingError("broken_off", "the server gave a part of another file, or another part")
+                raise PassingError("broken_off", "the server gave a part of another file, or another part")
         elif answer.status in PASSING or answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 target.unlink(missing_ok=True)
             pause = answer.headers.get("Retry-After", "")
-            raise _PassingError(
+            raise PassingError(
                 "status", f"the server answers {answer.status}", float(pause) if pause.isdecimal() else 0
             )
         elif answer.status != http.HTTPStatus.OK:
@@ -237,9 +185,7 @@ class Fetcher:
         if size == 0:
             raise InputError("empty", "it has no bytes")
 
-    def _write(
-        self, chunks: Iterable[bytes], target: Path, start: int, total: int | None, until: float = float("inf")
-    ) -> Fetched:
+    def _write(self, chunks: Iterable[bytes], target: Path, start: int, total: int | None, left: ItemTime) -> Fetched:
         digest = hashlib.sha256()
         if start:
             digest.update(target.read_bytes())
@@ -259,13 +205,12 @@ class Fetcher:
                     if size > limit:
                         message = f"it does not end within {limit:,} bytes"
                         raise InputError("too_large", message, value=size, limit=limit)
-                    if time.monotonic() > until:
-                        raise InputError("timeout", f"it takes longer than {self.settings['item_s']:g} s")
+                    left.check()
         except InputError:
             target.unlink(missing_ok=True)
             raise
         if total is not None and size < total:
-            raise _PassingError("broken_off", f"the connection broke after {size} of {total} bytes")
+            raise PassingError("broken_off", f"the connection broke after {size} of {total} bytes")
         if size < HEAD_BYTES or start:
             with target.open("rb") as file:
                 check_head(file.read(HEAD_BYTES))
@@ -283,31 +228,3 @@ def _chunks(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     # What there is, and not a whole chunk: a trickle would fill one in days, and its time would be looked at then.
     while chunk := answer.read1(CHUNK_BYTES, decode_content=False):
         yield chunk
-
-
-def _leave(answer: urllib3.BaseHTTPResponse) -> None:
-    """Give the connection back; one whose body was not read to its end cannot serve another request."""
-    if answer.length_remaining == 0:
-        answer.drain_conn()
-    else:
-        answer.close()
-    answer.release_conn()
-
-
-def _permit(url: str) -> dict[str, str]:
-    """The header for a name and a word in the URL, `https://name:word@host/…`."""
-    parts = urlsplit(url)
-    if parts.username is None:
-        return {}
-    return dict(urllib3.make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"))
-
-
-def _host(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme.lower(), parts.hostname, parts.port
-
-
-def _short(error: BaseException) -> str:
-    reason = getattr(error, "reason", None)
-    text = " ".join(str(reason or error).split())
-    return os.path.basename(text) if text.startswith("/") else text.rpartition(": ")[2] or type(error).__name__

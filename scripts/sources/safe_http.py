@@ -59,9 +59,9 @@ class _GuardedHTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _GuardedHTTPS
 
 
-def make_pool(*, per_host: int, allow_private_hosts: bool) -> urllib3.PoolManager:
-    """A pool with at most `per_host` connections to each host; a further request waits for one."""
-    pool = urllib3.PoolManager(num_pools=256, maxsize=per_host, block=True)
+def make_pool(*, connections: int, allow_private_hosts: bool) -> urllib3.PoolManager:
+    """A pool that keeps up to `connections` open to each host; how many there are at once is up to who asks."""
+    pool = urllib3.PoolManager(num_pools=256, maxsize=connections)
     if not allow_private_hosts:
         pool.pool_classes_by_scheme = {"http": _GuardedHTTPPool, "https": _GuardedHTTPSPool}
     return pool

@@ -188,6 +188,35 @@ def test_a_trickle_and_a_redirect_without_end_take_no_longer_than_an_item_may(tm
     assert time.monotonic() - before < 6
 
 
+def test_the_time_of_an_item_is_its_own_and_not_that_of_those_before_it_at_its_host(tmp_path, site, video):
+    at_once, most = [], []
+
+    def takes_its_time(request):
+        at_once.append(request.path)
+        most.append(len(at_once))
+        time.sleep(0.5)
+        at_once.remove(request.path)
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(video)))
+        request.end_headers()
+        request.wfile.write(video)
+
+    paths = [f"/{number}.mp4" for number in range(8)]
+    site.pages |= dict.fromkeys(paths, takes_its_time)
+    made = fetched(tmp_path, *map(site.url, paths), per_host=2, item_s=1.25)
+    assert reasons(made) == [""] * 8
+    assert max(most) == 2
+
+
+def test_items_that_redirect_to_each_others_hosts_do_not_wait_for_ever(tmp_path, site, video):
+    with serve() as other:
+        for here, there in ((site, other), (other, site)):
+            there.media("/there.mp4", video)
+            here.pages["/away.mp4"] = (302, {"Location": there.url("/there.mp4")}, b"")
+        made = fetched(tmp_path, *[site.url("/away.mp4"), other.url("/away.mp4")] * 4, per_host=1)
+    assert reasons(made) == [""] * 8
+
+
 def test_a_fault_that_passes_is_tried_again_and_one_that_stays_is_said(tmp_path, site, video):
     answers = [503, 429, 200]
 
