@@ -81,7 +81,7 @@ class WebAnswers:
                 # Before the next host is waited for: items that redirect to each other's would wait for ever.
                 held.close()
                 left.check()
-                here, url = url, urljoin(url, answer.headers["Location"])
+                here, url = url, urljoin(url, _as_sent(answer.headers["Location"]))
                 # Another host has nothing to do with the name and the word for this one.
                 permit = permit if _host(here) == _host(url) else {}
         raise InputError("redirect", f"it redirects more than {MAX_REDIRECTS} times")
@@ -134,6 +134,15 @@ def _leave(answer: urllib3.BaseHTTPResponse) -> None:
     else:
         answer.close()
     answer.release_conn()
+
+
+def _as_sent(location: str) -> str:
+    """A header's address with its bytes as the server has sent them; they come as Latin-1, whatever they are."""
+    sent = location.encode("latin-1")
+    try:
+        return sent.decode("utf-8")
+    except UnicodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in sent)
 
 
 def _permit(url: str) -> dict[str, str]:

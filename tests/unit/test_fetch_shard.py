@@ -5,6 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -275,6 +276,17 @@ def test_redirects_are_followed_but_not_for_ever_and_not_to_files(tmp_path, site
     site.pages["/file.mp4"] = (302, {"Location": "file:///etc/passwd"}, b"")
     made = fetched(tmp_path, *(site.url(f"/{name}.mp4") for name in ("here", "loop", "file")))
     assert reasons(made) == ["", "redirect", "redirect"]
+
+
+@pytest.mark.parametrize("written", ["utf-8", "latin-1"])
+def test_a_redirect_to_letters_beyond_ascii_leads_to_the_bytes_that_the_server_meant(tmp_path, site, video, written):
+    def moved(request):
+        request.wfile.write("HTTP/1.1 302 Found\r\nLocation: /für.mp4\r\nContent-Length: 0\r\n\r\n".encode(written))
+        request.close_connection = True
+
+    site.pages["/old.mp4"] = moved
+    site.media(f"/{quote('für', encoding=written)}.mp4", video)
+    assert reasons(fetched(tmp_path, site.url("/old.mp4"))) == [""]
 
 
 @pytest.mark.parametrize(
