@@ -3,6 +3,8 @@
 import json
 import shutil
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,13 +32,18 @@ class Working:
 
     def ended(self) -> dict[str, Status]:
         """The last status of each item; a line that a kill cut off counts as none."""
-        found = {}
+        return dict(self._ends())
+
+    def times(self) -> Counter[str]:
+        """How often each item has ended."""
+        return Counter(key for key, _ in self._ends())
+
+    def _ends(self) -> Iterator[tuple[str, Status]]:
         if self._status.exists():
             for line in self._status.read_text(encoding="utf-8").splitlines():
                 with suppress(ValueError, TypeError, KeyError):
                     status = json.loads(line)
-                    found[status["key"]] = status
-        return found
+                    yield status["key"], status
 
     def end(self, *statuses: Status) -> None:
         """Remember how each item `status["key"]` ended."""

@@ -85,22 +85,21 @@ def fetch_all(
 ) -> Iterator[Item]:
     """Every item, in the order of `rows`; those that ended well before are taken as they are.
 
-    retry: how many that failed before are tried again, at most.
+    retry: how many that failed before are tried again, at most: those first that were tried least.
     """
-    before = working.ended()
+    before = {key: status for key, status in working.ended().items() if _is_kept(status, working)}
+    times = working.times()
+    failed = [item.key for item, _ in rows if before.get(item.key, {}).get("outcome") == "failed"]
+    for key in sorted(failed, key=times.__getitem__)[: max(0, retry)]:
+        del before[key]
     waiting: dict[str, Any] = {}
     with ThreadPoolExecutor(connections) as pool:
         ended: dict[str, Item] = {}
         for item, member in rows:
-            known = before.get(item.key)
-            whole = bool(known and known["outcome"] == "written")
-            if known and whole and not known["path"] and not working.file(f"{item.key}.media").exists():
-                whole, known = False, None
-            if known is not None and (whole or retry <= 0):
-                ended[item.key] = replace(item, **known)
-                continue
-            retry -= known is not None
-            waiting[item.key] = pool.submit(fetch_one, item, member, fetcher, working)
+            if item.key in before:
+                ended[item.key] = replace(item, **before[item.key])
+            else:
+                waiting[item.key] = pool.submit(fetch_one, item, member, fetcher, working)
         try:
             said = _Said()
             for done, future in enumerate(as_completed(waiting.values()), 1):
@@ -112,6 +111,12 @@ def fetch_all(
         ended |= {key: future.result() for key, future in waiting.items()}
     for item, _ in rows:
         yield ended[item.key]
+
+
+def _is_kept(status: dict[str, Any], working: Working) -> bool:
+    """Whether what is remembered of an item still holds: its medium may have been cleared away."""
+    fetched = status["outcome"] == "written" and not status["path"]
+    return not fetched or working.file(f"{status['key']}.media").exists()
 
 
 class _Said:

@@ -371,60 +371,6 @@ def test_an_object_of_a_store_is_fetched(tmp_path, video):
     assert reasons(made) == ["", "not_found"]
 
 
-def test_a_killed_job_asks_for_nothing_twice(tmp_path, site, video):
-    urls = [site.media(f"/{number}.mp4", video) for number in range(4)]
-    table = write_table(tmp_path / "table.txt", *urls)
-    made = Made(tmp_path / "lots", settings_of(table, fetch={"connections": 1}))
-    lot = plan(made.root, table, made.settings)["lots"][0]
-
-    def killed(request):
-        raise KeyboardInterrupt
-
-    from scripts.sources import fetch_shard as module
-
-    real = module.fetch_one
-    done = []
-
-    def dies(*arguments):
-        if len(done) == 2:
-            raise KeyboardInterrupt
-        done.append(1)
-        return real(*arguments)
-
-    module.fetch_one = dies
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            fetch(made, lot)
-    finally:
-        module.fetch_one = real
-    # A kill in the middle of a line leaves half of it.
-    status = made.root / "working" / "fetch0" / "status.jsonl"
-    with status.open("a") as file:
-        file.write('{"key": "0000')
-    asked = len(site.asked)
-    fetch(made, lot)
-    assert [path for path, _ in site.asked[asked:]] == ["/2.mp4", "/3.mp4"]
-    assert reasons(made) == [""] * 4
-    assert not (made.root / "working" / "fetch0").exists()
-
-
-def test_failed_items_alone_are_fetched_again_up_to_the_limit(tmp_path, site, video):
-    urls = [site.media("/good.mp4", video), *(site.url(f"/late{number}.mp4") for number in range(3))]
-    made = fetched(tmp_path, *urls, retry_items=2)
-    assert reasons(made) == ["", "status", "status", "status"]
-    for number in range(3):
-        site.media(f"/late{number}.mp4", video)
-    lot = json.loads((made.root / "plan.json").read_text())["lots"][0]
-    for what in ("tar", "items.parquet", "fetch.ledger.parquet"):
-        made.lot(what).unlink()  # as Snakemake does before a rerun
-    asked = len(site.asked)
-    fetch(made, lot)
-    assert reasons(made) == ["", "", "", "status"]
-    assert len(site.asked) == asked + 2
-    item = made.items["000000000"]
-    assert read_part(made.lot("tar"), item.offset, item.size) == video
-
-
 def test_the_order_of_arrival_changes_no_byte(tmp_path, site, video):
     import time
 

@@ -1,0 +1,85 @@
+"""A lot that is fetched once more: a killed job goes on, and `--config retry=failed` gives every failure its turn."""
+
+import json
+
+import pytest
+
+from scripts.common.tar_file import read_part
+from tests.unit.shard_maker import FOUR, Made, Site, fetch, plan, scene_video, serve, settings_of, write_table
+from tests.unit.test_fetch_shard import fetched, reasons
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> bytes:
+    return scene_video(tmp_path_factory.mktemp("video") / "four.mp4", FOUR).read_bytes()
+
+
+@pytest.fixture
+def site():
+    with serve() as served:
+        yield served
+
+
+def test_a_killed_job_asks_for_nothing_twice(tmp_path, site, video):
+    urls = [site.media(f"/{number}.mp4", video) for number in range(4)]
+    table = write_table(tmp_path / "table.txt", *urls)
+    made = Made(tmp_path / "lots", settings_of(table, fetch={"connections": 1}))
+    lot = plan(made.root, table, made.settings)["lots"][0]
+
+    from scripts.sources import fetch_shard as module
+
+    real = module.fetch_one
+    done = []
+
+    def dies(*arguments):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return real(*arguments)
+
+    module.fetch_one = dies
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fetch(made, lot)
+    finally:
+        module.fetch_one = real
+    # A kill in the middle of a line leaves half of it.
+    status = made.root / "working" / "fetch0" / "status.jsonl"
+    with status.open("a") as file:
+        file.write('{"key": "0000')
+    asked = len(site.asked)
+    fetch(made, lot)
+    assert [path for path, _ in site.asked[asked:]] == ["/2.mp4", "/3.mp4"]
+    assert reasons(made) == [""] * 4
+    assert not (made.root / "working" / "fetch0").exists()
+
+
+def fetch_again(made: Made, site: Site) -> list[str]:
+    """Fetch the first lot again as Snakemake does, which removes its outputs first. Returns what was asked for."""
+    lot = json.loads((made.root / "plan.json").read_text())["lots"][0]
+    for what in ("tar", "items.parquet", "fetch.ledger.parquet"):
+        made.lot(what).unlink()
+    asked = len(site.asked)
+    fetch(made, lot)
+    return [path for path, _ in site.asked[asked:]]
+
+
+def test_failed_items_alone_are_fetched_again_up_to_the_limit(tmp_path, site, video):
+    urls = [site.media("/good.mp4", video), *(site.url(f"/late{number}.mp4") for number in range(3))]
+    made = fetched(tmp_path, *urls, retry_items=2)
+    assert reasons(made) == ["", "status", "status", "status"]
+    for number in range(3):
+        site.media(f"/late{number}.mp4", video)
+    assert sorted(fetch_again(made, site)) == ["/late0.mp4", "/late1.mp4"]
+    assert reasons(made) == ["", "", "", "status"]
+    item = made.items["000000000"]
+    assert read_part(made.lot("tar"), item.offset, item.size) == video
+
+
+def test_those_that_stay_dead_leave_their_turn_to_the_others(tmp_path, site, video):
+    names = [f"/{number}.mp4" for number in range(5)]
+    made = fetched(tmp_path, *map(site.url, names), retry_items=2)
+    assert [sorted(fetch_again(made, site)) for _ in range(2)] == [names[:2], names[2:4]]
+    site.media("/4.mp4", video)
+    assert sorted(fetch_again(made, site)) == ["/0.mp4", "/4.mp4"]
+    assert reasons(made) == ["status"] * 4 + [""]
