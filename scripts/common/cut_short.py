@@ -1,4 +1,5 @@
-"""Whether a file ends before its header says: Matroska and wav, which ffmpeg reads as if nothing were missing."""
+"""Whether a file ends before its header says: Matroska and wav, which ffmpeg reads as if nothing were missing; and MP4,
+of which it reads what is there if the index stands at the front."""
 
 from pathlib import Path
 
@@ -8,6 +9,8 @@ EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 # What programs that could not go back write for the size of the sound: nothing, or about the largest number.
 UNKNOWN_SIZES = (range(1), range(0x7FFF_0000, 0x8001_0000), range(0xFFFF_0000, 0x1_0000_0000))
 HEAD_BYTES = 65_536
+# What stands on the first floor of an MP4; anything else there is what a program has left behind.
+BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"moof", b"sidx", b"free", b"skip", b"wide", b"udta", b"meta", b"uuid")
 
 
 def cut_short(path: Path) -> str:
@@ -23,6 +26,26 @@ def said_of(name: str, content: bytes, held: int) -> str:
     if promised is None or promised - held <= SLACK_BYTES:
         return ""
     return f"{name} promises {promised:,} bytes and holds {held:,}: it was cut off; what is there is taken"
+
+
+def breaks_off(path: Path) -> bool:
+    """Whether a file, also an MP4, ends before it says; False for one that does not say where it ends."""
+    return _mp4_bytes(path) > path.stat().st_size or bool(cut_short(path))
+
+
+def _mp4_bytes(path: Path) -> int:
+    """Where the last box of an MP4 ends, as far as boxes follow each other; 0 if it is none."""
+    place = 0
+    with path.open("rb") as file:
+        while len(head := file.read(16)) >= 8 and head[4:8] in BOXES:
+            size = int.from_bytes(head[:4])
+            size = int.from_bytes(head[8:]) if size == 1 else size
+            # None, or nonsense: the last box goes as far as the file does.
+            if size < 8:
+                return place
+            place += size
+            file.seek(place)
+    return place
 
 
 def _matroska_bytes(head: bytes) -> int | None:

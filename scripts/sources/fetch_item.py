@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 
 from scripts.common.containers import HEAD_BYTES, container_of, looks_like
+from scripts.common.cut_short import breaks_off
 from scripts.common.errors import InputError
 from scripts.sources import partial_file
 from scripts.sources.web_answers import ItemTime, PassingError, WebAnswers, short
@@ -136,11 +137,16 @@ class Fetcher:
         with self._web.answer(url, headers, left) as answer:
             try:
                 start, total = self._judge(answer, target, have)
-                return self._write(_chunks(answer), target, start, total, left)
+                found = self._write(_chunks(answer), target, start, total, left)
             except urllib3.exceptions.TimeoutError:
                 raise PassingError("timeout", "the server fell silent") from None
             except urllib3.exceptions.HTTPError as error:
                 raise PassingError("broken_off", f"the connection broke: {short(error)}") from None
+            # Nothing but the file itself tells such an answer from one that broke off.
+            if total is None and "Transfer-Encoding" not in answer.headers and breaks_off(target):
+                target.unlink()
+                raise PassingError("broken_off", "the server said no length, and the file ends before it should")
+            return found
 
     def _judge(self, answer: urllib3.BaseHTTPResponse, target: Path, have: int) -> tuple[int, int | None]:
         """First byte that comes, and size of the whole. Raises InputError for what is no medium.

@@ -1,9 +1,13 @@
 """A lot that is fetched once more: a killed job goes on, and `--config retry=failed` gives every failure its turn."""
 
+import io
 import json
+from pathlib import Path
 
+import av
 import pytest
 
+from scripts.common.cut_short import breaks_off
 from scripts.common.tar_file import read_part
 from tests.unit.shard_maker import FOUR, Made, Site, fetch, plan, scene_video, serve, settings_of, write_table
 from tests.unit.test_fetch_shard import fetched, reasons
@@ -83,3 +87,47 @@ def test_those_that_stay_dead_leave_their_turn_to_the_others(tmp_path, site, vid
     site.media("/4.mp4", video)
     assert sorted(fetch_again(made, site)) == ["/0.mp4", "/4.mp4"]
     assert reasons(made) == ["status"] * 4 + [""]
+
+
+def packed_as(ending: str, folder: Path, video: bytes, **options: str) -> bytes:
+    """The same pictures in another container."""
+    path = folder / f"other.{ending}"
+    with av.open(io.BytesIO(video)) as source, av.open(str(path), "w", options=options) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [("mp4", {}), ("mp4", {"movflags": "faststart"}), ("mp4", {"movflags": "frag_keyframe+empty_moov"}), ("mkv", {})],
+)
+def test_an_answer_that_says_no_length_and_breaks_off_is_asked_for_again(tmp_path, site, video, ending, options):
+    """Also one with its index at the front, whose beginning would be taken for the whole."""
+    whole = packed_as(ending, tmp_path, video, **options)
+    sent = {"/mended": [whole[: len(whole) // 2], whole], "/dead": [whole[: len(whole) // 2]] * 3, "/whole": [whole]}
+
+    def without_a_length(request):
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + sent[request.path].pop(0))
+        request.close_connection = True
+
+    site.pages |= dict.fromkeys(sent, without_a_length)
+    made = fetched(tmp_path, *map(site.url, sent))
+    assert reasons(made) == ["", "broken_off", ""]
+    for key in ("000000000", "000000002"):
+        assert read_part(made.lot("tar"), made.items[key].offset, made.items[key].size) == whole
+    sent["/dead"] = [whole]
+    assert fetch_again(made, site) == ["/dead"]
+    assert reasons(made) == ["", "", ""]
+
+
+def test_bytes_behind_the_last_box_are_no_loss(tmp_path, video):
+    path = tmp_path / "a.mp4"
+    for rest in (b"", bytes(8), b"\xff" * 100, b"made by hand"):
+        path.write_bytes(video + rest)
+        assert not breaks_off(path), rest
+    path.write_bytes(video[:-1])
+    assert breaks_off(path)
