@@ -89,7 +89,7 @@ rule fetch_shard:
         dataset="{dataset}",
         row_group=of_lot("number"),
         rows_sha256=of_lot("sha256"),
-        settings=shards_setting("fetch"),
+        settings=fetch_settings,
         working=shards.working("fetch"),
         key=fetch_key,
     script:

@@ -58,11 +58,22 @@ def of_lot(name):
     return quick(lambda wildcards: getattr(lot_of(wildcards), name))
 
 
+# How hard items are tried for.
+EFFORT = ("connections", "per_host", "attempts", "backoff_s", "connect_s", "silence_s", "item_s", "retry_items")
+
+
+@quick
+def fetch_settings(wildcards, input):
+    """All of `fetch`. It asks for `input`, so that Snakemake does not compare it; `fetch_key` has what counts."""
+    return shards.datasets[wildcards.dataset].entry["fetch"]
+
+
 @quick
 def fetch_key(wildcards):
     """Which items there are, not how hard they are tried for: a new time-out fetches nothing again."""
     entry = shards.datasets[wildcards.dataset].entry["fetch"]
-    return versioned(1, rows=lot_of(wildcards).sha256, max_bytes=entry["max_bytes"])
+    which = {name: value for name, value in entry.items() if name not in EFFORT}
+    return versioned(1, rows=lot_of(wildcards).sha256, **which)
 
 
 def looks(wildcards):

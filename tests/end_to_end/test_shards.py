@@ -36,6 +36,13 @@ def workspace_of(root: Path, **settings) -> Workspace:
     return Workspace(root, configfile="config/config.yaml")
 
 
+def change_config(root: Path, **settings) -> None:
+    file = root / "config" / "config.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["datasets"]["web"] |= settings
+    file.write_text(yaml.safe_dump(content))
+
+
 def samples(workspace: Workspace) -> list[str]:
     folder = workspace.root / "results" / "datasets" / "web" / "shards" / "data"
     return [name for path in sorted(folder.glob("*.tar")) for name in tarfile.open(path).getnames()]
@@ -64,10 +71,7 @@ def test_a_new_threshold_cuts_anew_and_scans_nothing(tmp_path, videos):
     first = workspace.snakemake()
     assert first.returncode == 0, first.stdout
     assert len(samples(workspace)) == 2 * 4 * 2
-    file = tmp_path / "config" / "config.yaml"
-    content = yaml.safe_load(file.read_text())
-    content["datasets"]["web"] |= {"scan": {"threshold": 250}}
-    file.write_text(yaml.safe_dump(content))
+    change_config(tmp_path, scan={"threshold": 250})
     second = workspace.snakemake()
     assert second.returncode == 0, second.stdout
     assert [second.stdout.count(f"rule {step}") for step in ("fetch_shard", "scan_shard", "cut_shard")] == [0, 0, 1]
@@ -89,6 +93,10 @@ def test_what_failed_is_fetched_again_on_request_alone(tmp_path, videos):
         again = workspace.snakemake("--config", "retry=failed")
         assert "3 written, 0 filtered, 0 failed" in again.stdout, again.stdout
         assert [path for path, _ in site.asked[asked:]] == ["/late.mp4"]
+        change_config(tmp_path, fetch=fetch | {"attempts": 2, "item_s": 60, "retry_items": 5})
+        tried_harder = workspace.snakemake()
+        assert tried_harder.returncode == 0, tried_harder.stdout
+        assert "rule fetch_shard" not in tried_harder.stdout
 
 
 def test_a_killed_run_of_several_tables_ends_with_the_same_bytes(tmp_path, videos):
