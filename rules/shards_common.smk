@@ -72,8 +72,8 @@ def fetch_settings(wildcards, input):
 def fetch_key(wildcards):
     """Which items there are, not how hard they are tried for: a new time-out fetches nothing again."""
     entry = shards.datasets[wildcards.dataset].entry["fetch"]
-    which = {name: value for name, value in entry.items() if name not in EFFORT}
-    return versioned(1, rows=lot_of(wildcards).sha256, **which)
+    lot, which = lot_of(wildcards), {name: value for name, value in entry.items() if name not in EFFORT}
+    return versioned(1, rows=lot.sha256, **which | {"folder": entry["folder"] if lot.relative else ""})
 
 
 def looks(wildcards):

@@ -70,7 +70,7 @@ def video2dataset(
         columns={"url": url_col, "caption": caption_col, "clips": clip_col},
     )
     entry["wandb"] = wandb_project if enable_wandb else ""
-    entry["fetch"] |= {"allow_private_hosts": allow_private_hosts}
+    entry["fetch"] |= {"allow_private_hosts": allow_private_hosts, "folder": os.getcwd()}
     if allowed_roots:
         entry["fetch"]["allowed_roots"] = [str(Path(root).resolve()) for root in allowed_roots]
     folder = Path(output_folder).resolve()

@@ -32,7 +32,8 @@ PACKED = ("webdataset", "parquet", "tfrecord")
 class Lot:
     """A job's share of a dataset.
 
-    number: its row group; shards: how many, from `first_shard` on; sha256: of its rows.
+    number: its row group; shards: how many, from `first_shard` on; sha256: of its rows; relative: whether any of them
+    is a path whose beginning the config says.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Lot:
     megabytes: float
     seconds: float
     sha256: str
+    relative: bool
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class ShardsRoom(Room):
             raise ConfigError(f"{place}.rig: there is no rig `{entry['rig']}`{nearest(entry['rig'], rigs)}")
         if entry["table"]:
             raise ConfigError(f"{place}: it has a table and a rig; name one of them")
+        if entry["fetch"]["folder"]:
+            raise ConfigError(f"{place}.fetch.folder: it is for the paths of a table; leave it out with a rig")
         rig = rigs[entry["rig"]]
         microphones = [stream.name for stream in rig.microphones]
         microphone = entry["microphone"] or next(iter(microphones), "")
@@ -237,6 +241,7 @@ def _read_plan(path: str, mtime_ns: int) -> tuple[Lot, ...]:
             entry["megabytes"],
             entry["seconds"],
             entry["sha256"],
+            entry.get("relative", False),
         )
         for number, entry in enumerate(entries)
     )

@@ -74,6 +74,7 @@ class Fetcher:
         return self._local(Path(path))
 
     def _local(self, path: Path) -> Fetched:
+        path = Path(self.settings["folder"], path)
         resolved = path.resolve()
         if not any(resolved.is_relative_to(root) for root in self._roots):
             raise InputError("outside_roots", f"{path} lies outside of `allowed_roots`")

@@ -7,6 +7,7 @@ which were appended begin shards of their own, and a row that changed changes it
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -114,6 +115,7 @@ class ShardWriter:
                 "megabytes": round(float(np.nansum(known)) / 1e6, 3),
                 "seconds": round(float(np.nansum(lengths)), 3),
                 "sha256": digest.hexdigest(),
+                "relative": any(map(_is_relative, table["url"].to_pylist(), table["path"].to_pylist())),
             }
         )
         self._shard += len(self._shards)
@@ -156,6 +158,10 @@ def pack(
             writer.end_shard()
             before = first
         writer.add(rest.slice(before))
+
+
+def _is_relative(url: str, path: str) -> bool:
+    return bool(url) and not path and "://" not in url and not os.path.isabs(url)
 
 
 def plan_shards(

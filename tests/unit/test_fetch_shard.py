@@ -332,6 +332,23 @@ def test_files_are_read_beneath_the_allowed_roots_alone(tmp_path, video):
     assert made.lot("tar").stat().st_size == 10240, "a local file stays where it is"
 
 
+def test_relative_paths_begin_in_the_folder_that_is_named_or_where_the_run_stands(tmp_path, video, monkeypatch):
+    for folder in ("here", "there"):
+        (tmp_path / folder / "videos").mkdir(parents=True)
+        (tmp_path / folder / "videos" / f"{folder}.mp4").write_bytes(video)
+    monkeypatch.chdir(tmp_path / "here")
+    urls, roots = (
+        ["videos/here.mp4", "videos/there.mp4", "../secret.mp4"],
+        [str(tmp_path / "here"), str(tmp_path / "there")],
+    )
+    named = fetched(tmp_path / "a", *urls, allowed_roots=roots, folder=str(tmp_path / "there"))
+    assert reasons(named) == ["not_found", "", "outside_roots"]
+    default = fetched(tmp_path / "b", *urls, allowed_roots=roots)
+    assert reasons(default) == ["", "not_found", "outside_roots"]
+    with ItemReader(media_url(named.items["000000001"], named.lot("tar"))) as reader:
+        assert len(list(reader.pictures())) == 100
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -242,6 +242,18 @@ def test_a_dataset_that_does_not_fit_its_rig_is_a_mistake(house, entry, message)
     assert mistake(house).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"table": "t.csv"}, "datasets.web: it has a table and a rig; name one of them"),
+        ({"fetch": {"folder": "x"}}, "datasets.web.fetch.folder: it is for the paths of a table; leave it out"),
+    ],
+)
+def test_shards_of_a_rig_take_nothing_that_is_for_tables(house, entry, message):
+    house.datasets = {"web": {"kind": "shards", "rig": "booth", **entry}}
+    assert mistake(house).startswith(message)
+
+
 def test_a_rate_that_does_not_divide_the_samples_is_a_mistake(house):
     assert mistake(house, media={"fps": "30000/1001"}) == (
         "datasets.visemes: 16000 samples cannot be divided evenly among 30000/1001 frames a second"

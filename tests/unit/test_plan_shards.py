@@ -375,6 +375,15 @@ def test_a_row_that_changed_changes_its_own_lot(tmp_path):
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
 
 
+def test_a_lot_knows_whether_it_depends_on_where_its_paths_begin(tmp_path):
+    rows = ["https://host/a.mp4", "/abs/b.mp4", "", "file:///c.mp4", "s3://bucket/d.mp4", "videos/e.mp4"]
+    settings = settings_of(
+        write_table(tmp_path / "t.jsonl", *(json.dumps({"url": url}) for url in rows)), shard_rows=1, lot_shards=1
+    )
+    lots = plan(tmp_path / "p", tmp_path / "t.jsonl", settings)["lots"]
+    assert [lot["relative"] for lot in lots] == [False] * 5 + [True]
+
+
 def test_a_large_table_gives_at_most_two_thousand_jobs(tmp_path):
     path = tmp_path / "t.parquet"
     urls = pa.array([f"http://host/{number}.mp4" for number in range(20_000)])

@@ -307,13 +307,14 @@ def test_counts_go_to_wandb_on_request_alone(monkeypatch):
 
 def test_a_table_becomes_shards_where_that_program_puts_them(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", "/dev/null")
-    video = scene_video(tmp_path / "a.mp4", FOUR)
-    table = write_table(tmp_path / "t.csv", "url,caption", f"{video},a caption", f"{tmp_path}/none.mp4,b")
+    monkeypatch.chdir(tmp_path)
+    scene_video(tmp_path / "a.mp4", FOUR)
+    table = write_table(tmp_path / "t.csv", "url,caption", "a.mp4,a caption", f"{tmp_path}/none.mp4,b")
     cuts = {"CutDetectionSubsampler": {"cuts_are_clips": True, "args": {"cut_detection_mode": "all"}}}
     out = tmp_path / "out"
     rushes.video2dataset(
-        str(table),
-        output_folder=str(out),
+        table.name,
+        output_folder="out",
         output_format="webdataset",
         caption_col="caption",
         config={"subsampling": {**cuts, "FrameSubsampler": {"args": {"frame_rate": 5}}}},
