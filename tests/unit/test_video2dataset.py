@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
 import sys
 import tarfile
 import types
 from typing import Any
 
 import av
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -220,6 +223,30 @@ def test_overwriting_asks_first(tmp_path):
     with pytest.raises(ArgumentError, match="other files"):
         remove(folder, lambda question: "yes")
     assert (folder / "thesis.txt").exists()
+
+
+def test_what_left_the_table_leaves_the_folder_and_nothing_else_does(tmp_path):
+    write_run(tmp_path, entry_of(output_format="files"))
+    made = tmp_path / "_rushes" / "results" / "datasets" / "dataset" / "shards"
+
+    def published(*shards: str) -> list[str]:
+        shutil.rmtree(made, ignore_errors=True)
+        for shard in shards:
+            (made / "data" / shard).mkdir(parents=True)
+            (made / "data" / shard / f"{shard}0000.mp4").touch()
+        pq.write_table(pa.table({"shard": pa.array(shards, pa.string())}), made / "metadata.parquet")
+        (made / "card.json").write_text("{}")
+        publish(tmp_path)
+        paths = [path.relative_to(tmp_path) for path in tmp_path.rglob("*")]
+        return sorted(str(path) for path in paths if path.parts[0] not in ("_rushes", "card.json"))
+
+    def of_shard(shard: str) -> list[str]:
+        return [shard, f"{shard}.parquet", f"{shard}/{shard}0000.mp4", f"{shard}_stats.json"]
+
+    assert published("00000", "00001", "00002") == of_shard("00000") + of_shard("00001") + of_shard("00002")
+    (tmp_path / "00002" / "notes.txt").touch()
+    (tmp_path / "thesis.txt").touch()
+    assert published("00000") == [*of_shard("00000"), "00002", "00002/notes.txt", "thesis.txt"]
 
 
 def test_the_command_line_says_what_is_wrong_in_one_line(capsys):
