@@ -157,4 +157,4 @@ def cut_task(choice: Chosen, url: str, settings: dict[str, Any], folder: Path) -
 def cut_mark(tables: Iterable[Path], settings: dict[str, Any]) -> str:
     """What the clips of a lot depend on: its tables and the settings; with another, what a killed job cut is void."""
     read = b"".join(path.read_bytes() for path in tables)
-    return hashlib.sha256(read + json.dumps([settings, 1], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(read + json.dumps([settings, 2], sort_keys=True).encode()).hexdigest()

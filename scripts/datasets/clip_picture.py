@@ -1,4 +1,4 @@
-"""The picture of a clip: which frames on its own grid, scaled by height, cropped and padded about the centre."""
+"""The picture of a clip: which frames on its own grid, scaled by one side, cropped and padded about the centre."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,10 +48,15 @@ class Shape:
 
 
 def shape_of(width: int, height: int, *, out_width: int, out_height: int, resize: Sequence[str]) -> Shape:
-    """How a picture of `width` x `height` becomes the wanted one; 0 leaves a side as it is. All sides are even."""
+    """How a picture of `width` x `height` becomes the wanted one; 0 leaves a side as it is. All sides are even.
+
+    It is scaled to the wanted height, and to the wanted width where no height is given.
+    """
     scaled = (width, height)
     if "scale" in resize and out_height:
-        scaled = (max(2, round(width * out_height / height / 2) * 2), out_height)
+        scaled = (_scaled_side(width, Fraction(out_height, height)), out_height)
+    elif "scale" in resize and out_width:
+        scaled = (out_width, _scaled_side(height, Fraction(out_width, width)))
     crop = scaled
     box = (out_width or out_height, out_height or out_width)
     if "crop" in resize and any(box):
@@ -60,6 +65,10 @@ def shape_of(width: int, height: int, *, out_width: int, out_height: int, resize
     if "pad" in resize and any(box):
         canvas = (max(crop[0], box[0]), max(crop[1], box[1]))
     return Shape(scaled, (_even(crop[0]), _even(crop[1])), (_even(canvas[0]), _even(canvas[1])))
+
+
+def _scaled_side(side: int, factor: Fraction) -> int:
+    return max(2, round(side * factor / 2) * 2)
 
 
 def _even(side: int) -> int:

@@ -169,11 +169,15 @@ def test_no_frame_of_a_grid_lies_outside_its_clip(steps_ms, start_ms, length_ms,
         ((100, 80), (224, 224), ["pad"], (100, 80), (100, 80), (224, 224)),
         ((100, 80), (224, 224), ["crop", "pad"], (100, 80), (100, 80), (224, 224)),
         ((640, 360), (0, 224), ["scale", "crop", "pad"], (398, 224), (224, 224), (224, 224)),
+        ((180, 320), (0, 112), ["scale"], (64, 112), (64, 112), (64, 112)),
+        ((320, 180), (160, 0), ["scale"], (160, 90), (160, 90), (160, 90)),
+        ((320, 180), (160, 0), ["scale", "crop", "pad"], (160, 90), (160, 90), (160, 160)),
+        ((180, 320), (160, 0), ["scale", "crop", "pad"], (160, 284), (160, 160), (160, 160)),
         ((640, 360), (0, 0), ["scale", "crop", "pad"], (640, 360), (640, 360), (640, 360)),
         ((161, 121), (0, 0), ["scale"], (161, 121), (162, 122), (162, 122)),
     ],
 )
-def test_pictures_are_scaled_by_height_cropped_and_padded(source, wanted, resize, scaled, crop, canvas):
+def test_pictures_are_scaled_by_one_side_cropped_and_padded(source, wanted, resize, scaled, crop, canvas):
     shape = shape_of(*source, out_width=wanted[0], out_height=wanted[1], resize=resize)
     assert (shape.scaled, shape.crop, shape.canvas) == (scaled, crop, canvas)
 
