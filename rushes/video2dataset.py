@@ -59,7 +59,7 @@ def video2dataset(
     allowed_roots, allow_private_hosts: see our key `fetch`.  confirm: asked before `overwrite` deletes anything.
     Raises ArgumentError for what cannot be taken, subprocess.CalledProcessError if the run fails.
     """
-    del save_additional_columns  # every column is kept
+    kept = save_additional_columns or []
     whole = read_config(config)
     entry = translate(
         url_list,
@@ -69,6 +69,7 @@ def video2dataset(
         encode_formats=encode_formats or {"video": "mp4"},
         stage=stage,
         columns={"url": url_col, "caption": caption_col, "clips": clip_col},
+        kept=[kept] if isinstance(kept, str) else kept,
     )
     entry["wandb"] = wandb_project if enable_wandb else ""
     entry["fetch"] |= {"allow_private_hosts": allow_private_hosts, "folder": os.getcwd()}

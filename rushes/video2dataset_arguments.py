@@ -1,7 +1,7 @@
 """The arguments and the config of video2dataset 1.3.0 as an entry of our config; what cannot be taken, by its name."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from rushes.video2dataset_refused import REFUSED, ArgumentError, mapping_of, ref
 FORMATS = ("files", "webdataset", "parquet", "tfrecord", "dummy")
 INPUTS = ("txt", "csv", "tsv", "tsv.gz", "json", "parquet", "webdataset")
 PRECISIONS = {"low": "keyframe", "keyframe_adjusted": "keyframe_adjusted", "exact": "exact"}
+# What our config takes for lengths and sizes, which that program knows nothing of.
+LENGTHS = {"seconds": "duration", "bytes": "bytes"}
 # A length that its users write for "no limit".
 NO_LIMIT_S = 999_999.0
 # How pages of other sites are asked. What a page says is always kept.
@@ -54,8 +56,12 @@ def translate(
     encode_formats: Mapping[str, str],
     stage: str,
     columns: Mapping[str, str | None],
+    kept: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Our dataset's entry of the config. Raises ArgumentError for what is refused."""
+    """Our dataset's entry of the config. Raises ArgumentError for what is refused.
+
+    kept: columns of the table that must stand in the json, as all do but those that our config takes for its own.
+    """
     if f"stage={stage}" in REFUSED:
         raise ArgumentError(f"stage: `{stage}`: {REFUSED[f'stage={stage}']}")
     for name, value, known in (
@@ -71,7 +77,8 @@ def translate(
     entry: dict[str, Any] = {
         "kind": "shards",
         "table": _absolute(url_list),
-        "columns": {name: column for name, column in columns.items() if column},
+        "columns": {name: column for name, column in columns.items() if column}
+        | {name: "" for name, column in LENGTHS.items() if column in kept},
         "output": output_format,
         "encode_formats": dict(encode_formats),
         "scan": {"thumbnails": False},

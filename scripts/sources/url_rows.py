@@ -38,7 +38,7 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
         raise ValueError(f"more than one of its columns is called `{twice[0]}`; rename the others")
 
     def column(name: str, convert: Callable[[pa.Array], pa.Array], kind: pa.DataType) -> pa.Array:
-        if columns[name] not in table.column_names:
+        if not columns[name] or columns[name] not in table.column_names:
             return pa.nulls(rows, kind)
         return convert(table[columns[name]].combine_chunks())
 
@@ -46,7 +46,7 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
         clips = pa.array([clips_text(value) for value in table[columns["clips"]].to_pylist()], pa.string())
     else:
         clips = pa.array([""]).take(pa.array([0]).take(pa.nulls(rows, pa.int32()).fill_null(0)))
-    others = [name for name in table.column_names if name not in columns.values()]
+    others = [name for name in table.column_names if name not in columns.values() or not name]
     if others:
         extra = pa.array(map(json_of, table.select(others).to_pylist()), pa.string())
     else:
@@ -200,8 +200,8 @@ def rows_of_records(records: Iterator[dict[str, Any]], columns: Mapping[str, str
     for record in records:
         if not isinstance(record, dict):
             raise ValueError("an entry is no object")
-        extra = {name: value for name, value in record.items() if name not in columns.values()}
-        known = {name: record.get(column) for name, column in columns.items()}
+        extra = {name: value for name, value in record.items() if name not in columns.values() or not name}
+        known = {name: record.get(column) if column else None for name, column in columns.items()}
         rows.append(
             {
                 "url": text_of(known["url"] or ""),

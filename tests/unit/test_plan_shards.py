@@ -89,6 +89,15 @@ def test_column_wise_json_and_other_names_of_columns(tmp_path):
     assert [(row["url"], row["caption"]) for row in rows] == [("a.mp4", "one"), ("b.mp4", "two")]
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_column_that_is_called_nothing_is_none_and_what_it_was_is_kept(tmp_path, ending):
+    """Also where one is really called so, as the numbers of rows that pandas writes."""
+    content = {"csv": ",url,duration\n3,a.mp4,7\n", "jsonl": '{"": "3", "url": "a.mp4", "duration": "7"}\n'}[ending]
+    (tmp_path / f"t.{ending}").write_text(content)
+    (row,) = rows_of(tmp_path / f"t.{ending}", seconds="")
+    assert (row["url"], row["seconds"], json.loads(row["extra"])) == ("a.mp4", None, {"": "3", "duration": "7"})
+
+
 def test_folders_and_braces_are_read_in_order(tmp_path):
     for number in range(3):
         write_table(tmp_path / f"part{number:02d}.txt", f"{number}.mp4")

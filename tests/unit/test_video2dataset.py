@@ -336,18 +336,23 @@ def test_a_table_becomes_shards_where_that_program_puts_them(tmp_path, monkeypat
     monkeypatch.setenv("SLURM_CONF", "/dev/null")
     monkeypatch.chdir(tmp_path)
     scene_video(tmp_path / "a.mp4", FOUR)
-    table = write_table(tmp_path / "t.csv", "url,caption", "a.mp4,a caption", f"{tmp_path}/none.mp4,b")
+    table = write_table(
+        tmp_path / "t.csv", "url,caption,duration,bytes", "a.mp4,a caption,7,8", f"{tmp_path}/none.mp4,b,,"
+    )
     cuts = {"CutDetectionSubsampler": {"cuts_are_clips": True, "args": {"cut_detection_mode": "all"}}}
     out = tmp_path / "out"
     rushes.video2dataset(
         table.name,
         output_folder="out",
+        save_additional_columns=["duration"],
         output_format="webdataset",
         caption_col="caption",
         config={"subsampling": {**cuts, "FrameSubsampler": {"args": {"frame_rate": 5}}}},
     )
     with tarfile.open(out / "00000.tar") as tar:
         assert [name for name in tar.getnames() if name.endswith("mp4")] == [f"000000000_0000{k}.mp4" for k in range(4)]
+        record = json.loads(tar.extractfile("000000000_00000.json").read())
+    assert (record["caption"], record["duration"], "bytes" in record) == ("a caption", "7", False)
     assert (out / "00000.parquet").exists()
     assert (out / "00000_stats.json").exists()
     before = (out / "00000.tar").stat().st_ino
