@@ -16,6 +16,7 @@ import random
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,7 +87,8 @@ class Shards(Stream):
     or from a random place (random); without n_frames all, without fps those that there are; a clip that is too short
     repeats its last picture.  by_cuts: a random scene of those that the sample's json lists in `cuts_s`.
     size: (height, width), reached by scaling the shorter side and cropping the middle; None: as it is.
-    keep: which samples, from their json: a function, or {name: value, or (least, most)}.
+    keep: which samples, from their json: a function, or {name: value, or (least, most)}, for which text that says a
+    number counts as that number, and what cannot be compared lies in no range.
     rank, world_size: which share of the samples; workers of torch divide it further.
     decode: False gives the members as bytes.
     Pictures come upright; those that do not decode are left out. A sample of which nothing decodes is a ValueError that
@@ -247,17 +249,27 @@ def _filter(
         return keep
     limits = dict(keep)
 
-    def judge(record: Mapping[str, Any]) -> bool:
-        for name, limit in limits.items():
-            value = record.get(name)
-            if isinstance(limit, tuple):
-                if value is None or not limit[0] <= value <= limit[1]:
-                    return False
-            elif value != limit:
-                return False
-        return True
+    return lambda record: all(_is_wanted(record.get(name), limit) for name, limit in limits.items())
 
-    return judge
+
+def _is_wanted(value: Any, limit: Any) -> bool:
+    ends = limit if isinstance(limit, tuple) else (limit,)
+    # The cells of a csv are text, also those that say a number.
+    if isinstance(value, str) and all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends):
+        value = _number(value)
+    if not isinstance(limit, tuple):
+        return bool(value == limit)
+    try:
+        return bool(limit[0] <= value <= limit[1])
+    except TypeError:
+        return False
+
+
+def _number(text: str) -> float | None:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return None
 
 
 def _scene(sample: Sample, chance: random.Random) -> tuple[float, float] | None:

@@ -94,6 +94,27 @@ def test_samples_are_chosen_by_their_metadata(tars):
     assert keys(Shards(tars, keep={"none": 1})) == []
 
 
+def test_text_that_says_a_number_is_one_where_numbers_are_asked_for(tmp_path):
+    """As the cells of a csv come: text, all of them."""
+    cells = ["9", "10", " 99.5", "1e2", "101", "n/a", "", None, ["10"], 50, True]
+    with tarfile.open(tmp_path / "00000.tar", "w") as tar:
+        for number, cell in enumerate(cells):
+            payload = json.dumps({"views": cell}).encode()
+            entry = tarfile.TarInfo(f"{number:02d}.json")
+            entry.size = len(payload)
+            tar.addfile(entry, io.BytesIO(payload))
+
+    def kept(limit) -> list:
+        return [cells[int(key)] for key in keys(Shards(tmp_path, keep={"views": limit}))]
+
+    assert kept((10, 100)) == ["10", " 99.5", "1e2", 50]
+    assert kept((9.0, 10.5)) == ["9", "10"]
+    assert kept(10) == kept("10") == ["10"]
+    assert kept(100.0) == ["1e2"]
+    assert kept(("1", "2")) == ["10", "1e2", "101"]
+    assert kept("") == [""]
+
+
 def test_batches_are_stacked(clips):
     batches = list(Shards(clips, n_frames=4, fps=5, size=(48, 64), batch_size=2))
     assert [batch["frames"].shape for batch in batches] == [(2, 4, 48, 64, 3)]
