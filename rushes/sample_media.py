@@ -41,15 +41,15 @@ def choose_frames(
 
 
 def decode_pictures(content: bytes, size: tuple[int, int] | None) -> tuple[list[np.ndarray], np.ndarray]:
-    """Every picture of a video upright, uint8 (height, width, 3), and its time in seconds, float64 (N,).
+    """Pictures of a video, upright and with square pixels, uint8 (height, width, 3), and their times in seconds (N,).
 
     Pictures that do not decode are left out. Raises ValueError if there is none, or none of a medium.
     """
     pictures: list[np.ndarray] = []
     times: list[float] = []
-    for picture in _decoded(content, "video"):
+    for picture, stream in _decoded(content, "video"):
         times.append(float(len(times)) if picture.time is None else picture.time)
-        pictures.append(_sized(picture, size))
+        pictures.append(_sized(picture, size, _pixel_shape(stream)))
     if not pictures:
         raise ValueError("the video has no picture")
     return pictures, np.array(times)
@@ -62,7 +62,7 @@ def decode_sound(content: bytes) -> tuple[np.ndarray, int]:
     # Not planar: PyAV reads beyond the planes of a frame of eight channels or more.
     resampler = av.AudioResampler(format="flt")
     blocks, rate_hz = [], 0
-    for block in _decoded(content, "audio"):
+    for block, _ in _decoded(content, "audio"):
         rate_hz = int(block.sample_rate)
         blocks += [part.to_ndarray().reshape(-1, part.layout.nb_channels).T for part in resampler.resample(block)]
     if not blocks:
@@ -70,8 +70,8 @@ def decode_sound(content: bytes) -> tuple[np.ndarray, int]:
     return np.concatenate(blocks, axis=1), rate_hz
 
 
-def _decoded(content: bytes, kind: str) -> Iterator[Any]:
-    """Frames of the first stream of a kind. Raises ValueError if it is no medium, or has no such stream."""
+def _decoded(content: bytes, kind: str) -> Iterator[tuple[Any, Any]]:
+    """Frames of the first stream of a kind, each with its stream. Raises ValueError if it is no medium, or has none."""
     import av
 
     try:
@@ -84,7 +84,8 @@ def _decoded(content: bytes, kind: str) -> Iterator[Any]:
             raise ValueError(f"it has no {kind}")
         for packet in _packets(container, streams[0]):
             try:
-                yield from streams[0].decode(packet)
+                for frame in streams[0].decode(packet):
+                    yield frame, streams[0]
             except av.error.FFmpegError:
                 # What is damaged costs its own frames, and no epoch.
                 continue
@@ -98,14 +99,20 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
         yield from container.demux(stream)
 
 
-def _sized(picture: Any, size: tuple[int, int] | None) -> np.ndarray:
-    turn = _turn_of(picture)
+def _pixel_shape(stream: Any) -> Fraction:
+    """Width of a coded pixel over its height; 1 where the file says none, or nonsense."""
+    ratio: Fraction | None = stream.sample_aspect_ratio
+    return ratio if ratio and Fraction(1, 4) <= ratio <= 4 else Fraction(1)
+
+
+def _sized(picture: Any, size: tuple[int, int] | None, pixel_shape: Fraction) -> np.ndarray:
+    turn, wide = _turn_of(picture), picture.width * pixel_shape
     if size is None:
-        return _turned(picture.to_ndarray(format="rgb24"), turn)
+        return _turned(picture.to_ndarray(format="rgb24", width=round(wide), height=picture.height), turn)
     # What is wanted upright lies on its side in a picture that is turned.
     height, width = reversed(size) if turn[0] else size
-    scale = max(Fraction(height, picture.height), Fraction(width, picture.width))
-    scaled = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
+    scale = max(Fraction(height, picture.height), width / wide)
+    scaled = (max(width, round(wide * scale)), max(height, round(picture.height * scale)))
     whole: np.ndarray = picture.to_ndarray(format="rgb24", width=scaled[0], height=scaled[1])
     left, top = (scaled[0] - width) // 2, (scaled[1] - height) // 2
     return _turned(whole[top : top + height, left : left + width], turn)

@@ -19,6 +19,8 @@ NS = 1_000_000_000
 # More threads would be taken from the items that are decoded beside this one.
 THREADS = 1
 MAX_HOLE_S = 600
+# No camera's pixels are longer.
+MAX_STRETCH = Fraction(4)
 
 
 def open_item(url: str) -> Any:
@@ -107,6 +109,12 @@ class ItemReader:
     def seek(self, instant: Fraction) -> None:
         """Go on from the keyframe at or before `instant`, in the file's own times."""
         self._container.seek(int(instant / self.video.time_base), stream=self.video)
+
+    @property
+    def pixel_shape(self) -> Fraction:
+        """Width of a pixel over its height in pictures as they are coded; 1 where the file says none, or nonsense."""
+        ratio: Fraction | None = self.video.sample_aspect_ratio
+        return ratio if ratio and 1 / MAX_STRETCH <= ratio <= MAX_STRETCH else Fraction(1)
 
     def packet_times(self) -> Iterator[tuple[Fraction, bool]]:
         """When each packet of the video is shown, and whether it is a keyframe, in the order of the file."""

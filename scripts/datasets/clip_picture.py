@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import blank_like, plane_arrays, upright
+from scripts.common.video import blank_like, plane_arrays, turn_of, upright
 
 # What lies this close to the middle of an output frame counts as not yet shown: times are rounded.
 TIE_NS = 1000
@@ -47,16 +47,25 @@ class Shape:
     canvas: tuple[int, int]
 
 
-def shape_of(width: int, height: int, *, out_width: int, out_height: int, resize: Sequence[str]) -> Shape:
+def shape_of(
+    width: int,
+    height: int,
+    *,
+    out_width: int,
+    out_height: int,
+    resize: Sequence[str],
+    pixel_shape: Fraction = Fraction(1),
+) -> Shape:
     """How a picture of `width` x `height` becomes the wanted one; 0 leaves a side as it is. All sides are even.
 
-    It is scaled to the wanted height, and to the wanted width where no height is given.
+    It is scaled to the wanted height, and to the wanted width where no height is given.  pixel_shape: width of a pixel
+    over its height; those of the wanted picture are square.
     """
-    scaled = (width, height)
+    scaled = (width if pixel_shape == 1 else _scaled_side(width, pixel_shape), height)
     if "scale" in resize and out_height:
-        scaled = (_scaled_side(width, Fraction(out_height, height)), out_height)
+        scaled = (_scaled_side(width, pixel_shape * out_height / height), out_height)
     elif "scale" in resize and out_width:
-        scaled = (out_width, _scaled_side(height, Fraction(out_width, width)))
+        scaled = (out_width, _scaled_side(height, Fraction(out_width, width) / pixel_shape))
     crop = scaled
     box = (out_width or out_height, out_height or out_width)
     if "crop" in resize and any(box):
@@ -136,15 +145,25 @@ class Shaper:
     def __init__(self, video: dict[str, Any]) -> None:
         """video: width, height and resize of the settings."""
         self._video = video
-        self._source = (0, 0)
+        # Width of a coded pixel over its height.
+        self.pixel_shape = Fraction(1)
+        self._source: tuple[int, int, bool] | None = None
         self._shape: Shape | None = None
         self._scaler = Scaler()
 
     def shaped(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """The picture upright, yuv420p, scaled, cropped and padded."""
+        """The picture upright, yuv420p, with square pixels, scaled, cropped and padded."""
+        lies = turn_of(picture)[0]
         picture = upright(picture)
-        if self._shape is None or (picture.width, picture.height) != self._source:
-            self._source = (picture.width, picture.height)
+        if self._shape is None or (picture.width, picture.height, lies) != self._source:
+            self._source = (picture.width, picture.height, lies)
             width, height, resize = (self._video[name] for name in ("width", "height", "resize"))
-            self._shape = shape_of(*self._source, out_width=width, out_height=height, resize=resize)
+            self._shape = shape_of(
+                picture.width,
+                picture.height,
+                out_width=width,
+                out_height=height,
+                resize=resize,
+                pixel_shape=1 / self.pixel_shape if lies else self.pixel_shape,
+            )
         return shaped(picture, self._shape, self._scaler)

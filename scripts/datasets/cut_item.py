@@ -153,6 +153,8 @@ class _Cut:
     def pictures(self, reader: ItemReader | KeptPictures) -> None:
         """Decode once; every picture goes to the clips that show it."""
         self._in_shape = isinstance(reader, KeptPictures)
+        if not isinstance(reader, KeptPictures):
+            self._shaper.pixel_shape = reader.pixel_shape
         frames = self._task.frames
         plans = [(name, start, stop, *grid(frames, start, stop, self._fps)) for name, start, stop in self._task.clips]
         for name, _, _, shown, _ in plans:

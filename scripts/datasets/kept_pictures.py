@@ -90,6 +90,10 @@ class KeptPictures:
         self._kept: dict[int, tuple[av.VideoFrame, Fraction]] = {}
         self._full = len(self._grids) > MAX_CLIPS
 
+    def begin(self, pixel_shape: Fraction) -> None:
+        """The pictures of an item follow. pixel_shape: width of a coded pixel over its height."""
+        self._shaper.pixel_shape = pixel_shape
+
     def see(self, picture: av.VideoFrame, instant: Fraction, time_ns: int, change: float) -> None:
         """The next picture. time_ns: on the item's clock; change: of content against the picture before."""
         seen = _Seen(self._count, picture, instant, time_ns, self._before.time_ns if self._before else -math.inf)

@@ -105,6 +105,8 @@ def _look(
     before: np.ndarray | None = None
     middle: np.ndarray | None = None
     keep_every, sharp, start = 1, 0.0, Fraction(0)
+    if kept is not None:
+        kept.begin(reader.pixel_shape)
     for picture, instant in reader.pictures():
         bgr = small.bgr(picture)
         grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)

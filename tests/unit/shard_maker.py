@@ -38,10 +38,11 @@ def scene_video(
     sound: bool = True,
     seed: int = 0,
     gop: int = 12,
+    pixel: Fraction | None = None,
 ) -> Path:
     """h264 of `scenes` (colour, frames), each with its own noise and a moving square; the sound is a ramp of clicks.
 
-    Frame k holds a click at its beginning, whose height says k.
+    Frame k holds a click at its beginning, whose height says k.  pixel: width of a pixel over its height.
     """
     random = np.random.default_rng(seed)
     total = sum(frames for _, frames in scenes)
@@ -49,6 +50,8 @@ def scene_video(
         video = container.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         video.codec_context.gop_size = gop
+        if pixel:
+            video.codec_context.sample_aspect_ratio = pixel
         audio = container.add_stream("aac", rate=RATE_HZ, layout="mono") if sound else None
         number = 0
         for colour, frames in scenes:
@@ -70,6 +73,13 @@ def scene_video(
                 container.mux(audio.encode(block))
             container.mux(audio.encode(None))
     return path
+
+
+def square_in(image: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, int]:
+    """Width and height of the square in a picture of `scene_video`, uint8 (height, width, 3), of a scene's colour."""
+    away = [np.abs(image.astype(int) - np.array(of)).sum(axis=2) for of in (colour, 255 - np.array(colour))]
+    square = away[1] < away[0]
+    return int(np.count_nonzero(square.any(axis=0))), int(np.count_nonzero(square.any(axis=1)))
 
 
 def tone(count: int) -> np.ndarray:

@@ -57,7 +57,7 @@ def videos(tmp_path_factory) -> list[Path]:
         container.mux(stream.encode(None))
     return [
         scene_video(folder / "four.mp4", FOUR),
-        scene_video(folder / "flashes.mp4", FLASHES, sound=False),
+        scene_video(folder / "flashes.mp4", FLASHES, sound=False, pixel=Fraction(4, 3)),
         scene_video(folder / "odd.mp4", FOUR, size=(162, 122), fps=30),
         uneven,
     ]

@@ -33,6 +33,7 @@ from tests.unit.shard_maker import (
     scan,
     scene_video,
     settings_of,
+    square_in,
     tone,
     write_table,
 )
@@ -180,6 +181,38 @@ def test_no_frame_of_a_grid_lies_outside_its_clip(steps_ms, start_ms, length_ms,
 def test_pictures_are_scaled_by_one_side_cropped_and_padded(source, wanted, resize, scaled, crop, canvas):
     shape = shape_of(*source, out_width=wanted[0], out_height=wanted[1], resize=resize)
     assert (shape.scaled, shape.crop, shape.canvas) == (scaled, crop, canvas)
+
+
+@pytest.mark.parametrize(
+    ("source", "pixel", "wanted", "resize", "scaled", "canvas"),
+    [
+        ((320, 180), (2, 1), (0, 0), [], (640, 180), (640, 180)),
+        ((320, 180), (2, 1), (0, 90), ["scale"], (320, 90), (320, 90)),
+        ((320, 180), (2, 1), (320, 0), ["scale"], (320, 90), (320, 90)),
+        ((720, 576), (16, 15), (0, 288), ["scale", "crop", "pad"], (384, 288), (288, 288)),
+        ((1440, 1080), (4, 3), (224, 224), ["scale", "crop", "pad"], (398, 224), (224, 224)),
+        ((320, 180), (1, 2), (0, 0), ["crop"], (160, 180), (160, 180)),
+    ],
+)
+def test_pixels_become_square(source, pixel, wanted, resize, scaled, canvas):
+    shape = shape_of(*source, out_width=wanted[0], out_height=wanted[1], resize=resize, pixel_shape=Fraction(*pixel))
+    assert (shape.scaled, shape.canvas) == (scaled, canvas)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "size"), [({}, (320, 120)), ({"height": 60, "resize": ["scale"]}, (160, 60)), ({"fps": 5}, (320, 120))]
+)
+def test_a_picture_of_long_pixels_is_as_wide_as_a_player_shows_it(tmp_path, wanted, size):
+    """Its square of 16 x 16 pixels is twice as wide as high."""
+    video = scene_video(tmp_path / "long.mp4", [(RED, 25)], pixel=Fraction(2))
+    table = write_table(tmp_path / "t.jsonl", json.dumps({"url": str(video), "clips": [[0, 0.5]]}))
+    clip = make(tmp_path / "made", table, video=wanted).unpack("000000000_00000")
+    with av.open(str(clip)) as container:
+        assert container.streams.video[0].sample_aspect_ratio in (None, 1)
+        picture = next(container.decode(video=0))
+    assert (picture.width, picture.height) == size
+    square = square_in(picture.to_ndarray(format="rgb24"), RED)
+    assert square == pytest.approx((32 * size[0] / 320, 16 * size[1] / 120), abs=2)
 
 
 def test_padding_is_centred_and_cropping_takes_the_middle(cut_by):

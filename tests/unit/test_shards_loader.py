@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import tarfile
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from rushes.shards import Shards, choose_frames, collate, list_samples
 from tests.unit.examples import tar_of
-from tests.unit.shard_maker import FOUR, RED, make, scene_video, write_table
+from tests.unit.shard_maker import FOUR, RED, make, scene_video, square_in, write_table
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +216,18 @@ def test_pictures_are_upright_as_a_player_shows_them(tmp_path, angle, size):
         assert np.array_equal(sample["frames"], expected)
     else:
         assert sample["frames"].shape == (3, *size, 3)
+
+
+def test_pictures_of_long_pixels_are_as_wide_as_a_player_shows_them(tmp_path):
+    video = scene_video(tmp_path / "a.mp4", [(RED, 5)], pixel=Fraction(2))
+    with tarfile.open(tmp_path / "00000.tar", "w") as tar:
+        tar.add(video, "0.mp4")
+    for size, found in ((None, (120, 320)), ((60, 160), (60, 160)), ((60, 60), (60, 60))):
+        (sample,) = Shards(tmp_path, size=size)
+        assert sample["frames"].shape == (5, *found, 3)
+        if size != (60, 60):
+            scale = found[0] / 120
+            assert square_in(sample["frames"][0], RED) == pytest.approx((32 * scale, 16 * scale), abs=2)
 
 
 def test_damaged_pictures_are_left_out_and_the_rest_comes(tmp_path):
