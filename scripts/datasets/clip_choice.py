@@ -128,9 +128,9 @@ def _scenes(
 ) -> dict[str, list[tuple[float, float]]]:
     """Scenes in seconds by the name under which they stand in the json: at the item's own frame rate, and at others."""
     rule = (scan["threshold"], scan["min_scene_frames"])
-    found = {"cuts_s": scenes_in(frames, scores["change"], *rule)}
+    found = {"cuts_s": scenes_in(frames, scores["change"], facts["duration_s"], *rule)}
     for fps, slow in facts.get("slow_changes", {}).items():
-        edges = [*slow["time_s"], frames.stop_ns / 1e9]
+        edges = [*slow["time_s"], facts["duration_s"]]
         cuts = scenes(len(slow["change"]), find_cuts(np.array(slow["change"]), *rule))
         found[f"cuts_s_{fps}"] = [(edges[a], edges[b]) for a, b in cuts]
     return found

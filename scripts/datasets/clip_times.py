@@ -57,19 +57,22 @@ def wanted(
         return [
             Clip(start, min(stop, duration_s) if duration_s else stop, str(text)) for start, stop, text in subtitles
         ]
-    clips = [Clip(*times) for times in scenes_in(frames, change, threshold, min_scene_frames)]
+    clips = [Clip(*times) for times in scenes_in(frames, change, duration_s, threshold, min_scene_frames)]
     if source == "longest_cut" and clips:
         return [max(clips, key=lambda clip: clip.seconds)]
     return clips
 
 
 def scenes_in(
-    frames: FrameTable, change: np.ndarray, threshold: float, min_scene_frames: int
+    frames: FrameTable, change: np.ndarray, duration_s: float, threshold: float, min_scene_frames: int
 ) -> list[tuple[float, float]]:
-    """Start and stop of every scene in seconds; none where nobody looked at the pictures."""
+    """Start and stop of every scene in seconds; none where nobody looked at the pictures.
+
+    duration_s: of the item, which alone says how long a single picture is shown.
+    """
     if not len(frames) or math.isnan(float(change[0])):
         return []
-    ends = [*(frames.time_ns / 1e9).tolist(), frames.stop_ns / 1e9]
+    ends = [*(frames.time_ns / 1e9).tolist(), duration_s]
     return [(ends[a], ends[b]) for a, b in scenes(len(frames), find_cuts(change, threshold, min_scene_frames))]
 
 

@@ -581,6 +581,15 @@ def test_what_needs_no_change_stays_as_it_is(tmp_path, video):
     assert made.unpack("000000000").read_bytes() == video.read_bytes()
 
 
+@pytest.mark.parametrize("clips", ["cuts", "longest_cut", "whole"])
+def test_a_single_picture_is_a_scene_as_long_as_its_item(tmp_path, clips):
+    table = write_table(tmp_path / "t.txt", str(scene_video(tmp_path / "one.mp4", [(RED, 1)], sound=False)))
+    made = make(tmp_path / "made", table, clips=clips, scan={"fps": [5]}, video={"height": 60})
+    (clip,) = made.clips.values()
+    assert (clip.start_s, clip.stop_s) == (0, 0.04)
+    assert len(frames_in(made.unpack(clip.key))) == 1
+
+
 def test_odd_sizes_sounds_alone_and_single_frames_become_clips(tmp_path):
     one = scene_video(tmp_path / "one.mp4", [(RED, 1)], sound=False)
     silent = scene_video(tmp_path / "silent.mp4", FOUR, sound=False)
