@@ -373,6 +373,18 @@ def test_appended_rows_begin_their_own_shards_and_move_nobody(tmp_path):
     assert [lot["shards"] for lot in after["lots"]] == [[4, 4], [2], [2]]
 
 
+def test_other_lots_are_made_of_what_is_new_alone_until_the_plan_is_forgotten(tmp_path):
+    def planned(rows: int, lot_shards: int) -> list[int]:
+        table = write_table(tmp_path / "t.txt", *(f"http://a/{k}.mp4" for k in range(rows)))
+        lots = plan(tmp_path / "p", table, settings_of(table, shard_rows=2, lot_shards=lot_shards))["lots"]
+        return [len(lot["shards"]) for lot in lots]
+
+    assert planned(6, 1) == planned(6, 3) == [1, 1, 1]
+    assert planned(12, 3) == [1, 1, 1, 3]
+    (tmp_path / "p" / "kept" / "plan.json").unlink()
+    assert planned(12, 3) == [3, 3]
+
+
 def test_a_row_that_changed_changes_its_own_lot(tmp_path):
     names = [f"{number}.mp4" for number in range(12)]
     table = write_table(tmp_path / "t.txt", *names)
