@@ -44,8 +44,15 @@ class ItemReader:
             s for s in self._container.streams.video if not int(s.disposition) & int(av.stream.Disposition.attached_pic)
         ]
         self.video: Any = videos[0] if videos else None
-        self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
+        sounds = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
+        self.audio = sounds[0] if sounds else None
         self.undecoded = 0
+        if self.video is not None:
+            if self.video.codec_context is None:
+                self._container.close()
+                raise InputError("unreadable", "nothing here decodes the codec of its pictures")
+            # Not later: a decoder that has begun takes no other number.
+            self.video.codec_context.thread_count, self.video.codec_context.thread_type = THREADS, "NONE"
 
     def __enter__(self) -> Self:
         return self
@@ -72,10 +79,11 @@ class ItemReader:
             context = self.video.codec_context
             rate = self.video.average_rate or self.video.guessed_rate
             facts |= {"width": context.width, "height": context.height, "fps": str(rate or "")}
-            facts |= {"video_codec": context.name if context else "", "pixel_format": context.pix_fmt or ""}
+            facts |= {"video_codec": context.name, "pixel_format": context.pix_fmt or ""}
         if self.audio is not None:
             context = self.audio.codec_context
-            facts |= {"audio_codec": context.name, "rate_hz": context.sample_rate, "channels": context.channels}
+            facts |= {"audio_codec": context.name}
+            facts |= {"rate_hz": context.sample_rate, "channels": context.channels}
         return facts
 
     def pictures(self, wanted: Callable[[Fraction], bool] | None = None) -> Iterator[tuple[av.VideoFrame, Fraction]]:
@@ -85,7 +93,6 @@ class ItemReader:
         that no other is predicted from.
         """
         context = self.video.codec_context
-        context.thread_count, context.thread_type = THREADS, "NONE"
         last = None
         for packet in packets(self._container, [self.video]):
             if wanted is not None:
@@ -158,9 +165,10 @@ def read_sound(url: str, origin: Fraction) -> tuple[np.ndarray, int] | None:
     What is missing at the start or in a hole is silence. None if there is no sound, or none that decodes.
     """
     with open_item(url) as container:
-        if not container.streams.audio:
+        streams = [found for found in container.streams.audio if found.codec_context is not None]
+        if not streams:
             return None
-        stream = container.streams.audio[0]
+        stream = streams[0]
         stream.codec_context.thread_count = THREADS
         rate = stream.codec_context.sample_rate
         # Not planar: PyAV reads beyond the planes of a frame of eight channels or more.
