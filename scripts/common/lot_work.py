@@ -1,9 +1,11 @@
 """Work on the items of a lot: in parallel, with a status an item, and going on where a killed job was."""
 
+import errno
 import logging
 import multiprocessing
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -11,13 +13,17 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from typing import Any
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, RunError
 from scripts.common.job import progress
 from scripts.common.working import Status, Working
 
 log = logging.getLogger("rushes")
 # What OpenMP, OpenBLAS and OpenCV ask for the number of their threads.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+# The disk, the set-up: what the next item would meet, too.
+MACHINE = (OSError, ImportError, RunError)
+# Where the status of an item has a traceback on its way to the log.
+TRACE = "trace"
 
 
 def work_on(
@@ -31,14 +37,15 @@ def work_on(
 ) -> dict[str, Status]:
     """The status of every task, from `function(task)` in a process of its own, in the order of `tasks`.
 
-    An InputError becomes a status with outcome `failed`. A task that brings its process down fails alone.
+    An InputError becomes a status with outcome `failed`, and so does what nobody foresaw; see `failure`. A task that
+    brings its process down fails alone.
     batch: so many tasks are handed to a process at once; worth it where they are short.
     """
     ended = {key: status for key, status in working.ended().items() if key in tasks}
     waiting = {key: task for key, task in tasks.items() if key not in ended}
     for key in list(_side_by_side(function, waiting, working, ended, processes, what, batch)):
         # It was at work, or waiting, when a process died: alone, it shows whether it is to blame.
-        status = _alone(function, key, waiting[key])
+        status = logged(_alone(function, key, waiting[key]))
         working.end(status)
         ended[key] = status
     return {key: ended[key] for key in tasks}
@@ -65,7 +72,7 @@ def _side_by_side(
                 groups = [listed[first : first + batch] for first in range(0, len(listed), batch)]
                 futures = [pool.submit(_guarded_group, function, group) for group in groups]
             for future in as_completed(futures):
-                statuses = future.result()
+                statuses = [logged(status) for status in future.result()]
                 working.end(*statuses)
                 ended |= {status["key"]: status for status in statuses}
                 done += len(statuses)
@@ -124,10 +131,8 @@ def _guarded_group(function: Callable[[Any], Status], group: Sequence[tuple[str,
 def _guarded(function: Callable[[Any], Status], key: str, task: Any) -> Status:
     try:
         return {"key": key, "outcome": "written", "reason": "", "message": "", **function(task)}
-    except InputError as error:
-        return failed(key, error)
-    except MemoryError:
-        return failed(key, InputError("too_large", "it does not fit into memory"))
+    except Exception as error:
+        return failure(key, error)
 
 
 def _alone(function: Callable[[Any], Status], key: str, task: Any) -> Status:
@@ -143,3 +148,32 @@ def _alone(function: Callable[[Any], Status], key: str, task: Any) -> Status:
 def failed(key: str, error: InputError) -> Status:
     """The status of an item that failed."""
     return {"key": key, "outcome": "failed", "reason": error.reason, "message": error.message}
+
+
+def failure(key: str, error: Exception) -> Status:
+    """The status of an item that `error` ended, to be `logged`; raises it again where it is no fault of the item's.
+
+    What nobody foresaw is a row of the ledger for this item, and a traceback in the log of its job.
+    """
+    if isinstance(error, InputError):
+        return failed(key, error)
+    if isinstance(error, MemoryError):
+        return failed(key, InputError("too_large", "it does not fit into memory"))
+    # Some demuxers say EPERM when they give up.
+    if isinstance(error, MACHINE) and getattr(error, "errno", None) != errno.EPERM:
+        raise error
+    line = next(iter(str(error).splitlines()), "")[:200]
+    status = failed(key, InputError("unexpected", f"{type(error).__name__}: {line}"))
+    return status | {TRACE: "".join(traceback.format_exception(error))}
+
+
+def trace_of(status: Status) -> Status:
+    """The traceback alone that `failure` put into a status, if it did."""
+    return {name: value for name, value in status.items() if name == TRACE}
+
+
+def logged(status: Status) -> Status:
+    """The status without its traceback, which goes to the job's log, and not to the terminal."""
+    if TRACE in status:
+        logging.getLogger().error("%s\n%s", status["key"], status[TRACE])
+    return {name: value for name, value in status.items() if name != TRACE}

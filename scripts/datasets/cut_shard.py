@@ -11,7 +11,7 @@ from scripts.common import ledger, lots
 from scripts.common.clips import ClipRow
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
-from scripts.common.lot_work import work_on
+from scripts.common.lot_work import failure, logged, work_on
 from scripts.common.lots import Speech
 from scripts.common.tar_file import TarWriter
 from scripts.common.working import Status, Working
@@ -42,19 +42,19 @@ def cut_shard(
     same = _duplicates(duplicates)
     said = lots.read_speech(speech) if speech else {}
     empty = (FrameTable.empty(), {name: np.empty(0, np.float32) for name in lots.SCORES})
-    chosen = {
-        item.key: choose(
-            dataset,
-            item,
-            facts[item.key]["facts"],
-            tables.get(item.key, empty),
-            settings,
-            same.get(item.key, ""),
-            said.get(item.key, Speech()),
-        )
-        for item in listed
-        if item.key in facts
-    }
+    rows: list[ClipRow] = []
+    entries: list[ledger.Row] = []
+    chosen: dict[str, Chosen] = {}
+    for item in listed:
+        if item.key not in facts:
+            continue
+        known, heard = facts[item.key]["facts"], said.get(item.key, Speech())
+        table = tables.get(item.key, empty)
+        try:
+            chosen[item.key] = choose(dataset, item, known, table, settings, same.get(item.key, ""), heard)
+        except Exception as error:
+            status = logged(failure(item.key, error))
+            entries.append(ledger.Row(STEP, dataset, item.key, "failed", status["reason"], message=status["message"]))
     place = Working(Path(working), cut_mark(filter(None, (contents, frames, duplicates, speech)), settings))
     tasks = {
         key: cut_task(choice, lots.media_url(choice.item, media), settings, place.folder)
@@ -62,8 +62,6 @@ def cut_shard(
         if choice.clips and not choice.as_it_is
     }
     ended = work_on(cut_item, tasks, place, threads, "items cut")
-    rows: list[ClipRow] = []
-    entries: list[ledger.Row] = []
     with TarWriter(out_media) as tar:
         for choice in chosen.values():
             entries += choice.done

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from scripts.common import lots
-from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
+from scripts.common.lot_work import failure, trace_of
 from scripts.common.lots import Speech
 from scripts.common.working import Status
 from scripts.datasets.clip_choice import choose, cut_task
@@ -57,10 +57,16 @@ def scan_task(task: dict[str, Any]) -> Status:
     if scan.thumbnail:
         Path(task["thumbnail"]).write_bytes(scan.thumbnail)
     clock = lots.clock_text(scan.clock) if scan.clock else ""
-    cut = _cut(task, scan, kept) if kept is not None else None
+    ahead: Status = {"cut": None}
+    if kept is not None:
+        try:
+            ahead["cut"] = _cut(task, scan, kept)
+        except Exception as error:
+            # Whoever cuts will find out, and say so.
+            ahead |= trace_of(failure(task["item"].key, error))
     hashes = [str(value) for value in scan.hashes]
     short = base64.b64encode(arrays).decode() if len(arrays) <= SHORT_BYTES else None
-    return {"facts": scan.facts, "hashes": hashes, "clock": clock, "cut": cut, "arrays": short}
+    return {"facts": scan.facts, "hashes": hashes, "clock": clock, "arrays": short, **ahead}
 
 
 def _cut(task: dict[str, Any], scan: ItemScan, kept: KeptPictures) -> dict[str, Any] | None:
@@ -72,8 +78,4 @@ def _cut(task: dict[str, Any], scan: ItemScan, kept: KeptPictures) -> dict[str, 
     told = cut_task(chosen, task["url"], task["settings"], task["folder"])
     if not kept.hold(told.shown()):
         return None
-    try:
-        return cut_kept(told, kept)
-    except (InputError, MemoryError):
-        # Whoever cuts will find out, and say so.
-        return None
+    return cut_kept(told, kept)

@@ -1,7 +1,9 @@
 """One small decode says where cuts are, as PySceneDetect does, and what pictures look like; bad files fail alone."""
 
+import errno
 import json
 import os
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 
 from scripts.common import lots
 from scripts.common.errors import InputError
-from scripts.common.lot_work import work_on
+from scripts.common.lot_work import failed, work_on
 from scripts.common.scene_cuts import find_cuts, scenes
+from scripts.common.video_item import read_sound
 from scripts.common.working import Working
 from scripts.datasets.find_duplicates import near, same_bytes
 from scripts.datasets.scan_item import list_packets, scan_item
@@ -172,7 +175,40 @@ def crash(task):
         os.kill(os.getpid(), 9)
     if task == "wrong":
         raise InputError("odd", "it is odd")
+    if task == "unforeseen":
+        raise KeyError("thumb\nnail")
+    if task == "disk":
+        raise OSError(errno.ENOSPC, "no space left")
     return {"value": task}
+
+
+def test_an_error_that_nobody_foresaw_ends_its_item_alone_and_its_traceback_stands_in_the_log(tmp_path, caplog):
+    working = Working(tmp_path / "w", "1")
+    ended = work_on(crash, {"a": "one", "b": "unforeseen", "c": "two"}, working, 2, "items")
+    assert {key: status["outcome"] for key, status in ended.items()} == {"a": "written", "b": "failed", "c": "written"}
+    assert ended["b"] == failed("b", InputError("unexpected", "KeyError: 'thumb\\nnail'"))
+    assert working.ended() == ended
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    # The terminal shows what `rushes` says, and nothing else.
+    assert record.name == "root"
+    assert record.getMessage().startswith("b\nTraceback")
+    assert "in crash" in record.getMessage()
+
+
+def test_a_full_disk_is_no_fault_of_an_item(tmp_path):
+    with pytest.raises(OSError, match="no space"):
+        work_on(crash, {"a": "disk"}, Working(tmp_path / "w", "1"), 1, "items")
+
+
+def test_pictures_whose_codec_nothing_decodes_fail_alone(tmp_path):
+    whole = scene_video(tmp_path / "a.mp4", FOUR).read_bytes()
+    for name, code in (("pictures", b"avc1"), ("sound", b"mp4a")):
+        (tmp_path / f"{name}.mp4").write_bytes(whole.replace(code, b"zz_9").replace(b"esds", b"zz_8"))
+    with pytest.raises(InputError, match="decodes the codec"):
+        scan_item(f"file:{tmp_path / 'pictures.mp4'}")
+    scanned = scan_item(f"file:{tmp_path / 'sound.mp4'}")
+    assert (scanned.facts["frames"], scanned.facts["audio_codec"], scanned.clock) == (100, "", None)
+    assert read_sound(f"file:{tmp_path / 'sound.mp4'}", Fraction(0)) is None
 
 
 def test_an_item_that_brings_its_process_down_fails_alone(tmp_path):
