@@ -19,7 +19,8 @@ from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError, RunError
 from scripts.common.ffmpeg_program import FULL, program
 from scripts.common.job import progress, run
-from scripts.common.video import ENCODER_THREADS, VideoReader, instant_of, upright
+from scripts.common.packets import instant_of
+from scripts.common.video import ENCODER_THREADS, VideoReader, upright
 
 STEP = "compress_video"
 # Of a stretched picture of so many pixels a side; a copy that shows something else is far below.

@@ -17,7 +17,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.lost_frames import leaning_on
 from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
 from scripts.common.product_writer import ProductWriter, encoder_rate
-from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, packets, upright
+from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, upright
 
 # Codecs whose packets readers of MP4 leave as they are. Those of others go through a parser, which forgets what the
 # edit list hides, so that a player shows it.
@@ -50,17 +50,16 @@ def copy_packets(video: Path, source: FrameTable, first: int, stop: int, target:
     """
     zero_us, end_us = int(source.pts_us[first]), int(source.pts_us[stop - 1])
     keyframes = source.pts_us[: first + 1][source.keyframe[: first + 1]].tolist()
-    with av.open(f"file:{video}", **OPEN_OPTIONS) as container:
-        stream = container.streams.video[0]
+    with VideoReader(video) as reader:
         # An import may begin with packets that an edit list hides: their keyframe is no row of the table.
         if keyframes:
-            container.seek(keyframes[-1], backward=True)
+            reader.seek(keyframes[-1])
         earliest_us = keyframes[-1] - TIME_TOLERANCE_US if keyframes else -(2**62)
-        with packet_copier(target, stream) as copy:
+        with packet_copier(target, reader.stream) as copy:
             # Packets of later pictures, which count only if one of the wanted is decoded after them.
             later: list[Timed] = []
             begun = beyond = False
-            for packet in packets(container, [stream]):
+            for packet in reader.packets():
                 timed = Timed.of(packet)
                 if timed is None:
                     continue

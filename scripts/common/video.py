@@ -1,7 +1,6 @@
 """Pictures in and out of files: streaming decode, upright; h264 with the same bytes on every run."""
 
-import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -9,12 +8,11 @@ from typing import Any, Self, cast
 
 import av
 import numpy as np
-from av.container.input import InputContainer
-from av.frame import Frame
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Stream
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+from scripts.common.packets import instant_of, packets, packets_from
 
 # Constants, never the job's threads: what is made must not depend on the machine.
 DECODER_THREADS = 2
@@ -27,20 +25,6 @@ NOT_TURNED = (False, False, False)
 
 # Titles and names may be in any encoding.
 OPEN_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"}
-
-
-def packets(container: InputContainer, streams: Sequence[Stream]) -> Iterator["av.Packet[Any]"]:
-    """Packets in the order of the file up to where it is broken, then empty ones that flush the decoders."""
-    try:
-        yield from container.demux(streams)
-    except av.error.FFmpegError as error:
-        if not is_broken(error):
-            raise
-
-
-def is_broken(error: av.error.FFmpegError) -> bool:
-    """Whether ffmpeg failed for what it read, and not for the machine. Some demuxers say EPERM when they give up."""
-    return not isinstance(error, OSError) or error.errno == errno.EPERM
 
 
 class VideoReader:
@@ -56,17 +40,22 @@ class VideoReader:
 
         Raises FFmpegError if it is no video.
         """
-        self._container = av.open(f"file:{path}", **OPEN_OPTIONS)
-        videos = [found for found in self._container.streams.video if stream in (None, found.index)]
-        if not videos:
-            raise av.error.InvalidDataError(0, "no such video stream", str(path))
-        self.stream = videos[0]
-        context = self.stream.codec_context
-        context.thread_count, context.thread_type = threads, "FRAME"
+        self._path, self._number, self._threads = path, stream, threads
+        self._start: Fraction | None = None
         self.undecoded = 0
         self.wanted: Callable[[Fraction], bool] | None = None
         self._rotation: int | None = None
         self._turn = NOT_TURNED
+        self._open()
+
+    def _open(self) -> None:
+        self._container = av.open(f"file:{self._path}", **OPEN_OPTIONS)
+        videos = [found for found in self._container.streams.video if self._number in (None, found.index)]
+        if not videos:
+            raise av.error.InvalidDataError(0, "no such video stream", str(self._path))
+        self.stream = videos[0]
+        context = self.stream.codec_context
+        context.thread_count, context.thread_type = self._threads, "FRAME"
 
     def __enter__(self) -> Self:
         return self
@@ -75,16 +64,25 @@ class VideoReader:
         self._container.close()
 
     def seek(self, pts_us: int) -> None:
-        """Go to the keyframe at `pts_us`, or the last before it; then iterate anew."""
-        self._container.seek(pts_us, backward=True)
+        """Go to the keyframe at `pts_us`, or one before it; then iterate anew."""
+        self._start = Fraction(pts_us, 1_000_000)
+
+    def packets(self) -> Iterator["av.Packet[Any]"]:
+        """Its packets in the order of the file, from where `seek` went."""
+        start, self._start = self._start, None
+        found = packets_from(self._container, [self.stream], start) if start is not None else None
+        if found is None and start is not None:
+            self._container.close()
+            self._open()
+        yield from found or packets(self._container, [self.stream])
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         """Pictures as they are coded; see `upright`."""
-        context = self.stream.codec_context
-        for packet in packets(self._container, [self.stream]):
+        for packet in self.packets():
             if self.wanted is not None:
                 instant = instant_of(packet)
-                context.skip_frame = "DEFAULT" if instant is None or self.wanted(instant) else "NONREF"
+                needed = instant is None or self.wanted(instant)
+                self.stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
             try:
                 pictures = self.stream.decode(packet)
             except av.error.FFmpegError:
@@ -175,11 +173,6 @@ class VideoWriter:
             if packet.is_keyframe and packet.pts is not None:
                 self.keyframe_pts.add(round(packet.pts * packet.time_base / self._time_base))
             self._container.mux(packet)
-
-
-def instant_of(item: "Frame | av.Packet[Any]") -> Fraction | None:
-    """When a picture, a block of sound or a packet is presented, in seconds, exactly; None if nobody says."""
-    return None if item.pts is None or item.time_base is None else item.pts * item.time_base
 
 
 def even(side: int) -> int:

@@ -11,7 +11,8 @@ import numpy as np
 from scripts.common.clock import Clock, Segment
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import OPEN_OPTIONS, instant_of, is_broken, matrix_turn, packets
+from scripts.common.packets import instant_of, is_broken, packets, packets_from
+from scripts.common.video import OPEN_OPTIONS, matrix_turn
 
 # A file of its own, and nothing that it names.
 PROTOCOLS = {"protocol_whitelist": "file,subfile"}
@@ -38,15 +39,18 @@ class ItemReader:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._container = open_item(url)
+        self.undecoded = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._container = open_item(self._url)
         # A cover is no film.
         videos = [
             s for s in self._container.streams.video if not int(s.disposition) & int(av.stream.Disposition.attached_pic)
         ]
         self.video: Any = videos[0] if videos else None
         sounds = [stream for stream in self._container.streams.audio if stream.codec_context is not None]
-        self.audio = sounds[0] if sounds else None
-        self.undecoded = 0
+        self.audio: Any = sounds[0] if sounds else None
         if self.video is not None:
             if self.video.codec_context is None:
                 self._container.close()
@@ -86,18 +90,20 @@ class ItemReader:
             facts |= {"rate_hz": context.sample_rate, "channels": context.channels}
         return facts
 
-    def pictures(self, wanted: Callable[[Fraction], bool] | None = None) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    def pictures(
+        self, wanted: Callable[[Fraction], bool] | None = None, *, start: Fraction | None = None
+    ) -> Iterator[tuple[av.VideoFrame, Fraction]]:
         """Pictures in display order with their times; what the decoder refuses is counted.
 
+        start: begin with a keyframe that is shown at this time of the file, or before it; without it, go on.
         A picture that is not later than the one before it is left out, and so are those that are not `wanted` and
         that no other is predicted from.
         """
-        context = self.video.codec_context
         last = None
-        for packet in packets(self._container, [self.video]):
+        for packet in self.packets(start=start):
             if wanted is not None:
                 here = instant_of(packet)
-                context.skip_frame = "DEFAULT" if here is None or wanted(here) else "NONREF"
+                self.video.codec_context.skip_frame = "DEFAULT" if here is None or wanted(here) else "NONREF"
             try:
                 decoded = self.video.decode(packet)
             except av.error.FFmpegError:
@@ -113,9 +119,24 @@ class ItemReader:
                         picture.opaque = list(matrix_turn(picture))
                     yield picture, instant
 
-    def seek(self, instant: Fraction) -> None:
-        """Go on from the keyframe at or before `instant`, in the file's own times."""
-        self._container.seek(int(instant / self.video.time_base), stream=self.video)
+    def packets(self, *, start: Fraction | None = None, sound: bool = False) -> Iterator["av.Packet[Any]"]:
+        """Packets of the pictures (of the sound, where there are none) in the order of the file, and of the sound, too.
+
+        start: those of the pictures begin with a keyframe that is shown at this time of the file, or before it; where
+        the file has none, with the first of all.
+        """
+        if start is None:
+            yield from packets(self._container, self._streams(sound))
+            return
+        found = packets_from(self._container, self._streams(sound), start)
+        if found is None:
+            self._container.close()
+            self._open()
+        yield from found or packets(self._container, self._streams(sound))
+
+    def _streams(self, sound: bool) -> list[Any]:
+        streams = [self.video, self.audio if sound or self.video is None else None]
+        return [stream for stream in streams if stream is not None]
 
     @property
     def pixel_shape(self) -> Fraction:
@@ -125,7 +146,7 @@ class ItemReader:
 
     def packet_times(self) -> Iterator[tuple[Fraction, bool]]:
         """When each packet of the video is shown, and whether it is a keyframe, in the order of the file."""
-        for packet in packets(self._container, [self.video]):
+        for packet in self.packets():
             if packet.pts is not None:
                 yield packet.pts * packet.time_base, packet.is_keyframe
 

@@ -172,14 +172,13 @@ class _Cut:
         active: list[_Open] = []
         last: tuple[av.VideoFrame, int] | None = None
         pictures = reader.pictures(wanted)
-        at = -1
+        at = sought = -1
         while waiting or active:
             if not active and waiting:
                 first = int(waiting[0][3][0])
                 key = int(keys[np.searchsorted(keys, first, side="right") - 1]) if len(keys) and keys[0] <= first else 0
-                if key - at > SEEK_FRAMES and not isinstance(reader, KeptPictures):
-                    reader.seek(int(frames.pts_us[key]) * US)
-                    pictures = reader.pictures(wanted)
+                if key - at > SEEK_FRAMES and key != sought and not isinstance(reader, KeptPictures):
+                    pictures, sought = reader.pictures(wanted, start=int(frames.pts_us[key]) * US), key
             found = next(pictures, None)
             if found is None:
                 break

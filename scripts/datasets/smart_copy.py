@@ -15,7 +15,7 @@ from typing import Any
 import av
 import numpy as np
 
-from scripts.common.video_item import ItemReader, open_item
+from scripts.common.video_item import ItemReader
 from scripts.datasets.clip_writer import ENCODER_THREADS, LAYOUTS, set_bitrate, sound_blocks
 
 START = b"\0\0\1"
@@ -81,10 +81,9 @@ class SmartCutter:
     def __init__(self, url: str, video: dict[str, Any], audio: dict[str, Any]) -> None:
         """video, audio: `crf` and `preset`, and `bitrate`, of what is encoded."""
         self._url, self._video, self._audio = url, video, audio
-        with open_item(url) as source:
-            streams = source.streams.video
-            self.fits = bool(streams) and _fits(streams[0])
-            self.time_base = streams[0].time_base if streams else Fraction(1)
+        with ItemReader(url) as source:
+            self.fits = source.video is not None and _fits(source.video)
+            self.time_base = source.video.time_base if self.fits else Fraction(1)
 
     def cut(self, path: Path, start_s: Fraction, stop_s: Fraction, sound: tuple[np.ndarray, int] | None) -> bool:
         """Write the clip [start_s, stop_s) of the file's own times; False if no whole GOP lies in it."""
@@ -99,10 +98,10 @@ class SmartCutter:
         origin = round(start_s / self.time_base)
         shown = [pts for pts, _ in head] + list(pieces.copied) + [pts for pts, _ in tail]
         with (
-            open_item(self._url) as source,
+            ItemReader(self._url) as source,
             av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"}) as target,
         ):
-            video = target.add_stream_from_template(source.streams.video[0])
+            video = target.add_stream_from_template(source.video)
             audio = _add_sound(target, sound, self._audio["bitrate"])
             times = iter(decode_times([pts - origin for pts in shown]))
             for pts, data, key in self._every(source, head, pieces, tail):
@@ -118,10 +117,8 @@ class SmartCutter:
 
     def _packets(self, start: int, stop: int) -> list[Packet]:
         found = []
-        with open_item(self._url) as source:
-            stream = source.streams.video[0]
-            source.seek(start, stream=stream)
-            for packet in source.demux(stream):
+        with ItemReader(self._url) as source:
+            for packet in source.packets(start=start * self.time_base):
                 if packet.pts is None:
                     continue
                 found.append(Packet(packet.pts, packet.is_keyframe and _has_idr(bytes(packet))))
@@ -136,8 +133,7 @@ class SmartCutter:
         if start >= stop:
             return []
         with ItemReader(self._url) as reader:
-            reader.seek(start * self.time_base)
-            for picture, instant in reader.pictures():
+            for picture, instant in reader.pictures(start=start * self.time_base):
                 pts = round(instant / self.time_base)
                 if pts >= stop:
                     break
@@ -168,14 +164,12 @@ class SmartCutter:
         return encoder
 
     def _every(
-        self, source: Any, head: list[tuple[int, bytes]], pieces: Pieces, tail: list[tuple[int, bytes]]
+        self, source: ItemReader, head: list[tuple[int, bytes]], pieces: Pieces, tail: list[tuple[int, bytes]]
     ) -> Iterator[tuple[int, bytes, bool]]:
         for number, (pts, data) in enumerate(head):
             yield pts, data, number == 0
-        stream = source.streams.video[0]
-        source.seek(pieces.copy_from, stream=stream)
         left = len(pieces.copied)
-        for packet in source.demux(stream):
+        for packet in source.packets(start=pieces.copy_from * self.time_base):
             if not left:
                 break
             if packet.pts is not None and pieces.copy_from <= packet.pts < pieces.copy_until:

@@ -21,7 +21,8 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
 from scripts.common.packet_writer import disk_errors
-from scripts.common.video import OPEN_OPTIONS, VideoReader, packets
+from scripts.common.packets import packets
+from scripts.common.video import OPEN_OPTIONS, VideoReader
 
 # No date, no version of the library; and times stay what they are where a picture is decoded before it is shown.
 OPTIONS = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}

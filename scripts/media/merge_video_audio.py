@@ -17,8 +17,9 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import frame_period_ns
 from scripts.common.job import run
 from scripts.common.packet_writer import MP4_OPTIONS, TAGS, disk_errors
+from scripts.common.packets import packets
 from scripts.common.product_writer import SoundCoding, SoundTrack
-from scripts.common.video import OPEN_OPTIONS, packets
+from scripts.common.video import OPEN_OPTIONS
 from scripts.media.product_sound import lacking, mix_of
 
 log = logging.getLogger("rushes")

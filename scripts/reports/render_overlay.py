@@ -17,7 +17,8 @@ import soundfile
 from scripts.common.aac_rates import AAC_RATES_HZ
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
-from scripts.common.video import EXACT, VideoReader, even, instant_of, pixel_shape, upright
+from scripts.common.packets import instant_of
+from scripts.common.video import EXACT, VideoReader, even, pixel_shape, upright
 from scripts.reports.overlay_writer import SHIFT, OverlayWriter, draw_disc, fixed, text_width, write_text
 
 MAX_WIDTH_PX = 640

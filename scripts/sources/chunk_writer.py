@@ -12,8 +12,9 @@ from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.errors import InputError
 from scripts.common.frame_table import GAP_PERIODS, FrameTable
 from scripts.common.packet_writer import PacketWriter
+from scripts.common.packets import packets
 from scripts.common.sound_writer import CHUNK_BYTES, HEADER_BYTES, SAMPLE_FORMATS, SoundWriter
-from scripts.common.video import OPEN_OPTIONS, packets
+from scripts.common.video import OPEN_OPTIONS
 
 
 def form_of(stream: VideoStream) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from scripts.common.errors import InputError
+from scripts.common.packets import is_broken, packets
 from scripts.common.timeline import NS
-from scripts.common.video import OPEN_OPTIONS, is_broken, packets
+from scripts.common.video import OPEN_OPTIONS
 
 KINDS = {"video": ("no_picture", "picture"), "audio": ("no_sound", "sound")}
 

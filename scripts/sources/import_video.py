@@ -18,9 +18,9 @@ from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
+from scripts.common.packets import packets
 from scripts.common.sample_rate import check_rate
 from scripts.common.timeline import NS
-from scripts.common.video import packets
 from scripts.sources import picture_track
 from scripts.sources.container import Cut, codec_of, open_media, plan_copy
 from scripts.sources.file_tracks import Track, cut_of, find_tracks, in_ns, sound_alone

@@ -14,8 +14,9 @@ from scripts.common.edit_list import set_edit_length
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable, frame_period_ns
 from scripts.common.packet_writer import PacketWriter
+from scripts.common.packets import instant_of, is_broken
 from scripts.common.timeline import NS
-from scripts.common.video import VideoReader, VideoWriter, instant_of, is_broken, pixel_shape, turn_of, upright
+from scripts.common.video import VideoReader, VideoWriter, pixel_shape, turn_of, upright
 from scripts.sources.container import CopyPlan, Cut, PacketTable, find_tainted, plan_copy, rescale
 
 # Of pictures that must be encoded: nearly without loss, and quick.

@@ -10,9 +10,9 @@ import av
 import numpy as np
 
 from scripts.common.clock import Clock, Gap, Segment
+from scripts.common.packets import instant_of
 from scripts.common.sound_writer import SoundWriter
 from scripts.common.timeline import NS
-from scripts.common.video import instant_of
 from scripts.sources.container import Cut, tick_of
 
 # A block may stand so much beside its place before that counts: containers round times to milliseconds.

@@ -15,7 +15,8 @@ from rushes.synthetic.bars import draw_number, read_number
 from scripts.common import ledger, manifest
 from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
-from scripts.common.video import VideoReader, instant_of, plane_arrays, upright
+from scripts.common.packets import instant_of
+from scripts.common.video import VideoReader, plane_arrays, upright
 from scripts.sources.import_video import import_video
 
 TICK = Fraction(1, 90_000)

@@ -2,10 +2,12 @@
 
 import subprocess
 from contextlib import suppress
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ from scripts.common import ledger, manifest
 from scripts.common.clip_table import read_table
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.cut_clock import cut_clock
-from scripts.common.cut_video import COPIED, codec_of, copy_packets
+from scripts.common.cut_video import COPIED, codec_of, copy_packets, encode_frames
 from scripts.common.empty import write_empty
 from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
@@ -22,7 +24,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.timeline import Timeline
 from scripts.media.clip_times import instant_of
 from scripts.media.cut_clips import Camera, cut, cut_clips
-from tests.unit.made_media import NS, Pictures, digests, run_import, write_media
+from tests.unit.made_media import NS, TICK, Pictures, digests, picture_of, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, samples_of, stamps, write_camera, write_microphone
 
 CODING = {"codec": "h264", "crf": 18, "preset": "ultrafast", "encoder": "cpu"}
@@ -137,6 +139,33 @@ def test_every_codec_that_is_copied_is_cut_to_the_frame(tmp_path, codec):
     made = run_import(tmp_path / "o", write_media(tmp_path / "a.mp4", pictures), microphones={})
     assert codec_of(made.video()) in COPIED
     check_cuts(made.video(), made.frames(), tmp_path / "cut.mp4", RANGES)
+
+
+class Crowded(Pictures):
+    """Some keyframes stand side by side, where the encoder reorders pictures elsewhere."""
+
+    def packets(self, stream):
+        for number, time_s in enumerate(self.times_s):
+            picture = picture_of(self.draw(number)).reformat(format=self.pix_fmt)
+            picture.pts, picture.time_base = round(Fraction(time_s) / TICK), TICK
+            picture.pict_type = PictureType.I if number % 20 in (9, 10, 12) else PictureType.NONE
+            yield from stream.encode(picture)
+        yield from stream.encode(None)
+
+
+def test_keyframes_that_crowd_among_reordered_pictures_are_found(tmp_path):
+    """Each of them is decoded before the one ahead of it is shown, and a seek by time would find the later one."""
+    steps = np.random.default_rng(9).choice([0.02, 0.04, 0.06], 119)
+    options = {"preset": "medium", "x264-params": "bframes=3:keyint=40:min-keyint=1:scenecut=0"}
+    pictures = Crowded([0.0, *np.cumsum(steps).tolist()], options=options)
+    made = run_import(tmp_path / "o", write_media(tmp_path / "a.mp4", pictures), microphones={})
+    table = made.frames()
+    keyframes = np.flatnonzero(table.keyframe).tolist()
+    assert len(keyframes) > 12
+    check_cuts(made.video(), table, tmp_path / "cut.mp4", [(row, row + 4) for row in keyframes if row < 116])
+    for row in keyframes[:-1]:
+        encoded = encode_frames(made.video(), table, row, row + 4, tmp_path / "one.mp4", Coding(**CODING))
+        assert encoded.rows.tolist() == list(range(row, row + 4))
 
 
 @pytest.mark.parametrize("name", ["pyfeat/face_noface.mov", "pyfeat/no_face.mp4", "misc/short_hamilton_clip.mp4"])

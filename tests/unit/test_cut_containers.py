@@ -34,6 +34,26 @@ def test_clips_that_lie_apart_are_cut_of_one_item(tmp_path, folder, precision):
     assert shown_in(made) == [list(range(25, 50)), list(range(313, 338)), list(range(375, 390))]
 
 
+@pytest.mark.parametrize(
+    ("ending", "options"),
+    [
+        ("mp4", {"bf": "2"}),
+        ("mkv", {"bf": "2"}),
+        ("ts", {"bf": "2"}),
+        ("ts", {"bf": "0"}),
+        ("ts", {"bf": "3", "x264-params": "open-gop=1"}),
+        ("flv", {"bf": "2"}),
+        ("mov", {"bf": "3", "x264-params": "open-gop=1"}),
+    ],
+)
+@pytest.mark.parametrize("precision", ["exact", "smart"])
+def test_a_clip_far_into_an_item_begins_with_its_own_picture(tmp_path, folder, precision, ending, options):
+    video = folder / f"far{'_'.join(options.values())}.{ending}"
+    video = video if video.exists() else numbered_video(video, FRAMES, options=options)
+    made = cut_of(tmp_path, video, [[0.4, 1], [12.48, 13.48]], precision=precision)
+    assert shown_in(made) == [list(range(10, 25)), list(range(312, 337))]
+
+
 def test_an_item_whose_choice_of_clips_fails_is_a_row_and_the_others_are_cut(tmp_path, folder, monkeypatch, caplog):
     video = folder / "apart.mp4"
     video = video if video.exists() else numbered_video(video, FRAMES, options={"bf": "2"})
