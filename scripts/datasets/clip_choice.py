@@ -24,7 +24,7 @@ from scripts.datasets.clip_times import (
     scores_of,
     wanted,
 )
-from scripts.datasets.cut_item import CutTask
+from scripts.datasets.cut_task import CutTask
 
 STEP = "cut_shard"
 # Codecs that MP4 holds, so that a whole item may stay as it is.

@@ -106,6 +106,16 @@ class ClipWriter:
             self._container.mux(packet)
 
 
+def add_sound(target: Any, sound: tuple[np.ndarray, int] | None, bitrate: int) -> Any:
+    """A stream of AAC for the sound of a clip, float32 (channels, N) with its rate; None without."""
+    if sound is None:
+        return None
+    stream = target.add_stream("aac", rate=sound[1], layout=LAYOUTS[len(sound[0])])
+    set_bitrate(stream, bitrate, len(sound[0]))
+    stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
+    return stream
+
+
 def set_bitrate(stream: Any, bitrate: int, channels: int) -> None:
     """Bits a second of an AAC stream that is not open yet; 0: CHANNEL_BITRATE a channel.
 

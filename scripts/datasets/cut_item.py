@@ -13,11 +13,11 @@ import numpy as np
 
 from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
-from scripts.common.frame_table import FrameTable
 from scripts.common.video_item import ItemReader, origin_of, read_sound
 from scripts.datasets.clip_packets import copy_packets
 from scripts.datasets.clip_picture import Shaper, grid
 from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
+from scripts.datasets.cut_task import CutTask
 from scripts.datasets.kept_pictures import KeptPictures
 from scripts.datasets.smart_copy import SmartCutter
 
@@ -26,31 +26,6 @@ NS = Fraction(1, 1_000_000_000)
 # Fewer frames than this are decoded and thrown away rather than sought over.
 SEEK_FRAMES = 50
 MAX_RATE = 240
-
-
-@dataclass(frozen=True)
-class CutTask:
-    """What a process is told. clips: (name, start_s, stop_s); formats: modality -> form; folder: where files go."""
-
-    url: str
-    sound_url: str
-    frames: FrameTable
-    clips: list[tuple[str, float, float]]
-    facts: dict[str, Any]
-    video: dict[str, Any]
-    audio: dict[str, Any]
-    formats: dict[str, str]
-    precision: str
-    folder: str
-
-    @property
-    def fps(self) -> Fraction | None:
-        """Frames a second of the clips; None for the item's own."""
-        return Fraction(self.video["fps"]) if self.video["fps"] else None
-
-    def shown(self) -> set[int]:
-        """Numbers of the frames that any of the clips shows."""
-        return {int(n) for _, start, stop in self.clips for n in grid(self.frames, start, stop, self.fps)[0]}
 
 
 @dataclass
@@ -68,16 +43,19 @@ class _Open:
 
 
 def cut_item(task: CutTask) -> dict[str, Any]:
-    """Write every clip; returns `parts`: name -> {ending: file name}, `failed`: name -> message, and sizes."""
+    """Write every clip; returns `parts`: name -> {ending: file name}, `failed` and `notes`: name -> message."""
+    made: dict[str, dict[str, str]] = {}
+    notes: dict[str, str] = {}
     if task.precision in ("keyframe", "keyframe_adjusted"):
-        return _copy_all(task)
+        made, notes = _copied(task)
+    if len(made) == len(task.clips):
+        return {"parts": made, "failed": {}, "notes": notes}
     sound = _sound_of(task)
-    made = _smart(task, sound) if task.precision == "smart" else {}
+    if task.precision == "smart":
+        made = _smart(task, sound)
     left = replace(task, clips=[clip for clip in task.clips if clip[0] not in made])
-    if not left.clips:
-        return {"parts": made, "failed": {}}
-    done = _encode_all(left, sound)
-    return {"parts": made | done["parts"], "failed": done["failed"]}
+    done = _encode_all(left, sound) if left.clips else {"parts": {}, "failed": {}}
+    return {"parts": made | done["parts"], "failed": done["failed"], "notes": notes}
 
 
 def cut_kept(task: CutTask, kept: KeptPictures) -> dict[str, Any]:
@@ -103,19 +81,48 @@ def _sound_of(task: CutTask) -> tuple[np.ndarray, int] | None:
     return read_sound(task.sound_url or task.url, Fraction(0) if task.sound_url else origin_of(task.frames))
 
 
+def _heard(
+    task: CutTask, sound: tuple[np.ndarray, int] | None, start_s: float, stop_s: float
+) -> tuple[np.ndarray, int] | None:
+    """The sound of a clip as it is asked for; None if there is none."""
+    if sound is None:
+        return None
+    rate_hz, channels = task.audio["rate_hz"], task.audio["channels"]
+    return sound_of_clip(*sound, start_s, stop_s, out_rate_hz=rate_hz, out_channels=channels)
+
+
+def _copied(task: CutTask) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """The clips that can be copied by their packets, and why others, which are left to be encoded, cannot."""
+    made, notes = {}, {}
+    origin = origin_of(task.frames)
+    sound = _sound_of(task) if task.sound_url else None
+    for name, start_s, stop_s in task.clips:
+        path = Path(task.folder, f"{name}.mp4")
+        heard = _heard(task, sound, start_s, stop_s)
+        try:
+            bounds = (origin + Fraction(start_s), origin + Fraction(stop_s))
+            copy_packets(task.url, path, *bounds, sound=heard, bitrate=task.audio["bitrate"])
+        except (av.error.FFmpegError, ValueError) as error:
+            if isinstance(error, OSError):
+                raise
+            path.unlink(missing_ok=True)
+            notes[name] = f"encoded, not copied: {' '.join(str(error).split())}"
+        else:
+            made[name] = {"mp4": path.name}
+    return made, notes
+
+
 def _smart(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, dict[str, str]]:
     """The clips that can be put together of copied GOPs and encoded edges; the others are left to be encoded."""
-    video, audio = task.video, task.audio
+    video = task.video
     if video["width"] or video["height"] or video["fps"] or set(task.formats) != {"video"} or not len(task.frames):
         return {}
-    cutter = SmartCutter(task.url, video, audio)
+    cutter = SmartCutter(task.url, video, task.audio)
     if not cutter.fits:
         return {}
     origin, made = origin_of(task.frames), {}
     for name, start_s, stop_s in task.clips:
-        heard = None
-        if sound is not None:
-            heard = sound_of_clip(*sound, start_s, stop_s, out_rate_hz=audio["rate_hz"], out_channels=audio["channels"])
+        heard = _heard(task, sound, start_s, stop_s)
         path = Path(task.folder, f"{name}.mp4")
         # A nanosecond earlier: times of the table are rounded, and a picture at a border belongs to its clip.
         bounds = (origin + Fraction(start_s) - NS, origin + Fraction(stop_s) - NS)
@@ -267,12 +274,7 @@ class _Cut:
         self.parts[clip.name][form] = path.name
 
     def _clip_sound(self, start_s: float, stop_s: float) -> tuple[np.ndarray | None, int]:
-        if self._sound is None:
-            return None, 0
-        audio = self._task.audio
-        return sound_of_clip(
-            *self._sound, start_s, stop_s, out_rate_hz=audio["rate_hz"], out_channels=audio["channels"]
-        )
+        return _heard(self._task, self._sound, start_s, stop_s) or (None, 0)
 
     def _write_sound(self, name: str, start_s: float, stop_s: float) -> None:
         sound, rate_hz = self._clip_sound(start_s, stop_s)
@@ -285,24 +287,3 @@ class _Cut:
         ):
             pass
         self.parts[name][ending] = path.name
-
-
-def _copy_all(task: CutTask) -> dict[str, Any]:
-    """Clips whose bounds are keyframes, by their packets."""
-    parts: dict[str, dict[str, str]] = {}
-    failed: dict[str, str] = {}
-    origin = origin_of(task.frames)
-    for name, start_s, stop_s in task.clips:
-        path = Path(task.folder, f"{name}.mp4")
-        try:
-            copied = copy_packets(task.url, path, origin + Fraction(start_s), origin + Fraction(stop_s))
-        except (av.error.FFmpegError, ValueError) as error:
-            path.unlink(missing_ok=True)
-            failed[name] = f"its packets do not fit into MP4 ({error})"
-            continue
-        if copied:
-            parts[name] = {"mp4": path.name}
-        else:
-            path.unlink(missing_ok=True)
-            failed[name] = "it has no packet"
-    return {"parts": parts, "failed": failed}

@@ -109,7 +109,8 @@ def _finished(
             | _scenes_of(clip, choice.scenes_s),
             parts=parts,
         )
-        yield row, ledger.Row(STEP, dataset, name, "written", value=clip.seconds, **span)
+        note = status.get("notes", {}).get(name, "") if status else ""
+        yield row, ledger.Row(STEP, dataset, name, "written", value=clip.seconds, message=note, **span)
 
 
 def _snapped(clip: Clip) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import av
 import numpy as np
 
 from scripts.common.video_item import ItemReader
-from scripts.datasets.clip_writer import ENCODER_THREADS, LAYOUTS, set_bitrate, sound_blocks
+from scripts.datasets.clip_writer import ENCODER_THREADS, add_sound, sound_blocks
+from scripts.datasets.decode_times import decode_times
 
 START = b"\0\0\1"
 # Types of NAL units: a slice of an IDR picture, an access unit delimiter.
@@ -65,16 +65,6 @@ def pieces_of(packets: Sequence[Packet], start: int, stop: int) -> Pieces | None
     return Pieces(start, bounds[0], bounds[-1], stop, inner)
 
 
-def decode_times(shown: Sequence[int]) -> list[int]:
-    """Decoding times of packets that are shown at `shown` and stand in this order: increasing, never after showing."""
-    in_order = sorted(shown)
-    rank = {pts: place for place, pts in enumerate(in_order)}
-    delay = max((place - rank[pts] for place, pts in enumerate(shown)), default=0)
-    step = min((b - a for a, b in pairwise(in_order)), default=1)
-    early = [in_order[0] - (delay - place) * step for place in range(min(delay, len(shown)))]
-    return [*early, *in_order[: len(shown) - delay]] if shown else []
-
-
 class SmartCutter:
     """Cuts clips of one item. `fits` says whether its video can be put together at all."""
 
@@ -102,7 +92,7 @@ class SmartCutter:
             av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"}) as target,
         ):
             video = target.add_stream_from_template(source.video)
-            audio = _add_sound(target, sound, self._audio["bitrate"])
+            audio = add_sound(target, sound, self._audio["bitrate"])
             times = iter(decode_times([pts - origin for pts in shown]))
             for pts, data, key in self._every(source, head, pieces, tail):
                 packet = av.Packet(data)
@@ -199,12 +189,3 @@ def _length_prefixed(data: bytes) -> bytes:
     """NAL units behind start codes as units behind their lengths, as MP4 has them."""
     units = [unit.rstrip(b"\0") for unit in data.split(START)]
     return b"".join(len(u).to_bytes(4, "big") + u for u in units if u and u[0] & 31 != DELIMITER)
-
-
-def _add_sound(target: Any, sound: tuple[np.ndarray, int] | None, bitrate: int) -> Any:
-    if sound is None:
-        return None
-    stream = target.add_stream("aac", rate=sound[1], layout=LAYOUTS[len(sound[0])])
-    set_bitrate(stream, bitrate, len(sound[0]))
-    stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
-    return stream

@@ -1,13 +1,20 @@
 """Clips show the pictures that their times say, whatever container and codec they are cut from."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+from scripts.common.video_item import read_sound
 from scripts.datasets import clip_choice, cut_shard
-from tests.unit.numbered_video import numbered_video, numbers_in
-from tests.unit.shard_maker import Made, make, write_table
+from scripts.datasets.cut_item import cut_item
+from scripts.datasets.cut_task import CutTask
+from scripts.datasets.scan_item import scan_item
+from tests.unit.numbered_video import numbered_video, numbers_in, times_in
+from tests.unit.shard_maker import RATE_HZ, Made, make, settings_of, tone, write_table
 
 FRAMES = 400
 
@@ -69,3 +76,122 @@ def test_an_item_whose_choice_of_clips_fails_is_a_row_and_the_others_are_cut(tmp
     made = make(tmp_path / "made", table, fetch={"allowed_roots": [str(folder)]})
     assert made.outcomes("cut") == {"000000000": "unexpected", "000000001_00000": ""}
     assert "ZeroDivisionError: by the way" in caplog.text
+
+
+def first_is_keyframe(path: Path) -> bool:
+    with av.open(str(path)) as container:
+        return next(container.demux(container.streams.video[0])).is_keyframe
+
+
+# Ending, codec, its options, and whether its clips can be copied.
+COPIES = [
+    ("mp4", "libx264", {"bf": "2"}, True),
+    ("mkv", "libx264", {"bf": "2"}, True),
+    ("mkv", "libx264", {"bf": "0"}, True),
+    ("ts", "libx264", {"bf": "2"}, True),
+    ("ts", "libx264", {"bf": "3", "x264-params": "open-gop=1:b-pyramid=normal"}, True),
+    ("mp4", "libx264", {"bf": "3", "x264-params": "open-gop=1:b-pyramid=normal"}, True),
+    ("mkv", "libx265", {"x265-params": "log-level=none:bframes=3:open-gop=1"}, True),
+    ("mp4", "libsvtav1", {"crf": "15", "preset": "8", "svtav1-params": "keyint=50"}, True),
+    ("avi", "mpeg4", {"bf": "2", "qscale": "2"}, False),
+    ("avi", "mpeg4", {"bf": "0", "qscale": "2"}, True),
+    ("webm", "libvpx", {"crf": "8", "b": "2M", "deadline": "realtime"}, False),
+]
+
+
+@pytest.mark.parametrize(("ending", "codec", "options", "copies"), COPIES)
+@pytest.mark.parametrize("precision", ["keyframe", "keyframe_adjusted"])
+def test_a_copied_clip_has_its_keyframe_and_every_picture(tmp_path, folder, precision, ending, codec, options, copies):
+    video = folder / f"{codec}{'_'.join(options.values())}.{ending}".replace(":", "_")
+    video = video if video.exists() else numbered_video(video, FRAMES, codec=codec, options=options)
+    made = cut_of(tmp_path, video, [[0, 4.6], [8.5, 12.32]], precision=precision)
+    notes = [row.message for row in made.rows("cut")]
+    assert len(made.clips) == 2
+    for key, clip in made.clips.items():
+        path = made.unpack(key)
+        shown = list(range(round(clip.start_s * 25), round(clip.stop_s * 25)))
+        assert numbers_in(path) == shown
+        assert times_in(path) == pytest.approx([k / 25 for k in range(len(shown))], abs=2e-3)
+        assert first_is_keyframe(path)
+    assert made.clips["000000000_00000"].start_s == 0
+    assert all(note.startswith("encoded, not copied: ") for note in notes if note)
+    if copies or precision == "keyframe":
+        assert any(notes) is not copies
+
+
+def trimmed(source: Path, path: Path, frames: int) -> Path:
+    """A copy that shows no picture before number `frames`, as `ffmpeg -ss -c copy` makes it: with an edit list."""
+    with av.open(str(source)) as whole, av.open(str(path), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in whole.streams}
+        for packet in whole.demux():
+            if packet.size:
+                packet.pts, packet.dts = (
+                    ticks - round(Fraction(frames, 25) / packet.time_base) for ticks in (packet.pts, packet.dts)
+                )
+                packet.stream = streams[packet.stream_index]
+                target.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_a_copy_from_before_the_first_keyframe_that_is_shown_hides_what_leads_in(tmp_path, codec):
+    options = {"bf": "2"} if codec == "libx264" else {"qscale": "2"}
+    whole = numbered_video(tmp_path / "whole.mp4", 120, codec=codec, options=options)
+    video = trimmed(whole, tmp_path / "trimmed.mp4", 18)
+    made = cut_of(tmp_path, video, [[0, 1], [0.4, 3.2]], precision="keyframe")
+    assert [clip.start_s for clip in made.clips.values()] == [0, 0]
+    assert shown_in(made) == [list(range(18, 43)), list(range(18, 98))]
+    # What a parser reads through an edit list cannot be hidden: ffmpeg shows it of mpeg4.
+    assert all(bool(row.message) is (codec == "mpeg4") for row in made.rows("cut"))
+
+
+def late_s(clip: Path, start_s: float) -> float:
+    """How much later the sound of a clip begins than `tone` at `start_s`."""
+    sound = read_sound(f"file:{clip}", Fraction(0))
+    assert sound is not None
+    part, whole = sound[0][0, 4000:8000], tone(16 * RATE_HZ)
+    first = round(start_s * RATE_HZ) + 4000
+    lags = range(-1500, 1501)
+    scores = [float(part @ whole[first - lag : first - lag + len(part)]) for lag in lags]
+    return lags[int(np.argmax(scores))] / RATE_HZ
+
+
+# MPEG-TS does not say how many samples an encoder of AAC puts ahead.
+@pytest.mark.parametrize(("ending", "most_s"), [("mp4", 0.002), ("mkv", 0.002), ("ts", 0.066)])
+def test_the_sound_of_a_copied_clip_begins_with_its_pictures(tmp_path, folder, ending, most_s):
+    video = folder / f"heard.{ending}"
+    numbered_video(video, FRAMES, options={"bf": "2"}, sound="aac")
+    made = cut_of(tmp_path, video, [[8.5, 12.32]], precision="keyframe")
+    (clip,) = made.clips.values()
+    path = made.unpack(clip.key)
+    shown = numbers_in(path)
+    assert shown == list(range(shown[0], shown[-1] + 1))
+    assert shown[-1] in (306, 307)
+    assert abs(late_s(path, shown[0] / 25)) <= most_s
+    sound = read_sound(f"file:{path}", Fraction(0))
+    assert sound is not None
+    assert sound[0].shape[1] / RATE_HZ == pytest.approx(clip.stop_s - clip.start_s, abs=0.13)
+
+
+def test_a_copied_clip_has_the_sound_that_its_item_names(tmp_path, folder):
+    pictures, heard = folder / "silent.mp4", folder / "heard.m4a"
+    numbered_video(pictures, FRAMES, options={"bf": "2"})
+    numbered_video(heard.with_suffix(".mp4"), FRAMES, options={"bf": "2"}, sound="aac")
+    clips = [("a", 8.0, 12.32)]
+    settings = settings_of(write_table(tmp_path / "t.txt"), precision="keyframe")
+    task = CutTask(
+        url=f"file:{pictures}",
+        sound_url=f"file:{heard.with_suffix('.mp4')}",
+        frames=scan_item(f"file:{pictures}").frames,
+        clips=clips,
+        facts={"fps": "25"},
+        video=settings["video"],
+        audio=settings["audio"],
+        formats=settings["encode_formats"],
+        precision="keyframe",
+        folder=str(tmp_path),
+    )
+    done = cut_item(task)
+    assert (done["parts"], done["failed"], done["notes"]) == ({"a": {"mp4": "a.mp4"}}, {}, {})
+    assert numbers_in(tmp_path / "a.mp4") == list(range(200, 308))
+    assert abs(late_s(tmp_path / "a.mp4", 8)) <= 0.002

@@ -19,7 +19,9 @@ from scripts.common.video_item import read_sound
 from scripts.datasets import cut_item
 from scripts.datasets.clip_picture import grid, shape_of
 from scripts.datasets.clip_times import Clip, divided, filtered, keyframe_bounds
-from scripts.datasets.smart_copy import Packet, decode_times, pieces_of
+from scripts.datasets.cut_task import CutTask
+from scripts.datasets.decode_times import decode_times
+from scripts.datasets.smart_copy import Packet, pieces_of
 from tests.unit.shard_maker import (
     FOUR,
     GREEN,
@@ -354,7 +356,7 @@ def test_smart_clips_that_cannot_be_put_together_are_encoded_and_the_sound_is_re
     monkeypatch.setattr(cut_item, "read_sound", lambda *arguments: read.append(1) or read_sound(*arguments))
     (item,) = ready.items.values()
     scanned = lots.read_scans(ready.lot("scans.parquet"))[item.key]["facts"]
-    task = cut_item.CutTask(
+    task = CutTask(
         url=lots.media_url(item, ready.lot("tar")),
         sound_url="",
         frames=lots.read_frames(ready.lot("frames.parquet"))[item.key][0],

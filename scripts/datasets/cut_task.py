@@ -1,0 +1,33 @@
+"""What a process that cuts the clips of one item is told."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from scripts.common.frame_table import FrameTable
+from scripts.datasets.clip_picture import grid
+
+
+@dataclass(frozen=True)
+class CutTask:
+    """What a process is told. clips: (name, start_s, stop_s); formats: modality -> form; folder: where files go."""
+
+    url: str
+    sound_url: str
+    frames: FrameTable
+    clips: list[tuple[str, float, float]]
+    facts: dict[str, Any]
+    video: dict[str, Any]
+    audio: dict[str, Any]
+    formats: dict[str, str]
+    precision: str
+    folder: str
+
+    @property
+    def fps(self) -> Fraction | None:
+        """Frames a second of the clips; None for the item's own."""
+        return Fraction(self.video["fps"]) if self.video["fps"] else None
+
+    def shown(self) -> set[int]:
+        """Numbers of the frames that any of the clips shows."""
+        return {int(n) for _, start, stop in self.clips for n in grid(self.frames, start, stop, self.fps)[0]}
