@@ -83,7 +83,7 @@ def looks(wildcards):
 @quick
 def scan_key(wildcards):
     entry = shards.datasets[wildcards.dataset].entry["scan"]
-    return versioned(1, look=looks(wildcards), thumbnails=entry["thumbnails"], fps=entry["fps"])
+    return versioned(2, look=looks(wildcards), thumbnails=entry["thumbnails"], fps=entry["fps"])
 
 
 CUT_SETTINGS = (

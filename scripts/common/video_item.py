@@ -83,10 +83,10 @@ class ItemReader:
             context = self.video.codec_context
             rate = self.video.average_rate or self.video.guessed_rate
             facts |= {"width": context.width, "height": context.height, "fps": str(rate or "")}
-            facts |= {"video_codec": context.name, "pixel_format": context.pix_fmt or ""}
+            facts |= {"video_codec": context.codec.canonical_name, "pixel_format": context.pix_fmt or ""}
         if self.audio is not None:
             context = self.audio.codec_context
-            facts |= {"audio_codec": context.name}
+            facts |= {"audio_codec": context.codec.canonical_name}
             facts |= {"rate_hz": context.sample_rate, "channels": context.channels}
         return facts
 

@@ -41,7 +41,7 @@ def scan_shard(
     """
     listed = lots.read_items(contents)
     settings = ahead.get("settings", {})
-    asked = json.dumps([look, thumbnails, fps, settings, 3], sort_keys=True)
+    asked = json.dumps([look, thumbnails, fps, settings, 4], sort_keys=True)
     mark = hashlib.sha256(contents.read_bytes() + asked.encode()).hexdigest()
     place = Working(Path(working), mark)
     folder = place.file("clips")

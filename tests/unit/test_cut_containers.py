@@ -195,3 +195,19 @@ def test_a_copied_clip_has_the_sound_that_its_item_names(tmp_path, folder):
     assert (done["parts"], done["failed"], done["notes"]) == ({"a": {"mp4": "a.mp4"}}, {}, {})
     assert numbers_in(tmp_path / "a.mp4") == list(range(200, 308))
     assert abs(late_s(tmp_path / "a.mp4", 8)) <= 0.002
+
+
+@pytest.mark.parametrize(
+    ("codec", "options", "sound", "known"),
+    [
+        ("libsvtav1", {"preset": "10"}, "aac", ("av1", "aac")),
+        ("libx264", {}, "libmp3lame", ("h264", "mp3")),
+        ("libvpx-vp9", {"deadline": "realtime"}, "", ("vp9", "")),
+    ],
+)
+def test_a_whole_item_is_taken_byte_by_byte_whichever_program_decodes_it(tmp_path, codec, options, sound, known):
+    video = numbered_video(tmp_path / "a.mp4", 30, codec=codec, options=options, sound=sound)
+    made = make(tmp_path / "made", write_table(tmp_path / "t.txt", str(video)))
+    (clip,) = made.clips.values()
+    assert made.unpack(clip.key).read_bytes() == video.read_bytes()
+    assert (clip.meta["source_video_codec"], clip.meta["source_audio_codec"]) == known
