@@ -12,6 +12,8 @@ from av.container.input import InputContainer
 from av.frame import Frame
 from av.stream import Stream
 
+# Formats that number their packets as they are decoded and do not say when they are shown.
+NUMBERED = {"avi"}
 # Times of a frame table are rounded to a microsecond.
 ROUNDING_S = Fraction(1, 1_000_000)
 

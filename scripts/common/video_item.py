@@ -1,6 +1,8 @@
 """An item of a lot as its reader sees it: pictures and sound of an untrusted file, opened where it stands."""
 
+import heapq
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +13,7 @@ import numpy as np
 from scripts.common.clock import Clock, Segment
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.packets import instant_of, is_broken, packets, packets_from
+from scripts.common.packets import NUMBERED, instant_of, is_broken, packets, packets_from
 from scripts.common.video import OPEN_OPTIONS, matrix_turn
 
 # A file of its own, and nothing that it names.
@@ -40,6 +42,8 @@ class ItemReader:
     def __init__(self, url: str) -> None:
         self._url = url
         self.undecoded = 0
+        # Whether its packets have the numbers in which they are decoded in place of times.
+        self.numbered = False
         self._open()
 
     def _open(self) -> None:
@@ -55,6 +59,7 @@ class ItemReader:
             if self.video.codec_context is None:
                 self._container.close()
                 raise InputError("unreadable", "nothing here decodes the codec of its pictures")
+            self.numbered = self._container.format.name in NUMBERED and _reorders(self.video.codec_context)
             # Not later: a decoder that has begun takes no other number.
             self.video.codec_context.thread_count, self.video.codec_context.thread_type = THREADS, "NONE"
 
@@ -96,39 +101,45 @@ class ItemReader:
         """Pictures in display order with their times; what the decoder refuses is counted.
 
         start: begin with a keyframe that is shown at this time of the file, or before it; without it, go on.
-        A picture that is not later than the one before it is left out, and so are those that are not `wanted` and
-        that no other is predicted from.
+        A picture that is not later than the one before it is left out and counted, too; those are left out that are
+        not `wanted` and that no other is predicted from.
         """
         last = None
+        order = _DisplayOrder(self)
         for packet in self.packets(start=start):
-            if wanted is not None:
+            order.decode(packet)
+            if wanted is not None and not self.numbered:
                 here = instant_of(packet)
                 self.video.codec_context.skip_frame = "DEFAULT" if here is None or wanted(here) else "NONREF"
             try:
                 decoded = self.video.decode(packet)
             except av.error.FFmpegError:
                 self.undecoded += 1
+                order.lose(packet)
                 continue
             for picture in decoded:
-                instant = instant_of(picture)
-                if instant is not None and (last is None or instant > last):
+                instant = order.show(picture)
+                if instant is None or (last is not None and instant <= last):
+                    self.undecoded += 1
+                else:
                     last = instant
                     # Side data and their picture hold each other until the next garbage collection, so they are
                     # asked for when the angle changes alone.
                     if picture.rotation:
                         picture.opaque = list(matrix_turn(picture))
                     yield picture, instant
+            self.undecoded += order.passed()
 
     def packets(self, *, start: Fraction | None = None, sound: bool = False) -> Iterator["av.Packet[Any]"]:
         """Packets of the pictures (of the sound, where there are none) in the order of the file, and of the sound, too.
 
         start: those of the pictures begin with a keyframe that is shown at this time of the file, or before it; where
-        the file has none, with the first of all.
+        the file has none, or only numbers, with the first of all.
         """
         if start is None:
             yield from packets(self._container, self._streams(sound))
             return
-        found = packets_from(self._container, self._streams(sound), start)
+        found = None if self.numbered else packets_from(self._container, self._streams(sound), start)
         if found is None:
             self._container.close()
             self._open()
@@ -147,8 +158,9 @@ class ItemReader:
     def packet_times(self) -> Iterator[tuple[Fraction, bool]]:
         """When each packet of the video is shown, and whether it is a keyframe, in the order of the file."""
         for packet in self.packets():
-            if packet.pts is not None:
-                yield packet.pts * packet.time_base, packet.is_keyframe
+            shown = _number_of(packet) if self.numbered else instant_of(packet)
+            if shown is not None:
+                yield shown, packet.is_keyframe
 
     def start(self, first_picture: Fraction | None) -> Fraction:
         """Time 0 in the file's own times."""
@@ -171,6 +183,46 @@ class ItemReader:
         start_ns = round(max(start, Fraction(0)) * NS)
         channels = self.audio.codec_context.channels
         return Clock(start_ns, float(rate), rate, samples, channels, segments=[Segment(0, start_ns, samples)])
+
+
+class _DisplayOrder:
+    """When the pictures of an item are shown; those of numbered packets in the order in which they are decoded."""
+
+    def __init__(self, reader: ItemReader) -> None:
+        self._reader = reader
+        self._waiting: list[Fraction] = []
+
+    def decode(self, packet: "av.Packet[Any]") -> None:
+        """The next packet."""
+        number = _number_of(packet) if self._reader.numbered and packet.size else None
+        if number is not None:
+            heapq.heappush(self._waiting, number)
+
+    def lose(self, packet: "av.Packet[Any]") -> None:
+        """It has no picture."""
+        with suppress(ValueError):
+            self._waiting.remove(_number_of(packet) or Fraction(0))
+            heapq.heapify(self._waiting)
+
+    def show(self, picture: av.VideoFrame) -> Fraction | None:
+        """The time of the next picture."""
+        return heapq.heappop(self._waiting) if self._waiting else instant_of(picture)
+
+    def passed(self) -> int:
+        """How many more packets than the decoder holds back are without a picture; their time is over."""
+        over = max(0, len(self._waiting) - self._reader.video.codec_context.reorder_depth)
+        for _ in range(over):
+            heapq.heappop(self._waiting)
+        return over
+
+
+def _number_of(packet: "av.Packet[Any]") -> Fraction | None:
+    return None if packet.dts is None or packet.time_base is None else packet.dts * packet.time_base
+
+
+def _reorders(context: Any) -> bool:
+    """Whether pictures come in another order than their packets, which ffmpeg does not foresee of these codecs."""
+    return context.codec.canonical_name in ("h264", "hevc") and context.reorder_depth > 0
 
 
 def origin_of(frames: FrameTable) -> Fraction:

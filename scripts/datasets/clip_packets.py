@@ -122,6 +122,8 @@ def copy_packets(
 
 
 def _plan(source: ItemReader, start: Fraction, stop: Fraction) -> Plan:
+    if source.numbered:
+        raise CopyError("its container does not say when reordered pictures are shown")
     listed = []
     for packet in source.packets(start=start):
         if not packet.size:

@@ -18,7 +18,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from scripts.common.errors import InputError
-from scripts.common.packets import is_broken, packets
+from scripts.common.packets import NUMBERED, is_broken, packets
 from scripts.common.timeline import NS
 from scripts.common.video import OPEN_OPTIONS
 
@@ -31,9 +31,6 @@ CHOICES = {
     "audio": "the first sound",
 }
 NAMED = "named in the config"
-
-# Formats that number their packets as they are decoded and do not say when they are shown.
-NUMBERED = {"avi"}
 
 # Reading goes on so much beyond a stop, for what is stored out of order.
 MARGIN_S = 5

@@ -11,10 +11,10 @@ from av.stream import Stream
 from scripts.common import ledger, manifest
 from scripts.common.cut_short import cut_short
 from scripts.common.errors import InputError
+from scripts.common.packets import NUMBERED
 from scripts.common.timeline import NS
 from scripts.sources.container import (
     KINDS,
-    NUMBERED,
     Cut,
     PacketTable,
     choose_stream,

@@ -103,7 +103,7 @@ def decode_all(path: Path) -> Decoded:
 def in_display_order(decoded: Decoded, table: PacketTable, plan: CopyPlan) -> PacketTable | None:
     """The packets with their times put in the order in which their pictures come out of the decoder.
 
-    None: they are so already. See `container.NUMBERED`.
+    None: they are so already. See `packets.NUMBERED`.
     """
     if not len(decoded.pts_us) or (np.diff(decoded.pts_us) > 0).all():
         return None

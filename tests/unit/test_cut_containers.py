@@ -12,7 +12,7 @@ from scripts.common.video_item import read_sound
 from scripts.datasets import clip_choice, cut_shard
 from scripts.datasets.cut_item import cut_item
 from scripts.datasets.cut_task import CutTask
-from scripts.datasets.scan_item import scan_item
+from scripts.datasets.scan_item import list_packets, scan_item
 from tests.unit.numbered_video import numbered_video, numbers_in, times_in
 from tests.unit.shard_maker import RATE_HZ, Made, make, settings_of, tone, write_table
 
@@ -211,3 +211,26 @@ def test_a_whole_item_is_taken_byte_by_byte_whichever_program_decodes_it(tmp_pat
     (clip,) = made.clips.values()
     assert made.unpack(clip.key).read_bytes() == video.read_bytes()
     assert (clip.meta["source_video_codec"], clip.meta["source_audio_codec"]) == known
+
+
+@pytest.mark.parametrize("precision", ["exact", "keyframe"])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_pictures_of_an_avi_that_come_reordered_are_all_there(tmp_path, folder, codec, precision):
+    video = folder / f"{codec}.avi"
+    video = video if video.exists() else numbered_video(video, FRAMES, codec=codec, options={"bf": "2"})
+    made = cut_of(tmp_path, video, [[0.48, 1.48], [12.48, 13.48]], precision=precision)
+    for clip, shown in zip(made.clips.values(), shown_in(made), strict=True):
+        first = round(clip.start_s * 25)
+        assert shown == list(range(first, first + len(shown)))
+        assert len(shown) == round((clip.stop_s - clip.start_s) * 25)
+        assert (clip.meta["source_frames"], clip.meta["source_undecoded"]) == (FRAMES, 0)
+    listed, seen = (look(f"file:{video}").frames for look in (list_packets, scan_item))
+    assert listed.pts_us.tolist() == seen.pts_us.tolist()
+
+
+def test_pictures_whose_time_goes_back_are_counted(tmp_path):
+    videos = [numbered_video(tmp_path / f"{number}.ts", 30, options={"bf": "0"}) for number in range(2)]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(video.read_bytes() for video in videos))
+    facts = scan_item(f"file:{joined}").facts
+    assert facts["frames"] + facts["undecoded"] == 60
