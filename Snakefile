@@ -4,7 +4,8 @@ import sys
 
 from snakemake.utils import min_version
 
-from scripts.common import failures, missing_inputs, missing_outputs, planning_cost, publishing, retry, run_lock
+from scripts.common import failures, job_command, missing_inputs, missing_outputs
+from scripts.common import planning_cost, publishing, retry, run_lock
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
 from scripts.common.yaml_file import check_config_files
@@ -34,6 +35,7 @@ planning_cost.lower(workflow)
 missing_inputs.guard(workflow)
 missing_outputs.guard(workflow)
 run_lock.guard(workflow)
+job_command.guard(workflow, plan.path.results)
 retry.force(workflow, plan)
 plan.give_notice(workflow)
 

@@ -19,7 +19,7 @@ from scripts.common.faces_plan import FacesRoom
 from scripts.common.frames_plan import FramesRoom
 from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
-from scripts.common.names import nearest
+from scripts.common.names import instead_of, is_recording_name, nearest
 from scripts.common.paths import Paths
 from scripts.common.pose_datasets import make_pose_datasets
 from scripts.common.recordings import Exclusion, Recording, is_remote, read_exclusions, read_recordings, tidy
@@ -296,4 +296,7 @@ def _weights(path: Path) -> dict[str, dict[str, Any]]:
     entries = read_yaml(path) or {}
     if not isinstance(entries, dict):
         raise ConfigError(f"{path}: it holds no names of weight files")
+    for name in entries:
+        if not is_recording_name(name):
+            raise ConfigError(f"{path.name}: `{name}` cannot name a file; {instead_of(name, '._+=@-')}")
     return {name: checked(entry, schema("weights"), f"{path.name}: {name}") for name, entry in entries.items()}

@@ -146,6 +146,8 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
     for file in [source, *files, landmarks, labels]:
         if "{" in file or "}" in file:
             raise ConfigError(f"{row.where()}: Snakemake reads {{ and }} as wildcards; rename {file!r}")
+        if not _fits_a_line(file):
+            raise ConfigError(f"{row.where()}: no list of files can hold {file!r}: rename it")
         if is_remote(file) and ("#" in file or "?" in file):
             raise ConfigError(f"{row.where()}: an address ends for the store at # or ?; rename {file!r}")
     return Recording(
@@ -165,6 +167,11 @@ def _recording(row: SheetRow, name: str, rigs: Mapping[str, Rig]) -> Recording:
         start_s=start,
         stop_s=stop,
     )
+
+
+def _fits_a_line(name: str) -> bool:
+    """Whether a name is text that stands whole in a line, where the jobs of a cluster find it."""
+    return name == name.strip() and not re.search(r"[\n\r\ud800-\udfff]", name)
 
 
 def _found(stream: StreamSource, source: str, files: list[str]) -> dict[str, Any]:

@@ -291,6 +291,12 @@ def test_weights_are_listed_in_a_file_of_yaml(house, tmp_path):
     assert mistake(house, weights=".") == "weights: . is no file"
 
 
+@pytest.mark.parametrize("name", ["a/b.onnx", "$HOME.onnx", "`touch ran`", ".onnx", "x" * 101])
+def test_a_weight_file_is_called_as_files_are(house, tmp_path, name):
+    (tmp_path / "w.yaml").write_text(f"'{name}': {{url: 'https://x', sha256: '0123456789', licence: MIT}}")
+    assert mistake(house, weights="w.yaml").startswith(f"w.yaml: `{name}` cannot name a file; ")
+
+
 def test_a_swap_of_two_settings_is_another_key():
     assert versioned(1, hop=5, frames=10) != versioned(1, hop=10, frames=5)
     assert sorted(versioned(1, hop=5, frames=10).values()) == sorted(versioned(1, hop=10, frames=5).values())

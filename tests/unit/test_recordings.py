@@ -143,6 +143,15 @@ def test_a_source_with_a_brace_is_refused_because_it_would_be_a_wildcard(tmp_pat
     assert "wildcards; rename 'raw/{recording}.mov'" in mistake([["a", "booth", "raw/{recording}.mov"]])
 
 
+@pytest.mark.parametrize("name", ["1.top.mp4\n", "1\n2.top.mp4", "1\r2.top.mp4", "1.top.mp4 ", "\udcff.top.mp4"])
+def test_a_file_whose_name_fits_in_no_line_is_refused_with_its_row(tmp_path, name):
+    make_files(tmp_path, f"arena/{name}")
+    rig = {"source": "chunks", "cameras": {"top": "{source}/*.top.*"}}
+    with pytest.raises(ConfigError) as error:
+        read([["a", "arena", "arena"]], arena=rig)
+    assert str(error.value) == f"recordings.tsv, line 2: no list of files can hold {f'arena/{name}'!r}: rename it"
+
+
 def test_a_sidecar_stands_before_the_sound_of_the_file_itself(tmp_path):
     without = read([A])["a"]
     make_files(tmp_path, "raw/a.wav")
