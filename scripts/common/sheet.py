@@ -1,5 +1,6 @@
 """Tab-separated sheets: one header row, `#` lines are comments, every error names its line."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,10 @@ def _rows(path: Path, columns: list[str], required: list[str]) -> Iterator[Sheet
 def _check_header(path: Path, line: int, header: list[str], columns: list[str], required: list[str]) -> None:
     for name in header:
         if name not in columns:
-            raise ConfigError(f"{path.name}, line {line}: unknown column `{name}`{nearest(name, columns)}")
+            hint = nearest(name, columns)
+            if re.search(r"[\s,;|\"']", name):
+                hint = "; columns are separated by tabs, and no cell stands in quotes"
+            raise ConfigError(f"{path.name}, line {line}: unknown column `{name}`{hint}")
         if header.count(name) > 1:
             raise ConfigError(f"{path.name}, line {line}: the column `{name}` stands twice")
     for name in required:

@@ -71,6 +71,16 @@ def test_an_unknown_column_names_the_nearest():
     )
 
 
+@pytest.mark.parametrize("header", ["recording;rig;source", "recording,rig", "recording rig", '"recording"\t"rig"'])
+def test_columns_that_no_tab_separates_or_in_quotes_are_told_so(header):
+    Path("recordings.tsv").write_text(f"{header}\n")
+    with pytest.raises(ConfigError) as error:
+        read_recordings(Path("recordings.tsv"), rigs())
+    column = header.split("\t")[0]
+    told = "columns are separated by tabs, and no cell stands in quotes"
+    assert str(error.value) == f"recordings.tsv, line 1: unknown column `{column}`; {told}"
+
+
 @pytest.mark.parametrize(
     ("columns", "row", "message"),
     [
