@@ -26,7 +26,7 @@ configfile: CONFIGFILE
 
 
 try:
-    plan = planning.load(config)
+    plan = planning.load(planning.for_targets(config, sys.argv))
     publishing.check_store(workflow, plan.config["publish"])
 except ConfigError as mistake:
     sys.exit(str(mistake))

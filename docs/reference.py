@@ -14,7 +14,8 @@ Made from `config/schemas/` by `make docs`; change it there.
 
 The config is about the science: recordings, rigs, what to make, thresholds. Threads, memory, partitions and accounts
 stand in the rules and in `profiles/`. Every key has a default; an unknown key is an error that names the nearest one.
-Any key can be given on the command line: `snakemake --config preview=10 only=booth_012`.
+Any key can be given on the command line: `snakemake --config preview=10 only=booth_012`; one within a section, below
+`media.fps`, stands in braces: `--config 'media={fps: 30}'`.
 `config/demo.yaml` is a whole, small example.
 """
 

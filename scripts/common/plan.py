@@ -3,14 +3,13 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from scripts.common.cameras_plan import CamerasRoom
-from scripts.common.config import checked, load_config, schema
+from scripts.common.config import load_config, schema
 from scripts.common.datasets import Dataset, make_datasets
 from scripts.common.errors import ConfigError
 from scripts.common.exports_plan import Exports
@@ -19,25 +18,30 @@ from scripts.common.faces_plan import FacesRoom
 from scripts.common.frames_plan import FramesRoom
 from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
-from scripts.common.names import instead_of, is_recording_name, nearest
+from scripts.common.names import nearest
 from scripts.common.paths import Paths
+from scripts.common.plan_checks import (
+    check_folders,
+    check_models_dir,
+    idle_datasets,
+    read_weights,
+    reports_folder,
+    results_folder,
+)
 from scripts.common.pose_datasets import make_pose_datasets
-from scripts.common.recordings import Exclusion, Recording, is_remote, read_exclusions, read_recordings, tidy
+from scripts.common.recordings import Exclusion, Recording, read_exclusions, read_recordings
 from scripts.common.rigs import Rig, make_rig
 from scripts.common.room import Room
 from scripts.common.shards_plan import ShardsRoom
 from scripts.common.site import Site, read_site
 from scripts.common.store import store_prefix
 from scripts.common.versions import versioned as versioned
-from scripts.common.yaml_file import read_yaml
 
 # The facts of the cluster, unless RUSHES_SITE names another folder.
 SITE_FOLDER = Path(__file__).parents[2] / "profiles" / "slurm"
 STAGES = ("sources", "media", "faces", "cameras", "labels", "datasets", "models", "reports")
 # Where each form of a dataset of windows stands.
 FOLDERS = {"folders": "{split}", "shards": "shards/{split}"}
-# Bytes, on all usual file systems.
-LONGEST_NAME = 255
 # What is made besides windows: each room knows its own paths, targets and ledgers.
 ROOMS: dict[str, type[Room]] = {
     "exports": Exports,
@@ -54,7 +58,8 @@ ROOMS: dict[str, type[Room]] = {
 class Plan:
     """Config and sheets, checked and resolved.
 
-    excluded: whole recordings that a person has ruled out; datasets: those of windows, the others stand in `rooms`.
+    excluded: whole recordings that a person has ruled out; datasets: those of windows, the others stand in `rooms`;
+    idle: what is said of datasets that no recording is there for.
     """
 
     config: dict[str, Any]
@@ -67,6 +72,7 @@ class Plan:
     weights: dict[str, dict[str, Any]]
     only: tuple[str, ...]
     site: Site
+    idle: tuple[str, ...] = ()
     rooms: dict[str, Room] = field(default_factory=dict)
 
     @property
@@ -125,8 +131,20 @@ class Plan:
     def give_notice(self, workflow: Any) -> None:
         """Say on the terminal what a person should know before anything runs; a job of its own says nothing."""
         if workflow.is_main_process:
-            for notice in (notice for room in self.rooms.values() for notice in room.notices()):
+            for notice in (*self.idle, *(notice for room in self.rooms.values() for notice in room.notices())):
                 print(notice, file=sys.stderr)
+
+    def stretches(self) -> list[list[Any]]:
+        """What a person has ruled out of recordings that are taken to their own ends: recording, from where on it is
+        taken, start and stop of the stretch, in seconds; without what begins with the recording."""
+        taken = [r for r in self.chosen if r.stop_s is None and not self.config["preview"]]
+        several = [(r, exclusion) for r in taken for exclusion in self.exclusions.get(r.name, [])]
+        return [[r.name, r.start_s or 0.0, each.start_s, each.stop_s] for r, each in several if each.start_s]
+
+    def manifests(self, names: Iterable[str]) -> list[str]:
+        """The manifest of each of these recordings, once."""
+        chosen = [self.recordings[name] for name in dict.fromkeys(names)]
+        return [self.path.manifest().format(rig=r.rig, recording=r.name) for r in chosen]
 
     def accepted(self) -> list[str]:
         """Names whose failures do not end a run badly: those that a person has accepted, and the rooms' own."""
@@ -197,13 +215,19 @@ class Plan:
         return found
 
 
+def for_targets(given: Mapping[str, Any], arguments: Collection[str]) -> dict[str, Any]:
+    """Snakemake's config for the targets among the arguments of its command line: `folder` is for `scan` alone."""
+    return {name: value for name, value in given.items() if name != "folder" or "scan" in arguments}
+
+
 def load(given: Mapping[str, Any]) -> Plan:
     """The plan of a run from Snakemake's config. Raises ConfigError before anything is made."""
     config = load_config(dict(given))
     config["publish"] = store_prefix(config["publish"])
     rigs = {name: make_rig(name, entry, config["media"]) for name, entry in config["rigs"].items()}
     for kind in ("rigs", "datasets"):
-        _check_folders(config[kind], kind)
+        check_folders(config[kind], kind)
+    check_models_dir(config["models_dir"])
     if config["folder"] or (config["audio_dir"] and not Path(config["recordings"]).exists()):
         # `snakemake scan` proposes a sheet, so it works without one, and with one that no longer fits.
         return _without_recordings(config, rigs)
@@ -223,7 +247,7 @@ def load(given: Mapping[str, Any]) -> Plan:
     for exclusion in excluded:
         if exclusion.recording in only:
             raise ConfigError(f"only: {exclusion.recording} is excluded by {config['exclude']} ({exclusion.reason})")
-    weights = _weights(Path(config["weights"]))
+    weights = read_weights(Path(config["weights"]))
     kinds = {"windows": make_datasets, "poses": make_pose_datasets}
     datasets: dict[str, Dataset] = {}
     for kind, make in kinds.items():
@@ -232,7 +256,7 @@ def load(given: Mapping[str, Any]) -> Plan:
     only = tuple(name for name in only if name)
     plan = Plan(
         config=config,
-        path=Paths(_results_folder(config), _reports_folder(only)),
+        path=Paths(results_folder(config), reports_folder(only)),
         rigs=rigs,
         recordings=recordings,
         exclusions=exclusions,
@@ -241,13 +265,14 @@ def load(given: Mapping[str, Any]) -> Plan:
         weights=weights,
         only=only,
         site=read_site(SITE_FOLDER, os.environ),
+        idle=tuple(idle_datasets(config, {recording.rig for recording in recordings.values()})),
     )
     return _with_rooms(plan)
 
 
 def _without_recordings(config: dict[str, Any], rigs: dict[str, Rig]) -> Plan:
     site = read_site(SITE_FOLDER, os.environ)
-    return _with_rooms(Plan(config, Paths(_results_folder(config)), rigs, {}, {}, [], {}, {}, (), site))
+    return _with_rooms(Plan(config, Paths(results_folder(config)), rigs, {}, {}, [], {}, {}, (), site))
 
 
 def _with_rooms(plan: Plan) -> Plan:
@@ -255,48 +280,3 @@ def _with_rooms(plan: Plan) -> Plan:
     for name, room in ROOMS.items():
         plan.rooms[name] = room(plan)
     return plan
-
-
-def _results_folder(config: Mapping[str, Any]) -> str:
-    """Where everything is made, as Snakemake wants paths; a preview has a folder of its own."""
-    results = tidy(config["results"]).rstrip("/")
-    if is_remote(results) or results.startswith("~"):
-        raise ConfigError(
-            f"results: `{results}` is no plain path; write the folder out; `publish` brings datasets to a store"
-        )
-    if results in ("", ".", "..") or "{" in results or "}" in results:
-        raise ConfigError(f"results: `{config['results']}` is no folder of its own, or holds a brace; name another")
-    if "\0" in results or any(len(os.fsencode(part)) > LONGEST_NAME for part in results.split("/")):
-        raise ConfigError(f"results: {results[:80]!r} is no path that a file system takes; name another")
-    if os.path.exists(results) and not os.path.isdir(results):
-        raise ConfigError(f"results: `{results}` is a file; name a folder")
-    return f"{results}/preview_{config['preview']:g}s" if config["preview"] else results
-
-
-def _reports_folder(only: tuple[str, ...]) -> str:
-    """Where the report is made; that of a few recordings does not take the place of everyone's."""
-    if not only:
-        return "reports"
-    names = "+".join(only)
-    return f"reports/only_{names}" if len(names) < 100 else f"reports/only_{sha256(names.encode()).hexdigest()[:16]}"
-
-
-def _check_folders(names: Iterable[str], place: str) -> None:
-    """Names that differ in case alone would be one folder on some file systems."""
-    folded: dict[str, str] = {}
-    for name in names:
-        other = folded.setdefault(name.casefold(), name)
-        if other != name:
-            raise ConfigError(f"{place}: `{other}` and `{name}` would be the same folder on some systems")
-
-
-def _weights(path: Path) -> dict[str, dict[str, Any]]:
-    if not os.path.isfile(path):
-        raise ConfigError(f"weights: {path} {'is no file' if os.path.exists(path) else 'does not exist'}")
-    entries = read_yaml(path) or {}
-    if not isinstance(entries, dict):
-        raise ConfigError(f"{path}: it holds no names of weight files")
-    for name in entries:
-        if not is_recording_name(name):
-            raise ConfigError(f"{path.name}: `{name}` cannot name a file; {instead_of(name, '._+=@-')}")
-    return {name: checked(entry, schema("weights"), f"{path.name}: {name}") for name, entry in entries.items()}

@@ -270,7 +270,14 @@ def test_an_accepted_failure_asks_the_last_rule_alone_again(finished):
 
 def test_another_folder_of_weights_makes_nothing_again(finished):
     """They are verified by their sha256, wherever they come from."""
+    (finished.root / "elsewhere").mkdir()
     assert finished.dry_run(models_dir="elsewhere").jobs == {}
+
+
+def test_a_folder_to_scan_in_the_config_keeps_no_other_target_from_its_work(finished, archive):
+    assert finished.dry_run(folder="raw").jobs == {}
+    shown = archive.dry_run("sources", folder="raw")
+    assert shown.jobs == {"import_video_booth": 3, "export_bag_aviary": 2, "sources": 1}
 
 
 def test_an_exclusion_makes_again_only_its_recording_and_what_merges_it(finished):

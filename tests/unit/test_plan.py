@@ -2,12 +2,13 @@
 
 import inspect
 import string
+from types import SimpleNamespace
 
 import pytest
 
 from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
-from scripts.common.plan import Paths, load, versioned
+from scripts.common.plan import Paths, for_targets, load, versioned
 from scripts.common.resources import SHORTEST_MIN, Work
 from tests.unit.examples import House
 
@@ -184,6 +185,40 @@ def test_scan_needs_no_sheet(house):
     (house.root / "config" / "recordings.tsv").unlink()
     assert load(house.config(folder="raw")).recordings == {}
     assert mistake(house) == "config/recordings.tsv does not exist"
+
+
+def test_the_folder_to_scan_is_heeded_by_scan_alone(house):
+    config = house.config(folder="raw")
+    assert load(for_targets(config, ["scan", "--cores", "1"])).recordings == {}
+    assert set(load(for_targets(config, ["datasets", "--cores", "1"])).recordings) == {"a", "b", "c", "d"}
+
+
+@pytest.mark.parametrize("rows", [[], [["d", "aviary", "d.bag", "", "", "", ""]]])
+def test_a_dataset_whose_rig_has_no_recording_is_said(house, capsys, rows, tmp_path):
+    house.sheet(FULL, rows)
+    (tmp_path / "urls.txt").write_text("http://localhost/a.mp4\n")
+    house.datasets["of_no_rig"] = {"kind": "shards", "table": "urls.txt"}
+    load(house.config()).give_notice(SimpleNamespace(is_main_process=True))
+    said = "datasets.visemes: nothing is made, for config/recordings.tsv has no recording of rig booth"
+    assert [line for line in capsys.readouterr().err.splitlines() if "nothing is made" in line] == [said]
+
+
+def test_a_folder_of_weights_that_is_none_is_a_mistake_before_any_job(house):
+    assert mistake(house, models_dir="/nope") == "models_dir: /nope does not exist"
+    assert mistake(house, models_dir="config/recordings.tsv") == "models_dir: config/recordings.tsv is no folder"
+
+
+def test_stretches_that_may_miss_are_those_of_recordings_taken_to_their_ends(house):
+    cut_at_2_s = ["c", "booth", "c.mov", "Bob", "", "2", "val"]
+    house.sheet(
+        FULL, [["a", "booth", "a.mov", "Ann", "1", "", "train"], ["b", "booth", "b.mov", *[""] * 4], cut_at_2_s]
+    )
+    house.exclude = [["b", "3", "4", "x"], ["b", "", "4", "x"], ["a", "3", "", "x"], ["c", "3", "", "x"]]
+    plan = load(house.config())
+    assert plan.stretches() == [["a", 1.0, 3.0, None], ["b", 0.0, 3.0, 4.0]]
+    assert load(house.config(only="b")).stretches() == [["b", 0.0, 3.0, 4.0]]
+    assert load(house.config(preview=2)).stretches() == []
+    assert plan.manifests(["b", "b"]) == ["results/media/booth/b/manifest.json"]
 
 
 def test_overlays_are_the_first_recording_of_each_subject_then_the_second(house):
