@@ -175,6 +175,7 @@ rule merge_ledgers:
     """One ledger of the whole run; the counts of every step add up, or it fails."""
     input:
         ledgers=plan.ledgers(),
+        manifests=plan.manifests(stretch[0] for stretch in plan.stretches()),
     output:
         ledger=path.report("ledger.parquet"),
         counts=report(
@@ -202,6 +203,7 @@ rule merge_ledgers:
     params:
         results=lambda wildcards: path.results,
         excluded=[[exclusion.recording, exclusion.reason] for exclusion in plan.excluded],
+        stretches=plan.stretches(),
         key=versioned(1),
     script:
         "../scripts/reports/merge_ledgers.py"

@@ -2,13 +2,15 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from scripts.common import ledger
+from scripts.common import manifest as manifests_of
 from scripts.common.errors import RunError
 from scripts.common.job import run
 
@@ -51,20 +53,42 @@ def root_failures(table: pa.Table, sources: Sequence[str]) -> list[list[object]]
     return [[row[column] for column in FAILED_COLUMNS] for row in failed.to_pylist()]
 
 
+def missed_stretches(manifests: Iterable[Path], stretches: Iterable[Sequence[Any]]) -> Iterator[ledger.Row]:
+    """A failed row for each stretch that a person has ruled out beyond the end of its recording.
+
+    manifests: of the recordings of the stretches.  stretches: recording, from where on it is taken, start and stop of
+    what is ruled out, in seconds.
+    """
+    read = [manifest for manifest in map(manifests_of.read, manifests) if "failed" not in manifest]
+    lengths_s = {one["recording"]: (one["timeline"]["stop_ns"] - one["timeline"]["start_ns"]) / 1e9 for one in read}
+    for recording, taken_s, start_s, stop_s in dict.fromkeys(map(tuple, stretches)):
+        length_s = lengths_s.get(recording, 0.0)
+        end_s = taken_s + length_s
+        # What failed has no length, and a row of its own.
+        if length_s and start_s >= end_s:
+            stretch = f"{start_s:g} s to {'the end' if stop_s is None else f'{stop_s:g} s'}"
+            message = f"nothing is left out from {stretch}: the recording ends at {end_s:.3f} s; see the exclusions"
+            yield ledger.Row("exclude", recording, stretch, "failed", "beyond_end", start_s, end_s, message)
+
+
 def merge_ledgers(
     ledgers: list[Path],
+    manifests: list[Path],
     out_ledger: Path,
     out_counts: Path,
     out_failed: Path,
     *,
     results: str,
     excluded: Sequence[Sequence[str]],
+    stretches: Sequence[Sequence[Any]],
 ) -> None:
     """Merge `ledgers` in their order; whole recordings that a person has ruled out are filtered at the import.
 
-    results: the folder of all results.  excluded: (recording, reason). Raises RunError if an item ended twice.
+    results: the folder of all results.  excluded: (recording, reason).  manifests, stretches: see `missed_stretches`.
+    Raises RunError if an item ended twice.
     """
     rows = [ledger.Row("import", name, name, "filtered", "excluded", message=reason) for name, reason in excluded]
+    rows += missed_stretches(manifests, stretches)
     ruled_out = pa.Table.from_pylist([vars(row) for row in rows], schema=ledger.SCHEMA)
     tables = [ledger.read([path]) for path in ledgers]
     table = pa.concat_tables([ruled_out, *tables])

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.common import ledger
+from scripts.common import manifest as manifests
 from scripts.common.errors import RunError
 from scripts.common.ledger import Row
 from scripts.reports.merge_ledgers import COUNT_COLUMNS, FAILED_COLUMNS, merge_ledgers
+from tests.unit.examples import conformed_frames
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +26,13 @@ def table(path: str) -> list[list[str]]:
         return list(csv.reader(file, delimiter="\t"))
 
 
-def merge(*ledgers: list[Row], excluded=()):
+def merge(*ledgers: list[Row], excluded=(), of=(), stretches=()):
     paths = []
     for number, rows in enumerate(ledgers):
         paths.append(Path(f"{number}.ledger.parquet"))
         ledger.write(paths[-1], rows)
-    merge_ledgers(
-        paths, Path("ledger.parquet"), Path("ledger.tsv"), Path("failed.tsv"), results="results", excluded=excluded
-    )
+    targets = [Path(name) for name in ("ledger.parquet", "ledger.tsv", "failed.tsv")]
+    merge_ledgers(paths, of, *targets, results="results", excluded=excluded, stretches=stretches)
     return ledger.rows(ledger.read([Path("ledger.parquet")])), table("ledger.tsv")[1:], table("failed.tsv")[1:]
 
 
@@ -99,6 +100,35 @@ def test_a_recording_that_a_person_has_ruled_out_is_an_item_that_was_filtered():
     assert failed == []
 
 
+def manifest_of(recording: str, seconds: float) -> Path:
+    frames = conformed_frames(round(seconds * 25))
+    path = Path(f"{recording}.json")
+    manifests.write(path, recording=recording, source=[], streams={"front": manifests.picture_entry(frames)})
+    return path
+
+
+def test_an_exclusion_beyond_the_end_of_its_recording_is_said_to_have_failed():
+    files = [manifest_of("a", 4), manifest_of("b", 4)]
+    missed = ["a", 0.0, 100.0, 200.0]
+    met = [["a", 0.0, 3.9, 200.0], ["b", 60.0, 63.0, None], ["a", 0.0, 1.0, 2.0]]
+    rows, counts, failed = merge(of=files, stretches=[missed, *met, ["b", 60.0, 64.0, None], missed])
+    assert counts == [["exclude", "failed", "beyond_end", "2"]]
+    assert [row[:4] for row in failed] == [
+        ["a", "exclude", "100 s to 200 s", "beyond_end"],
+        ["b", "exclude", "64 s to the end", "beyond_end"],
+    ]
+    assert failed[0][4] == "nothing is left out from 100 s to 200 s: the recording ends at 4.000 s; see the exclusions"
+    assert [(row.value, row.limit) for row in rows] == [(100.0, 4.0), (64.0, 64.0)]
+
+
+def test_an_exclusion_of_a_recording_that_failed_is_no_failure_of_its_own():
+    Path("a.json").write_text('{"failed": "unreadable"}')
+    nothing = manifests.failed_entry("video", "no_picture", "it holds none")
+    manifests.write(Path("b.json"), recording="b", source=[], streams={"front": nothing})
+    stretches = [["a", 0.0, 100.0, None], ["b", 0.0, 100.0, None]]
+    assert merge(of=[Path("a.json"), Path("b.json")], stretches=stretches) == ([], [], [])
+
+
 def test_a_run_without_ledgers_has_tables_with_their_headers():
     assert merge() == ([], [], [])
     assert (table("ledger.tsv"), table("failed.tsv")) == ([COUNT_COLUMNS], [FAILED_COLUMNS])
@@ -116,7 +146,7 @@ def test_a_recording_may_end_once_in_each_dataset_that_uses_it(results):
         ledger.write(Path(f"{results}/datasets/{name}/a.ledger.parquet"), [window("a", 0)])
     paths = [Path(f"{results}/datasets/{name}/a.ledger.parquet") for name in "xyx"]
     targets = [Path(name) for name in ("ledger.parquet", "ledger.tsv", "failed.tsv")]
-    merge_ledgers(paths[:2], *targets, results=results, excluded=[])
+    merge_ledgers(paths[:2], [], *targets, results=results, excluded=[], stretches=[])
     assert table("ledger.tsv")[1:] == [["extract_windows", "written", "", "2"]]
     with pytest.raises(RunError, match="extract_windows/a/a_0"):
-        merge_ledgers(paths, *targets, results=results, excluded=[])
+        merge_ledgers(paths, [], *targets, results=results, excluded=[], stretches=[])
