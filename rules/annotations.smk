@@ -209,7 +209,8 @@ rule find_clip_landmarks:
     params:
         dataset="{dataset}",
         annotation="{annotation}",
-        settings=annotation_setting("settings"),
+        settings=clip_landmarks_settings,
+        recorded=annotation_setting("settings"),
         working=shards.working("{annotation}"),
         key=annotation_setting("key"),
     script:

@@ -112,10 +112,23 @@ def weight_files(wildcards):
     return [path.weights().format(weights=name) for name in plan.rooms["faces"].weight_files(wildcards.landmarks)]
 
 
+def landmarks_setting(name):
+    """A setting of a search for landmarks, as its back end heeds it."""
+    return quick(lambda wildcards: plan.rooms["faces"].searches[wildcards.landmarks][name])
+
+
+@quick
+def landmarks_batch(wildcards, input):
+    """Snakemake keeps no record of what comes from the inputs: another batch makes nothing again."""
+    return plan.rooms["faces"].batch
+
+
 @quick
 def landmarks_key(wildcards):
     """Of landmarks from a file, its size is part of it."""
-    search = {name: value for name, value in plan.rooms["faces"].search.items() if name != "batch"}
+    search = {
+        name: value for name, value in plan.rooms["faces"].searches[wildcards.landmarks].items() if name != "batch"
+    }
     if wildcards.landmarks == "given":
         search["bytes"] = bytes_of(plan.recordings[wildcards.recording].landmarks)
     return versioned(5, **search)

@@ -142,6 +142,13 @@ def annotation_setting(what):
     return find
 
 
+@quick
+def clip_landmarks_settings(wildcards, input):
+    """The settings with the batch that is wanted, see `landmarks_batch`."""
+    settings = shards.annotation(wildcards.dataset, wildcards.annotation).settings
+    return {**settings, "search": {**settings["search"], "batch": plan.rooms["faces"].batch}}
+
+
 def annotated(what):
     """A file of every annotation of a lot."""
     return quick(

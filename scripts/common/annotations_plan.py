@@ -52,7 +52,7 @@ def with_faces(annotation: Annotation, plan: "Plan") -> Annotation:
         if name not in plan.weights:
             raise ConfigError(f"{plan.config['weights']}: `{name}`, for the landmarks of clips, is missing")
     files = tuple(plan.path.weights().format(weights=name) for name in faces.weight_files(backend))
-    search = {"backend": backend, **faces.search}
+    search = {"backend": backend, **faces.searches[backend]}
     return replace(annotation, settings={"search": search, "cuts": plan.config["faces"]["cuts"]}, files=files)
 
 

@@ -1,8 +1,10 @@
 """The room of faces beside the landmarks: speech of microphones and scenes of cameras, for the datasets of windows."""
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from scripts.common.config import schema, with_defaults
 from scripts.common.errors import ConfigError
 from scripts.common.room import Room
 
@@ -19,6 +21,29 @@ LANDMARK_WEIGHTS: dict[str, tuple[str, ...]] = {
 }
 # Crops that go through the network together, where the config leaves it open.
 BATCHES = {"cpu": 16, "gpu": 64}
+# What each back end heeds of the section `faces`, beside the method of smoothing, which heeds its own entries alone.
+_OF_ALL = frozenset({"interpolate_frames"})
+_OF_DETECTION = _OF_ALL | {"detect_every", "min_score", "detector"}
+_OF_FAN = _OF_DETECTION | {"precision", "peaks", "flip"}
+HEEDED = {"fan": _OF_FAN, "fan3d": _OF_FAN, "openseeface": _OF_DETECTION, "given": _OF_ALL}
+OF_SMOOTHING = {"none": (), "savgol": ("window", "order"), "one_euro": ("min_cutoff_hz", "beta")}
+
+
+def search_settings(faces: Mapping[str, Any], backend: str) -> dict[str, Any]:
+    """The settings of a search for landmarks, by the names of its function. faces: the section of the config.
+
+    What the back end does not heed stands at its default, and so does the batch: a change of it makes nothing again.
+    """
+    default = with_defaults({}, schema("config")["properties"]["faces"])
+    own = {name: (faces if name in HEEDED[backend] else default)[name] for name in _OF_FAN}
+    smooth = faces["smooth"]
+    heeded = ("method", *OF_SMOOTHING[smooth["method"]])
+    return {
+        **{name: own[name] for name in ("detect_every", "min_score", "detector", "interpolate_frames")},
+        "smooth": {name: (smooth if name in heeded else default["smooth"])[name] for name in smooth},
+        "batch": BATCHES["cpu"],
+        "network": {"precision": own["precision"], "peaks": own["peaks"], "flipped": own["flip"]},
+    }
 
 
 class FacesRoom(Room):
@@ -27,6 +52,7 @@ class FacesRoom(Room):
     def __init__(self, plan: "Plan") -> None:
         super().__init__(plan)
         self.folder = f"{plan.path.results}/faces/{{rig}}/{{recording}}"
+        self.searches = {backend: search_settings(plan.config["faces"], backend) for backend in LANDMARK_WEIGHTS}
         model = plan.config["faces"]["sync"]["model"]
         if model and not os.path.isfile(model):
             raise ConfigError(f"faces.sync.model: {model} is no file")
@@ -37,13 +63,10 @@ class FacesRoom(Room):
                     raise ConfigError(f"{place}: `{name}`, for the landmarks of {dataset.name}, is missing")
 
     @property
-    def search(self) -> dict[str, Any]:
-        """The settings of a search for landmarks, by the names of its function."""
-        faces = self.plan.config["faces"]
-        names = ("detect_every", "min_score", "detector", "interpolate_frames", "smooth")
-        batch = faces["batch"] or BATCHES["cpu" if self.plan.config["accelerator"] == "cpu" else "gpu"]
-        network = {"precision": faces["precision"], "peaks": faces["peaks"], "flipped": faces["flip"]}
-        return {**{name: faces[name] for name in names}, "batch": batch, "network": network}
+    def batch(self) -> int:
+        """Crops that go through the network together. It changes no landmark: no record of a product may hold it."""
+        config = self.plan.config
+        return config["faces"]["batch"] or BATCHES["cpu" if config["accelerator"] == "cpu" else "gpu"]
 
     def weight_files(self, backend: str) -> list[str]:
         """The weight files of a back end: of the detector that the config names, then of its network."""

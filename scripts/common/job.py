@@ -1,8 +1,8 @@
 """The one adaptor between a Snakemake rule and the function that does its work.
 
 A rule's named inputs, outputs (with the prefix `out_`) and params are the function's arguments; `threads`, `tmpdir`,
-`accelerator` and `models_dir` are passed where the function names them. The param `key` is for Snakemake's change
-detection alone.
+`accelerator` and `models_dir` are passed where the function names them. The params `key` and `recorded` are for
+Snakemake's change detection alone.
 """
 
 import errno
@@ -22,8 +22,9 @@ from scripts.common import atomic
 from scripts.common.errors import UPSTREAM, InputError, RunError
 from scripts.common.without_pandas import spare_pandas
 
-# Params that only Snakemake reads.
-UNPASSED_PARAMS = {"key"}
+# Params that only Snakemake reads: `recorded` stands for one that it must not see change any more, so that its record
+# of older products still holds.
+UNPASSED_PARAMS = {"key", "recorded"}
 # What a function may ask for besides: it must not change what is made, for no change of it makes anything again.
 RESOURCE_ARGUMENTS = ("threads", "tmpdir", "accelerator", "models_dir")
 PROGRESS_EVERY_S = 10.0

@@ -93,7 +93,8 @@ class Archive(House):
 
     def make(self, path: Path) -> None:
         """Make an output as an empty file or folder."""
-        is_folder = path.parent.name == "npz" or path.name in ("train", "val", "test")
+        names = ("train", "val", "test", "data")
+        is_folder = path.parent.name == "npz" or path.suffix == ".shards" or path.name in names
         path.mkdir(exist_ok=True) if is_folder else path.touch()
 
     def finish(self) -> None:

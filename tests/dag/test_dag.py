@@ -255,6 +255,25 @@ def test_a_swap_of_two_values_makes_again_what_it_should(finished):
     assert finished.dry_run(datasets=swapped).jobs["extract_windows"] == 3
 
 
+@pytest.mark.parametrize(
+    "unheeded",
+    [
+        {"faces": {"batch": 8}},
+        {"faces": {"precision": "bfloat16", "peaks": "package", "flip": True}},
+        {"faces": {"smooth": {"window": 9, "order": 3, "min_cutoff_hz": 2, "beta": 2}}},
+        {"accelerator": "cuda"},
+    ],
+    ids=["batch", "of FAN", "of no smoothing", "accelerator"],
+)
+def test_what_a_back_end_of_landmarks_does_not_heed_makes_nothing_again(finished, unheeded):
+    assert finished.dry_run(**unheeded).jobs == {}
+
+
+@pytest.mark.parametrize("heeded", [{"detect_every": 4}, {"min_score": 0.7}, {"smooth": {"method": "savgol"}}])
+def test_what_a_back_end_of_landmarks_heeds_makes_them_again(finished, heeded):
+    assert finished.dry_run(faces=heeded).jobs["extract_landmarks"] == 3
+
+
 def test_another_rational_rate_makes_again_what_it_should_and_another_spelling_nothing(finished):
     assert finished.dry_run(media={**MEDIA, "fps": "48000/2002"}).jobs == {}
     shown = finished.dry_run(media={**MEDIA, "fps": 24})

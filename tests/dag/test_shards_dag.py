@@ -54,6 +54,18 @@ def test_after_the_plan_a_dry_run_shows_every_file(archive):
     assert "TBD" not in shown.text
 
 
+def test_landmarks_of_clips_are_made_again_for_what_their_back_end_heeds_alone(archive):
+    archive.datasets["web"] |= {
+        "encode_formats": {"video": "mp4"},
+        "annotations": {"face": {"kind": "landmarks", "landmarks": "openseeface"}},
+    }
+    archive.write()
+    planned(archive)
+    archive.finish()
+    assert archive.dry_run(faces={"batch": 8, "precision": "bfloat16"}, accelerator="cuda").jobs == {}
+    assert archive.dry_run(faces={"detect_every": 4}).jobs["find_clip_landmarks"] == 3
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
