@@ -132,9 +132,8 @@ rule detect_cuts:
         recording="{recording}",
         camera="{camera}",
         fps=rig_fps,
-        threshold=plan.config["faces"]["cuts"]["threshold"],
-        min_scene_frames=plan.config["faces"]["cuts"]["min_scene_frames"],
-        key=versioned(1, **plan.config["faces"]["cuts"]),
+        rule=plan.config["faces"]["cuts"],
+        key=versioned(2, **plan.config["faces"]["cuts"]),
     script:
         "../scripts/faces/detect_cuts.py"
 

@@ -24,7 +24,7 @@ RULES = {
 }
 FILES = {"embeddings": ("model",), "captions": ("model", "vocabulary"), "transcripts": ("model",)}
 # Of the methods that have changed alone.
-VERSIONS = {"find_clip_landmarks": 3}
+VERSIONS = {"find_clip_landmarks": 4}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import logging
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import progress, run
-from scripts.common.scene_cuts import ContentChange, find_cuts, scenes
+from scripts.common.scene_cuts import ContentChange, scenes
 from scripts.common.small_picture import SmallPictures
 from scripts.common.timeline import Timeline
 from scripts.common.video import VideoReader
+from scripts.faces.scene_starts import scene_starts
 
 log = logging.getLogger("rushes")
 
@@ -30,12 +32,11 @@ def detect_cuts(
     recording: str,
     camera: str,
     fps: str,
-    threshold: float,
-    min_scene_frames: int,
+    rule: dict[str, Any],
 ) -> None:
-    """Write the scenes of the conformed `video`; the rule is PySceneDetect's, see `scripts/common/scene_cuts.py`.
+    """Write the scenes of the conformed `video`; see `scripts/faces/scene_starts.py`.
 
-    threshold: change of content that is a cut, 0 … 255.  min_scene_frames: cuts that are closer are one.
+    rule: what is a cut, by the names of `scene_starts`.
     Raises InputError if the picture failed in an earlier step.
     """
     table = FrameTable.read(frames)
@@ -48,7 +49,7 @@ def detect_cuts(
             progress(len(change), len(table))
             change.append(content.score(small.bgr(picture)))
     score = np.array(change)
-    pairs = scenes(len(score), find_cuts(score, threshold, min_scene_frames))
+    pairs = scenes(len(score), scene_starts(score, **rule))
     start_ns = Timeline.of(json.loads(manifest.read_text())).start_ns
     at_start = [float(score[first]) for first, _ in pairs]
     Intervals.make(pairs, at_start, origin_ns=start_ns, per_second=float(Fraction(fps))).write(out_scenes)

@@ -10,10 +10,11 @@ from scripts.common.annotation import ClipTask, Lot, annotate_batches
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.landmarks import Landmarks
-from scripts.common.scene_cuts import ContentChange, find_cuts
+from scripts.common.scene_cuts import ContentChange
 from scripts.common.small_picture import SmallPictures
 from scripts.common.video_item import ItemReader
 from scripts.faces.landmark_item import LandmarkFinder, Search
+from scripts.faces.scene_starts import scene_starts
 
 
 def cuts_of(url: str, cuts: dict[str, Any]) -> tuple[list[int], int]:
@@ -25,7 +26,7 @@ def cuts_of(url: str, cuts: dict[str, Any]) -> tuple[list[int], int]:
         change = [content.score(small.bgr(picture)) for picture, _ in reader.pictures()]
     if not change:
         raise InputError("no_pictures", "none of its pictures can be decoded")
-    return find_cuts(np.array(change), cuts["threshold"], cuts["min_scene_frames"]), len(change)
+    return scene_starts(np.array(change), **cuts), len(change)
 
 
 def landmarks_of(task: ClipTask, find: LandmarkFinder, cuts: dict[str, Any]) -> tuple[Landmarks, dict[str, Any]]:

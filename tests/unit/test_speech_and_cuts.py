@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from scripts.common import ledger
 from scripts.common.clock import Clock
+from scripts.common.config import load_config
 from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
@@ -24,6 +25,7 @@ from scripts.faces.detect_cuts import detect_cuts
 from scripts.faces.detect_speech import detect_speech
 from tests.unit.examples import REPO, conformed_frames
 
+CUTS = load_config({})["faces"]["cuts"]
 RULE = {"threshold": 0.5, "min_speech_s": 0.25, "min_silence_s": 0.1, "pad_s": 0.03}
 
 
@@ -126,8 +128,8 @@ def scenes_of(folder: Path, video: Path, frames: int, start_ns: int = 0) -> tupl
     conformed_frames(frames).write(folder / "frames")
     (folder / "manifest").write_text(json.dumps({"timeline": {"start_ns": start_ns, "stop_ns": 0}}))
     inputs = video, folder / "frames", folder / "manifest"
-    settings = {"fps": "30000/1001", "threshold": 27, "min_scene_frames": 15}
-    detect_cuts(*inputs, folder / "scenes", folder / "ledger", recording="a", camera="front", **settings)
+    outputs = folder / "scenes", folder / "ledger"
+    detect_cuts(*inputs, *outputs, recording="a", camera="front", fps="30000/1001", rule=CUTS)
     (row,) = ledger.rows(ledger.read([folder / "ledger"]))
     return Intervals.read(folder / "scenes"), row
 
@@ -163,7 +165,7 @@ def test_what_failed_before_is_said_once_and_its_table_is_empty(tmp_path):
     with pytest.raises(InputError) as caught:
         detect_cuts(
             tmp_path / "front.mp4", tmp_path / "frames", tmp_path / "manifest", tmp_path / "scenes",
-            tmp_path / "ledger", recording="a", camera="front", fps="25", threshold=27, min_scene_frames=15,
+            tmp_path / "ledger", recording="a", camera="front", fps="25", rule=CUTS,
         )  # fmt: skip
     assert caught.value.reason == ledger.UPSTREAM
     for name in ("voice.speech.parquet", "front.scenes.parquet"):
