@@ -8,7 +8,8 @@ from scripts.common.recordings import bytes_of, is_remote
 from scripts.common.resources import Work
 
 path = plan.path
-work = Work(plan.recordings, plan.site.runtime_factor, plan.site.seconds_per_frame)
+adopted = sum(len(dataset.adopted) for dataset in plan.datasets.values())
+work = Work(plan.recordings, plan.site.runtime_factor, plan.site.seconds_per_frame, adopted)
 accelerator = plan.config["accelerator"]
 
 

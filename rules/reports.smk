@@ -198,8 +198,8 @@ rule merge_ledgers:
         "../envs/reports.yaml"
     threads: 1
     resources:
-        mem_mb=work.of_all(base=1000, per_recording=0.5),
-        runtime=work.minutes(base=5, per_recording=0.01),
+        mem_mb=memory_with_lots(base=1000, per_recording=0.5, per_row=0.002),
+        runtime=work.minutes(base=15, per_recording=0.01),
     params:
         results=lambda wildcards: path.results,
         excluded=[[exclusion.recording, exclusion.reason] for exclusion in plan.excluded],

@@ -185,6 +185,17 @@ def lot_minutes(*, seconds_per_row, seconds_per_second=0.0):
     return runtime
 
 
+def memory_with_lots(*, base, per_recording, per_row):
+    """Megabytes of memory of what merges: a share for each recording, and each row of the tables that are planned."""
+
+    @quick
+    def mem_mb(wildcards, attempt):
+        rows = sum(lot.rows for name in shards.datasets for lot in shards.lots(name))
+        return work.of_all(base=base + per_row * rows, per_recording=per_recording)(wildcards, attempt)
+
+    return mem_mb
+
+
 def lot_memory(*, base_mb, per_row_mb=0.0):
     """Megabytes of memory of a lot's job; half as much again with each attempt."""
     return quick(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
+from scripts.common.frames_plan import FramesRoom
 from scripts.common.inference_plan import make_inference
 from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.room import Room
@@ -136,6 +137,13 @@ class ModelsRoom(Room):
         """The figures of every model; none for a few recordings, which no model is trained on."""
         return self._of_each(self._figures) if stage == "models" else []
 
+    def notices(self) -> list[str]:
+        """The models that cannot be trained; of sounds alone nobody expects it."""
+        if self.plan.config["folder"] or self.plan.config["audio_dir"]:
+            return []
+        empty = [model for model in self.models.values() if not self._has_samples(model)]
+        return [f"models.{model.name} is not trained: {model.dataset} has no recordings" for model in empty]
+
     def ledgers(self) -> list[str]:
         """One ledger a model."""
         return self._of_each(self._ledgers)
@@ -145,10 +153,17 @@ class ModelsRoom(Room):
         return self._of_each(self._plots)
 
     def _of_each(self, what: Callable[[Model], list[str]]) -> list[str]:
-        known = [] if self.plan.only else self.models.values()
-        # Windows come from recordings, labelled frames may come from elsewhere.
-        trained = [model for model in known if self.plan.recordings or model.dataset.endswith(INDEX)]
+        trained = [] if self.plan.only else [model for model in self.models.values() if self._has_samples(model)]
         return [path.format(model=model.name) for model in trained for path in what(model)]
+
+    def _has_samples(self, model: Model) -> bool:
+        """Whether anything is in the model's dataset, wherever that comes from: recordings, folders, other projects."""
+        if model.dataset.endswith(INDEX):
+            return True
+        frames = self.plan.rooms["frames"]
+        assert isinstance(frames, FramesRoom)
+        dataset = self.plan.datasets.get(model.dataset) or frames.datasets.get(model.dataset)
+        return bool(dataset and dataset.recordings)
 
     def _figures(self, model: Model) -> list[str]:
         return [self.file("metrics.json")]

@@ -104,7 +104,7 @@ class Plan:
             "media": [*self._conformed("camera"), *self._conformed("microphone")],
             "faces": self._landmarks(),
             "datasets": self._windows() if self.only else self._datasets(),
-            "reports": [] if not self.recordings else [self.path.report("ledger.checked")],
+            "reports": [self.path.report("ledger.checked")] if self._has_items else [],
         }
         return [*wanted.get(stage, []), *(path for room in self.rooms.values() for path in room.targets(stage))]
 
@@ -171,6 +171,11 @@ class Plan:
         """The datasets whose windows are `cut`, `posed` or `adopted`, as a wildcard's pattern."""
         found = [name for name, dataset in self.datasets.items() if getattr(dataset, kind)]
         return "|".join(map(re.escape, found)) or "(?!)"
+
+    @property
+    def _has_items(self) -> bool:
+        """Whether the run has a ledger at all: of recordings, or of what comes from elsewhere."""
+        return bool(self.chosen or self.excluded or self.ledgers())
 
     def _chosen(self, recordings: Iterable[str]) -> list[str]:
         return [name for name in recordings if not self.only or name in self.only]
@@ -240,10 +245,7 @@ def load(given: Mapping[str, Any]) -> Plan:
     gone = {exclusion.recording for exclusion in excluded}
     recordings = {name: recording for name, recording in listed.items() if name not in gone}
     only = (config["only"],) if isinstance(config["only"], str) else tuple(config["only"])
-    for place, names in (("only", only), ("known_failures", config["known_failures"])):
-        for name in names:
-            if name and name not in listed:
-                raise ConfigError(f"{place}: there is no recording `{name}`{nearest(name, listed)}")
+    _check_names(only, listed, "only")
     for exclusion in excluded:
         if exclusion.recording in only:
             raise ConfigError(f"only: {exclusion.recording} is excluded by {config['exclude']} ({exclusion.reason})")
@@ -253,6 +255,8 @@ def load(given: Mapping[str, Any]) -> Plan:
     for kind, make in kinds.items():
         entries = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == kind}
         datasets |= make(entries, rigs, recordings.values())
+    adopted = (speaker for dataset in datasets.values() for speaker in dataset.adopted)
+    _check_names(config["known_failures"], [*listed, *adopted], "known_failures")
     only = tuple(name for name in only if name)
     plan = Plan(
         config=config,

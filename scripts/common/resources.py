@@ -24,6 +24,8 @@ class Work:
     runtime_factor: float = 1.0
     # By rule: seconds a frame that a site has measured to be more, or less, than the rule says.
     seconds_per_frame: Mapping[str, float] = field(default_factory=dict)
+    # What the rules that merge meet beside the recordings: speakers whose windows come from a folder.
+    adopted: int = 0
 
     def memory(self, *, base_mb: int, per_mb: float = 0.0) -> Resource:
         """Megabytes of memory: a base and a share of the source; half as much again with each attempt."""
@@ -81,7 +83,7 @@ class Work:
 
         @quick
         def amount(wildcards: Any, attempt: int) -> int:
-            return math.ceil((base + per_recording * len(self.recordings)) * (1 + 0.5 * (attempt - 1)))
+            return math.ceil((base + per_recording * self._count) * (1 + 0.5 * (attempt - 1)))
 
         return amount
 
@@ -90,9 +92,13 @@ class Work:
 
         @quick
         def runtime(wildcards: Any, attempt: int) -> int:
-            return math.ceil((base + per_recording * len(self.recordings)) * self.runtime_factor * 2 ** (attempt - 1))
+            return math.ceil((base + per_recording * self._count) * self.runtime_factor * 2 ** (attempt - 1))
 
         return runtime
+
+    @property
+    def _count(self) -> int:
+        return len(self.recordings) + self.adopted
 
     def _megabytes(self, wildcards: Any) -> float:
         recording = self.recordings.get(getattr(wildcards, "recording", ""))

@@ -1,7 +1,6 @@
 """One ledger of the whole run, its counts, and the list of what failed."""
 
 import csv
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -16,41 +15,44 @@ from scripts.common.job import run
 
 COUNT_COLUMNS = ["step", "outcome", "reason", "items"]
 FAILED_COLUMNS = ["recording", "step", "item", "reason", "message", "ledger"]
+_COUNT: list[tuple[list[str], str]] = [([], "count_all")]
+
+
+# Rows of a table that are Python's at once: a table of URLs has millions of them.
+AT_ONCE = 65_536
 
 
 def repeated_items(table: pa.Table, sources: Sequence[str], results: str) -> list[str]:
     """Items that stand in the ledger twice: a step must end each of its items exactly once.
 
-    sources: the ledger that each row came from, below `results`. A recording may be used by several datasets, each with
-    its own work.
+    sources: paths of the ledgers that column `source` counts. A recording may be used by several datasets below
+    `results`, each with its own work.
     """
     datasets = PurePath(results, "datasets")
-    names = zip(
-        [
-            PurePath(source).relative_to(datasets).parts[0] if datasets in PurePath(source).parents else ""
-            for source in sources
-        ],
-        *(table[column].to_pylist() for column in ("step", "recording", "item")),
-        strict=True,
-    )
-    counts = Counter(names)
-    return sorted("/".join(name[1:]) for name, count in counts.items() if count > 1)
+    own = [
+        PurePath(source).relative_to(datasets).parts[0] if datasets in PurePath(source).parents else ""
+        for source in sources
+    ]
+    dataset = pc.take(pa.array(own, pa.string()).dictionary_encode().indices, table["source"])
+    names = ["step", "recording", "item"]
+    counted = table.select(names).append_column("dataset", dataset).group_by(["dataset", *names]).aggregate(_COUNT)
+    repeated = counted.filter(pc.greater(counted["count_all"], 1)).select(names).to_pylist()
+    return sorted("/".join(row.values()) for row in repeated)
 
 
 def count_outcomes(table: pa.Table) -> list[list[object]]:
     """Rows of step, outcome, reason, items; in the order in which the steps first appear, then by outcome, reason."""
-    order = list(dict.fromkeys(table["step"].to_pylist()))
-    keys = zip(table["step"].to_pylist(), table["outcome"].to_pylist(), table["reason"].to_pylist(), strict=True)
-    counts = Counter(keys)
-    ranked = sorted(counts, key=lambda key: (order.index(key[0]), ledger.OUTCOMES.index(key[1]), key[2]))
-    return [[*key, counts[key]] for key in ranked]
+    order = table["step"].unique().to_pylist()
+    rows = [list(row.values()) for row in table.group_by(COUNT_COLUMNS[:3]).aggregate(_COUNT).to_pylist()]
+    return sorted(rows, key=lambda row: (order.index(row[0]), ledger.OUTCOMES.index(row[1]), row[2]))
 
 
-def root_failures(table: pa.Table, sources: Sequence[str]) -> list[list[object]]:
+def root_failures(table: pa.Table, sources: Sequence[str]) -> Iterator[list[object]]:
     """Rows of what failed by itself, not because an earlier step had failed, each with the ledger it stands in."""
-    table = table.append_column("ledger", pa.array(sources, pa.string()))
     failed = table.filter(pc.and_(pc.equal(table["outcome"], "failed"), pc.not_equal(table["reason"], ledger.UPSTREAM)))
-    return [[row[column] for column in FAILED_COLUMNS] for row in failed.to_pylist()]
+    for batch in failed.to_batches(max_chunksize=AT_ONCE):
+        for row in batch.to_pylist():
+            yield [sources[row["source"]] if column == "ledger" else row[column] for column in FAILED_COLUMNS]
 
 
 def missed_stretches(manifests: Iterable[Path], stretches: Iterable[Sequence[Any]]) -> Iterator[ledger.Row]:
@@ -90,15 +92,17 @@ def merge_ledgers(
     rows = [ledger.Row("import", name, name, "filtered", "excluded", message=reason) for name, reason in excluded]
     rows += missed_stretches(manifests, stretches)
     ruled_out = pa.Table.from_pylist([vars(row) for row in rows], schema=ledger.SCHEMA)
-    tables = [ledger.read([path]) for path in ledgers]
-    table = pa.concat_tables([ruled_out, *tables])
-    sources = ["import"] * len(rows)
-    for path, own in zip(ledgers, tables, strict=True):
-        sources += [path.as_posix()] * len(own)
+    sources = ["import", *(path.as_posix() for path in ledgers)]
+    tables = [ruled_out, *(ledger.read([path]) for path in ledgers)]
+    numbered = [
+        own.append_column("source", pa.repeat(pa.scalar(number, pa.int32()), len(own)))
+        for number, own in enumerate(tables)
+    ]
+    table = pa.concat_tables(numbered)
     repeated = repeated_items(table, sources, results)
     if repeated:
         raise RunError(f"{len(repeated)} items ended twice, e.g. {repeated[0]}")
-    ledger.write_table(out_ledger, table)
+    ledger.write_table(out_ledger, table.drop_columns("source"))
     write_tsv(out_counts, COUNT_COLUMNS, count_outcomes(table))
     write_tsv(out_failed, FAILED_COLUMNS, root_failures(table, sources))
 

@@ -34,8 +34,8 @@ def test_a_failure_ends_the_run_and_says_what_where_why_and_what_to_do():
         "2 items failed; everything else is finished:",
         "  a, front: a.mov is no video (import_video, unreadable)",
         "  b, front: b.mov is no video (import_video, unreadable)",
-        "  Mend the source and give the same command again, rule it out in the exclusions sheet, or accept it "
-        "by the config key `known_failures`.",
+        "  Mend or remove the source and give the same command again, rule a recording out in the exclusions sheet, or "
+        "accept it by the config key `known_failures`.",
     ]
     assert not Path("checked").exists()
 

@@ -355,6 +355,7 @@ def test_resources_grow_with_the_source_and_with_each_attempt(house):
     ]
     assert memory(Wildcards(weights="x"), 1) == 100
     assert [work.of_all(base=10, per_recording=2)(Wildcards(), attempt) for attempt in (1, 2)] == [18, 27]
+    assert Work({}, adopted=4).of_all(base=10, per_recording=2)(Wildcards(), 1) == 18
 
 
 def test_a_slow_site_multiplies_every_runtime_and_no_memory(house):
