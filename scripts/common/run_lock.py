@@ -1,10 +1,11 @@
 """One run of a folder at a time, and a clean start after a killed one.
 
-Snakemake's own lock outlives a killed run and must be lifted by hand; the profiles switch it off
-(`nolock: true`). This one, on `.snakemake/rushes.lock`, is a POSIX record lock: it ends with the process that
-took it, whichever way that ends, and no child inherits it. The file also says which run held it last, and
-whether that run saw every job of its own end. If it did not (killed, interrupted), the next run first stops
-what still runs, and marks as incomplete what was written without a record (`leftovers.py`).
+Snakemake's own lock outlives a killed run and must be lifted by hand, and what that run left half done is refused
+without `--rerun-incomplete`; both are switched off, with a profile or without one. This lock, on
+`.snakemake/rushes.lock`, is a POSIX record lock: it ends with the process that took it, whichever way that ends,
+and no child inherits it. The file also says which run held it last, and whether that run saw every job of its own
+end. If it did not (killed, interrupted), the next run first stops what still runs, and marks as incomplete what was
+written without a record (`leftovers.py`).
 
 `guard(workflow)` in the Snakefile is all that a workflow needs. A dry run takes no lock and changes nothing,
 but shows what would be made again. Jobs, which read the Snakefile once more, pass.
@@ -95,7 +96,10 @@ class Lock:
         path.parent.mkdir(parents=True, exist_ok=True)
         # No second descriptor of this file may be closed while the lock is held: POSIX would drop it.
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        if not _locked(self._file, fcntl.LOCK_EX):
+        locked = _locked(self._file, fcntl.LOCK_EX)
+        # Whether a second run would be refused.
+        self.excludes = bool(locked)
+        if locked is False:
             holder = self.read()
             os.close(self._file)
             raise RunError(refusal(holder))
@@ -121,13 +125,13 @@ def peek(path: Path) -> Run | None:
     except OSError:
         return None
     try:
-        return Run.from_bytes(os.pread(file, RECORD_BYTES, 0)) if _locked(file, fcntl.LOCK_SH) else None
+        return Run.from_bytes(os.pread(file, RECORD_BYTES, 0)) if _locked(file, fcntl.LOCK_SH) is not False else None
     finally:
         os.close(file)
 
 
-def _locked(file: int, kind: int) -> bool:
-    """Try for ATTEMPT_S to lock a file. True, with a warning, where the file system has no locks at all."""
+def _locked(file: int, kind: int) -> bool | None:
+    """Try for ATTEMPT_S to lock a file. None, with a warning, where the file system has no locks at all."""
     deadline = time.monotonic() + ATTEMPT_S
     while True:
         try:
@@ -135,8 +139,8 @@ def _locked(file: int, kind: int) -> bool:
             return True
         except OSError as error:
             if error.errno in NO_LOCKS_HERE:
-                leftovers.say("This file system has no locks: a second run would go unnoticed.")
-                return True
+                leftovers.say("This file system has no locks: a second run may go unnoticed.")
+                return None
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise
         if time.monotonic() > deadline:
@@ -160,6 +164,7 @@ def guard(workflow: Any) -> None:
         def go() -> Any:
             return execute(executor_plugin=executor_plugin, executor_settings=executor_settings, **others)
 
+        workflow.dag_settings.force_incomplete = True
         if executor_plugin.common_settings.dryrun_exec:
             return _dry_run(workflow, go)
         try:
@@ -176,6 +181,8 @@ def _run_alone(workflow: Any, executor_settings: Any, go: Callable[[], Any]) -> 
         run = replace(run, jobs=job_prefix(executor_settings.jobname_prefix, run))
         executor_settings.jobname_prefix = run.jobs
     lock = Lock(LOCK)
+    if lock.excludes:
+        workflow.execution_settings.lock = False
     begun = False
 
     def begin() -> None:
@@ -204,6 +211,7 @@ def _run_alone(workflow: Any, executor_settings: Any, go: Callable[[], Any]) -> 
 
 
 def _dry_run(workflow: Any, go: Callable[[], Any]) -> Any:
+    workflow.execution_settings.lock = False
     before = peek(LOCK)
     if before is not None and not before.settled:
         _before_dag(workflow, lambda: leftovers.show_again(workflow, before.started_ns))

@@ -1,10 +1,12 @@
 """One run of a folder at a time, and a clean start after a killed one."""
 
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +136,8 @@ class Workflow:
         self.rules = [SimpleNamespace(output=[Pattern("results/{part}.txt", "results/[^/]+[.]txt")])]
         self.run = run
         self.built = 0
+        self.execution_settings = SimpleNamespace(lock=True)
+        self.dag_settings = SimpleNamespace(force_incomplete=False)
         guard(self)
 
     def execute(self, *, executor_plugin, executor_settings, **others):
@@ -327,17 +331,24 @@ def test_only_outermost_folders_are_walked():
     assert leftovers.outermost(["a", ""]) == [""]
 
 
-def test_a_run_is_refused_by_snakemake_in_one_line_and_a_dry_run_is_not(holder, tmp_path):
-    (tmp_path / "Snakefile").write_text(
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "1"]
+
+
+def write_workflow(folder: Path, shell: str) -> None:
+    """One rule, which makes a.txt."""
+    (folder / "Snakefile").write_text(
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
         "from scripts.common import run_lock\n"
         "run_lock.guard(workflow)\n"
-        "rule all:\n    output: 'a.txt'\n    shell: 'touch {output}'\n"
+        f"rule all:\n    output: 'a.txt'\n    shell: {shell!r}\n"
     )
 
+
+def test_a_run_is_refused_by_snakemake_in_one_line_and_a_dry_run_is_not(holder, tmp_path):
+    write_workflow(tmp_path, "touch {output}")
+
     def snakemake(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "snakemake", "--nolock", "--cores", "1", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return subprocess.run([*SNAKEMAKE, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     refused = snakemake()
     assert refused.returncode == 1
@@ -345,3 +356,35 @@ def test_a_run_is_refused_by_snakemake_in_one_line_and_a_dry_run_is_not(holder, 
         "Error: another run works in this folder: wait until it has ended"
     ]
     assert snakemake("-n").returncode == 0
+
+
+def test_the_same_command_goes_on_after_a_kill_without_a_profile(tmp_path):
+    write_workflow(tmp_path, "if test -e go; then echo whole > {output}; else touch {output} begun; sleep 60; fi")
+    killed = subprocess.Popen(
+        SNAKEMAKE, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert (tmp_path / "a.txt").read_text() == ""
+    (tmp_path / "go").touch()
+    for arguments in (["-n"], []):
+        again = subprocess.run([*SNAKEMAKE, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert again.returncode == 0, again.stderr
+        assert "lock" not in again.stderr
+    assert (tmp_path / "a.txt").read_text() == "whole\n"
+
+
+def test_a_file_system_without_locks_keeps_snakemake_s_own(lock_file, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    workflow = Workflow()
+    workflow.start()
+    assert not workflow.execution_settings.lock
+    monkeypatch.setattr(run_lock.fcntl, "lockf", refuse)
+    workflow = Workflow()
+    workflow.start()
+    assert workflow.execution_settings.lock
