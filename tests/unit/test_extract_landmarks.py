@@ -521,6 +521,10 @@ def test_rows_with_frame_numbers_may_leave_frames_out_and_hold_several_faces(tmp
         ),
         ("a.csv", lambda path: path.write_text("x_0,y_0\n1,2\n"), "134 of the columns .* first `x_1`"),
         ("a.csv", lambda path: path.write_text(""), "cannot be read"),
+        ("a.npy", lambda path: path.write_text("1 2 3"), "a.npy cannot be read: .* by numpy.save, of numbers alone$"),
+        ("a.npy", lambda path: np.save(path, np.array([{}])), "write it anew by numpy.save, of numbers alone$"),
+        ("a.npz", lambda path: path.write_text("1 2 3"), "write it anew by numpy.savez, of numbers alone$"),
+        ("a.npz", lambda path: np.savez(path, points=np.array([{}])), "write it anew by numpy.savez"),
         ("a.mat", lambda path: path.write_text(""), r"not `\.mat`"),
     ],
 )

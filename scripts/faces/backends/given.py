@@ -16,6 +16,8 @@ from scripts.faces.face_tracks import Tracker
 REASON = "bad_landmarks"
 # As frame tables number frames.
 LARGEST_FRAME = 2**31
+# What writes such a file: numpy's own word for a text or a damaged file is to load it unsafely.
+WRITERS = {".npy": "numpy.save", ".npz": "numpy.savez"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ def read_given(path: Path) -> GivenLandmarks:
     except InputError as error:
         raise InputError(REASON, f"{path}: {error.message}", value=error.value, limit=error.limit) from error
     except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(REASON, f"{path} cannot be read: {error}") from error
+        told = isinstance(error, OSError) or suffix not in WRITERS
+        why = error if told else f"it is no {suffix}, or damaged; write it anew by {WRITERS[suffix]}, of numbers alone"
+        raise InputError(REASON, f"{path} cannot be read: {why}") from error
 
 
 def conform_given(given: GivenLandmarks, source_frame: np.ndarray, source_frames: int | None) -> Landmarks:
