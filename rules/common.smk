@@ -207,7 +207,7 @@ def window_key(wildcards):
     dataset = plan.datasets[wildcards.dataset]
     return versioned(
         # Features of other rates than 16 kHz had rows of other lengths.
-        3 + (dataset.rate_hz != 16_000 and dataset.features != ("raw",)),
+        5 + (dataset.rate_hz != 16_000 and dataset.features != ("raw",)),
         window_frames=dataset.window_frames,
         hop=dataset.hop,
         limits=dataset.limits,

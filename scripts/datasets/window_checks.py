@@ -14,6 +14,9 @@ from scripts.common.intervals import Intervals
 from scripts.common.sync_scores import SyncScores
 from scripts.datasets.speakers import Faces
 
+# Reason, side of a recording as `Recorded` names it, and its word.
+EDGES = (("av_start", -1, "start"), ("av_length", 1, "end"))
+
 
 class Reject(NamedTuple):
     """Reason code, the value that decided, its limit, and a line for a person."""
@@ -150,13 +153,14 @@ def check_window(
     frames = slice(first, first + count)
     return (
         _check_streams(recorded, frames, limits)
+        or _check_pictures(recorded, faces, frames)
         or _check_face(faces, first, count, limits)
         or _check_sound(recorded, frames, limits)
     )
 
 
 def _check_streams(recorded: Recorded, frames: slice, limits: Mapping[str, float]) -> Reject | None:
-    for reason, side, where in (("av_start", -1, "start"), ("av_length", 1, "end")):
+    for reason, side, where in EDGES:
         lacking = [int(np.count_nonzero(kind[frames] == side)) for kind in (recorded.no_picture, recorded.no_sound)]
         if max(lacking) > limits[reason]:
             what = "picture" if lacking[0] >= lacking[1] else "sound"
@@ -171,6 +175,16 @@ def _check_streams(recorded: Recorded, frames: slice, limits: Mapping[str, float
     cuts = len(np.unique(recorded.scene[frames])) - 1
     if cuts:
         return Reject("cut", cuts, 0, f"the picture is cut {'once' if cuts == 1 else f'{cuts} times'}")
+    return None
+
+
+def _check_pictures(recorded: Recorded, faces: Faces, frames: slice) -> Reject | None:
+    """No face is missed by the detector where there is no picture: the limits of the streams leave room for sound."""
+    unseen = faces.count[frames] == 0
+    for reason, side, where in EDGES:
+        lacking = int(np.count_nonzero(unseen & (recorded.no_picture[frames] == side)))
+        if lacking:
+            return Reject(reason, lacking, 0, f"{lacking} frames without picture at the {where}, which show no face")
     return None
 
 

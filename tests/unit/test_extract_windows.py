@@ -244,6 +244,16 @@ def test_a_picture_that_begins_late_or_ends_early_is_av_start_or_av_length(cut):
     assert cut(table=lacking_picture(2, 2)).reasons == ["written"]
 
 
+def test_a_picture_that_lacks_frames_within_the_limit_is_not_said_to_show_no_face(cut):
+    for lacking, without, expected in (
+        ((2, 0), [0, 1], ("av_start", 2, 0)),
+        ((0, 1), [63], ("av_length", 1, 0)),
+        ((0, 0), [0, 1], ("no_face", 2, 0)),
+    ):
+        landmarks = one_face(face_points(64), without=without)
+        assert only_row(cut(table=lacking_picture(*lacking), landmarks=landmarks)) == expected
+
+
 def test_a_sound_that_begins_late_or_ends_early_is_av_start_or_av_length(cut):
     late = conformed_clock(64, [Gap(0, 2 * 640 + 1, "before_start")])
     early = conformed_clock(64, [Gap(61 * 640, 64 * 640, "after_stop")])
