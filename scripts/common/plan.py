@@ -18,11 +18,11 @@ from scripts.common.faces_plan import FacesRoom
 from scripts.common.frames_plan import FramesRoom
 from scripts.common.labels_plan import LabelsRoom
 from scripts.common.models_plan import ModelsRoom
-from scripts.common.names import nearest
 from scripts.common.paths import Paths
 from scripts.common.plan_checks import (
     check_folders,
     check_models_dir,
+    check_names,
     idle_datasets,
     read_weights,
     reports_folder,
@@ -245,7 +245,7 @@ def load(given: Mapping[str, Any]) -> Plan:
     gone = {exclusion.recording for exclusion in excluded}
     recordings = {name: recording for name, recording in listed.items() if name not in gone}
     only = (config["only"],) if isinstance(config["only"], str) else tuple(config["only"])
-    _check_names(only, listed, "only")
+    check_names(only, listed, "only")
     for exclusion in excluded:
         if exclusion.recording in only:
             raise ConfigError(f"only: {exclusion.recording} is excluded by {config['exclude']} ({exclusion.reason})")
@@ -256,7 +256,7 @@ def load(given: Mapping[str, Any]) -> Plan:
         entries = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == kind}
         datasets |= make(entries, rigs, recordings.values())
     adopted = (speaker for dataset in datasets.values() for speaker in dataset.adopted)
-    _check_names(config["known_failures"], [*listed, *adopted], "known_failures")
+    check_names(config["known_failures"], [*listed, *adopted], "known_failures")
     only = tuple(name for name in only if name)
     plan = Plan(
         config=config,

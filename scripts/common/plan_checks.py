@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.common.config import checked, schema
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_recording_name
+from scripts.common.names import instead_of, is_recording_name, nearest
 from scripts.common.recordings import is_remote, tidy
 from scripts.common.yaml_file import read_yaml
 
@@ -38,6 +38,13 @@ def reports_folder(only: tuple[str, ...]) -> str:
         return "reports"
     names = "+".join(only)
     return f"reports/only_{names}" if len(names) < 100 else f"reports/only_{sha256(names.encode()).hexdigest()[:16]}"
+
+
+def check_names(names: Iterable[str], known: Collection[str], place: str) -> None:
+    """Names of recordings, or of speakers, must be known ones; an empty one is none."""
+    for name in names:
+        if name and name not in known:
+            raise ConfigError(f"{place}: there is no recording `{name}`{nearest(name, known)}")
 
 
 def check_folders(names: Iterable[str], place: str) -> None:
