@@ -31,7 +31,7 @@ rule import_labels:
         subject=lambda wildcards: plan.recordings[wildcards.recording].subject,
         settings=lambda wildcards: labels_room.reading(wildcards.rig),
         key=lambda wildcards: versioned(
-            4,
+            5,
             bytes=bytes_of(plan.recordings[wildcards.recording].labels),
             **labels_room.reading(wildcards.rig),
         ),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common.config import rational
 from scripts.common.errors import ConfigError
 from scripts.common.room import Room
+from scripts.common.wall_clock import wall_seconds
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
@@ -78,6 +79,9 @@ def _settings(rig: str, entry: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"{place}: sync and fit both say when the recording starts; name one of them")
     if len(entry["fit"]) == 1:
         raise ConfigError(f"{place}.fit: one event tells no rate; name two, or use sync")
+    for number, (time, _) in enumerate(entry["fit"]):
+        if isinstance(time, str) and wall_seconds(time) is None:
+            raise ConfigError(f"{place}.fit[{number}]: `{time}` is no time such as 2019-04-04 09:21:58:740439")
     if entry["columns"] and not {"label", "start"} <= set(entry["columns"]):
         raise ConfigError(f"{place}.columns: label and start are wanted, at least")
     fps = rational(entry["fps"], f"{place}.fps") if entry["fps"] else ""

@@ -24,9 +24,13 @@ PER_CHUNK = ("boris", "procedures")
 
 def base_of(settings: dict[str, Any]) -> TimeBase:
     """The time base of a rig's settings."""
-    fit = tuple((Fraction(str(time)), Fraction(str(seconds))) for time, seconds in settings["fit"])
+    fit = tuple((_file_time(time), Fraction(str(seconds))) for time, seconds in settings["fit"])
     fps = Fraction(settings["fps"]) if settings["fps"] else None
     return TimeBase(fps, settings["sync"], fit, settings["unit"])
+
+
+def _file_time(written: str | float) -> Fraction | str:
+    return written if isinstance(written, str) else Fraction(str(written))
 
 
 def chunks_of(facts: dict[str, Any]) -> dict[str, Fraction]:
@@ -77,7 +81,7 @@ def import_labels(
     subject: str,
     settings: dict[str, Any],
 ) -> None:
-    """Read `labels`. settings: format, fps, sync, fit, columns, per_chunk.
+    """Read `labels`. settings: format, fps, unit, sync, fit, columns, per_chunk.
 
     Raises InputError with the line for a file that cannot be read as what it should be.
     """

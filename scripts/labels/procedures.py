@@ -1,46 +1,24 @@
 """Sheets of procedures with times of a clock on the wall, as csv or xlsx: by position, or by the names of columns."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import openpyxl
 
 from scripts.common.errors import InputError
+from scripts.common.wall_clock import BACK_S, after, day_of, wall_seconds
 from scripts.labels.marks import Mark, chunk_start, mistake, number, rows_of
 
 # Where the old sheets have them, whatever their header says: the label in capitals, start, stop.
 BY_POSITION = {"label": 1, "start": 2, "stop": 3}
-# 2019-04-04 09:21:58:740439: a colon, a point or a comma before the fraction; the date may be missing.
-WALL = re.compile(r"(?:(\d{4})-(\d\d?)-(\d\d?)[ T])?(\d\d?):(\d\d):(\d\d)(?:[:.,](\d{1,9}))?")
 # Seconds, milliseconds or frames.
 PLAIN = re.compile(r"[+-]?\d+([.,]\d+)?")
-DAY_S = 86_400
-# A time that seems to lie so far before the one it follows lies on the next day.
-BACK_S = DAY_S // 2
 # Of a row's start and stop: year, month and day, or None where they have no date.
 Days = tuple[tuple[str, ...] | None, tuple[str, ...] | None]
-
-
-def wall_seconds(text: str) -> Fraction | None:
-    """Seconds since 1970 as that clock shows them, without a zone; since midnight where there is no date."""
-    found = WALL.fullmatch(text.strip())
-    if found is None:
-        return None
-    year, month, day, *clock, fraction = found.groups()
-    hours, minutes, seconds = map(int, clock)
-    base = 0
-    if year:
-        try:
-            base = int(datetime(int(year), int(month), int(day), tzinfo=UTC).timestamp())
-        except ValueError:
-            return None
-    whole = Fraction(base + hours * 3600 + minutes * 60 + seconds)
-    return whole + (Fraction(int(fraction), 10 ** len(fraction)) if fraction else 0)
 
 
 def cells_of(path: Path) -> list[tuple[int, list[str]]]:
@@ -89,7 +67,7 @@ def read_procedures(path: Path, columns: Mapping[str, str], chunks: Mapping[str,
         begin = chunk_start(path, line, cells.get("chunk", ""), chunks if cells["label"] else None)
         more = {name: cells.get(name, "") for name in ("subject", "tier")}
         marks.append(Mark(cells["label"], start + begin, stop + begin, line, unit, **more))
-        days.append((_day(begun), _day(ended)))
+        days.append((day_of(begun), day_of(ended)))
     if not columns and marks and {mark.label for mark in marks} <= {"0", "1"}:
         message = "every label is 0 or 1; set labels.format: one_hot for a column a label, or labels.columns"
         raise InputError("labels", f"{path.name}: {message}")
@@ -124,11 +102,6 @@ def _times(path: Path, line: int, start: str, stop: str) -> tuple[Fraction, Frac
     return first, number(path, line, stop, "the stop"), "seconds"
 
 
-def _day(text: str) -> tuple[str, ...] | None:
-    found = WALL.fullmatch(text.strip())
-    return tuple(part.zfill(2) for part in found.groups()[:3]) if found and found[1] else None
-
-
 def _over_midnight(marks: list[Mark], days: list[Days]) -> list[Mark]:
     """The marks with their times on a clock that goes on beyond midnight.
 
@@ -144,13 +117,8 @@ def _over_midnight(marks: list[Mark], days: list[Days]) -> list[Mark]:
         if mark.unit != "wall":
             moved.append(mark)
             continue
-        start = mark.start if day[0] and not first_alone else _after(mark.start, before)
-        stop = mark.stop if day[1] and not first_alone else _after(mark.stop, start)
+        start = mark.start if day[0] and not first_alone else after(mark.start, before)
+        stop = mark.stop if day[1] and not first_alone else after(mark.stop, start)
         moved.append(replace(mark, start=start, stop=stop))
         before = start
     return moved
-
-
-def _after(instant: Fraction, before: Fraction | None) -> Fraction:
-    days = 0 if before is None else math.ceil((before - instant - BACK_S) / DAY_S)
-    return instant + max(days, 0) * DAY_S

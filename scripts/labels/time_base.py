@@ -9,12 +9,17 @@ import numpy as np
 
 from scripts.common.errors import InputError
 from scripts.common.timeline import LAST_S, NS
+from scripts.common.wall_clock import DAY_S, after, wall_seconds
 from scripts.labels.marks import Mark
 
 # Of what a message and a ledger show of a number that no float holds.
 MOST = Fraction(10**300)
 # So many frames more or less than a rate says are the length of the last one, and rounded times.
 MOST_FRAMES_OFF = 2
+# So far from 1 is no rate of a clock: pictures of 25 a second, played at 24, are 4 % off.
+MOST_RATE_OFF = 0.05
+# Times without a date count from midnight, and lie below, however many nights they pass.
+YEAR_S = 365 * DAY_S
 
 
 @dataclass(frozen=True)
@@ -22,13 +27,14 @@ class TimeBase:
     """How a file's times are to be read.
 
     fps: frames a second, for times in frames; None if it is not known.  sync: label of the event whose start is the
-    recording's start, "" for the file's own zero.  fit: (time in the file, seconds after the recording's start) of two
-    or more events, to which a line is fitted.  unit: `milliseconds` or `frames`, where a format's seconds are these.
+    recording's start, "" for the file's own zero.  fit: (time as the file has it, seconds after the recording's start)
+    of two or more events, to which a line is fitted; text is of a clock on the wall.  unit: `milliseconds` or `frames`,
+    where a format's seconds are these.
     """
 
     fps: Fraction | None = None
     sync: str = ""
-    fit: tuple[tuple[Fraction, Fraction], ...] = ()
+    fit: tuple[tuple[Fraction | str, Fraction], ...] = ()
     unit: str = "auto"
 
 
@@ -36,11 +42,12 @@ def seconds_of(marks: Sequence[Mark], base: TimeBase) -> tuple[list[Mark], str]:
     """Marks in seconds after the recording's start, and what a person should know of the fit.
 
     Raises InputError where frames come without a rate, where times of a clock on the wall come without an event that
-    ties them to the recording, or where that event is missing.
+    ties them to the recording, or where that event is missing; for events of a fit whose times are not of the file's
+    kind, or run at another rate.
     """
     plain = [_in_seconds(mark, base) for mark in marks]
     if base.fit:
-        return _fitted(plain, base.fit)
+        return _fitted(plain, _events(marks, base))
     if base.sync:
         named = [mark for mark in plain if mark.label.casefold() == base.sync.casefold()]
         if not named:
@@ -86,6 +93,40 @@ def _in_seconds(mark: Mark, base: TimeBase) -> Mark:
     return replace(mark, start=mark.start / base.fps, stop=mark.stop / base.fps)
 
 
+def _events(marks: Sequence[Mark], base: TimeBase) -> list[tuple[Fraction, Fraction]]:
+    """The events of a fit with their times as the marks have them: in seconds, from whatever the file counts in.
+
+    Raises InputError where the marks are not all of one kind, or the events not of theirs.
+    """
+    units = sorted({mark.unit for mark in marks})
+    if len(units) != 1:
+        raise InputError("labels", f"labels.fit: the file's times are {' and '.join(units)}; one kind can be fitted")
+    events: list[tuple[Fraction, Fraction]] = []
+    for written, seconds in base.fit:
+        time = wall_seconds(written) if isinstance(written, str) else written
+        if time is None:
+            raise InputError("labels", f"labels.fit: {written!r} is no time such as 2019-04-04 09:21:58:740439")
+        if units == ["wall"]:
+            time = _on_the_wall(written, time, marks[0].start, events[-1][0] if events else None)
+        elif isinstance(written, str):
+            raise InputError("labels", f"labels.fit: {written!r} is of a clock on the wall, the file's times are not")
+        events.append((_in_seconds(Mark("", time, time, 0, units[0]), base).start, seconds))
+    return events
+
+
+def _on_the_wall(written: Fraction | str, time: Fraction, first: Fraction, before: Fraction | None) -> Fraction:
+    """A time that has no date on the day that it must be of: the first event's is the nearest to the first label's.
+
+    Raises InputError where the file's times have a date and this one has none, or the other way round.
+    """
+    if (abs(time) < YEAR_S) != (abs(first) < YEAR_S):
+        which = "no date, the file's times have" if abs(time) < YEAR_S else "a date, the file's times have none"
+        raise InputError("labels", f"labels.fit: {str(written)!r} has {which}; write both alike")
+    if abs(first) >= YEAR_S:
+        return time
+    return time + round((first - time) / DAY_S) * DAY_S if before is None else after(time, before)
+
+
 def _fitted(marks: Sequence[Mark], fit: Sequence[tuple[Fraction, Fraction]]) -> tuple[list[Mark], str]:
     """Least squares, about the first event, so that large times lose nothing."""
     origin = fit[0][0]
@@ -94,6 +135,12 @@ def _fitted(marks: Sequence[Mark], fit: Sequence[tuple[Fraction, Fraction]]) -> 
     if len(set(x.tolist())) < 2:
         raise InputError("labels", "labels.fit: two events at different times are wanted")
     slope, offset = np.polyfit(x, y, 1)
+    if abs(slope - 1) > MOST_RATE_OFF:
+        message = (
+            f"labels.fit: {slope:.6g} s of the recording pass in a second of the file, which is no clock's drift; its "
+            "pairs are [time in the file and in its unit, seconds after the recording's start]; see labels.unit, too"
+        )
+        raise InputError("labels", message, value=abs(float(slope) - 1), limit=MOST_RATE_OFF)
     residual_ms = float(np.abs(offset + slope * x - y).max() * 1000)
     rate, zero = Fraction(float(slope)), Fraction(float(offset))
 

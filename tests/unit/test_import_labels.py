@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scripts.common import label_intervals, ledger
 from scripts.common.errors import ConfigError, InputError
 from scripts.common.plan import load
+from scripts.common.wall_clock import wall_seconds
 from scripts.labels.formats import READERS, Source, guess
 from scripts.labels.import_labels import import_labels
 from scripts.labels.marks import Mark, runs
-from scripts.labels.procedures import wall_seconds
 from scripts.labels.tiers import timed
 from scripts.labels.time_base import TimeBase, seconds_of
 from tests.unit import label_files as made
@@ -388,6 +388,8 @@ def test_frames_keep_their_times_exactly(frame, fps):
     [
         ({"sync": "CLAP", "fit": [[0, 0], [1, 1]]}, "name one of them"),
         ({"fit": [[0, 0]]}, "one event"),
+        ({"fit": [["9:70", 0], ["09:21:58", 1]]}, r"fit\[0\]: `9:70` is no time"),
+        ({"fit": [[0, "0"], [1, 1]]}, "fit.0.1"),
         ({"columns": {"label": "what"}}, "label and start"),
         ({"fps": "0/1"}, "fps"),
         ({"format": "boriss"}, "boris"),
