@@ -8,12 +8,14 @@ from typing import Any
 from xml.etree import ElementTree
 
 from scripts.common.errors import InputError
-from scripts.labels.marks import Mark, json_of, runs
+from scripts.labels.marks import Mark, json_of, mistake, runs
 from scripts.labels.own_part import Own, own_parts
 from scripts.labels.tiers import no_entities
 
 # A text that is the path of a file.
 MEDIA = re.compile(r"/|\.\w{2,5}$")
+# The type of VIA's attributes that may have several options at once.
+VIA_CHECKBOX = "2"
 
 
 def read_label_studio(path: Path, own: Own) -> list[Mark]:
@@ -149,9 +151,24 @@ def _via(path: Path, content: dict[str, Any], own: Own) -> Iterator[Mark]:
         times = [Fraction(str(value)) for value in entry.get("z", [])]
         for number, value in entry.get("av", {}).items():
             attribute = attributes.get(number, {})
-            label = attribute.get("options", {}).get(value, value)
-            if times and label:
+            for label in _via_labels(path, line, attribute, value) if times else []:
                 yield Mark(label, times[0], times[-1], line, tier=attribute.get("aname", ""))
+
+
+def _via_labels(path: Path, line: int, attribute: dict[str, Any], value: str) -> list[str]:
+    """What a value stands for: an option by its id, or a text, as of a timeline; of a checkbox, each ticked option.
+
+    Raises InputError for an id that is no option of a checkbox.
+    """
+    options = attribute.get("options", {})
+    if str(attribute.get("type")) != VIA_CHECKBOX:
+        label = options.get(value, value)
+        return [label] if label else []
+    ticked = [one for one in value.split(",") if one]
+    for one in ticked:
+        if one not in options:
+            raise mistake(path, line, f"`{attribute.get('aname', '')}` has no option `{one}`: {', '.join(options)}")
+    return [options[one] for one in ticked]
 
 
 def _via_views(content: dict[str, Any]) -> dict[str, list[str]]:

@@ -174,6 +174,32 @@ def test_annotations_of_elan_that_refer_to_others_have_their_times(data):
     assert [(m.start, m.stop) for m in tiers["words-pos"]] == by_word
 
 
+def via_with_checkbox(ticked: str) -> str:
+    attribute = {"aname": "acts", "type": 2, "options": {"0": "walk", "1": "run, then stop"}}
+    return json.dumps(
+        {"metadata": {"1_a": {"vid": "1", "z": [1, 2], "av": {"1": ticked}}}, "attribute": {"1": attribute}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("ticked", "labels"), [("0,1", ["walk", "run, then stop"]), ("1", ["run, then stop"]), (",0", ["walk"])]
+)
+def test_each_ticked_option_of_a_checkbox_is_a_label(tmp_path, ticked, labels):
+    intervals, _ = read(tmp_path, "v.json", via_with_checkbox(ticked))
+    assert sorted(i.label for i in intervals) == sorted(labels)
+    assert {(i.start_ns - START_NS, i.stop_ns - START_NS) for i in intervals} == {(10**9, 2 * 10**9)}
+
+
+def test_a_ticked_option_that_there_is_not_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"v\.json, line 1: `acts` has no option `7`: 0, 1"):
+        read(tmp_path, "v.json", via_with_checkbox("0,7"))
+
+
+def test_a_timeline_that_is_no_option_is_its_own_label(tmp_path):
+    intervals, _ = read(tmp_path, "v.json", via_with_checkbox("a, b").replace('"type": 2', '"type": 4'))
+    assert [i.label for i in intervals] == ["a, b"]
+
+
 def test_slots_without_a_time_divide_the_stretch_between_their_neighbours():
     slots = {"a": 1000, "b": None, "c": None, "d": 4000, "e": None}
     assert timed({"a": "b", "b": "c", "c": "d"}, slots) == {"a": 1000, "b": 2000, "c": 3000, "d": 4000}
