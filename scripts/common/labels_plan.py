@@ -82,7 +82,9 @@ def _settings(rig: str, entry: dict[str, Any]) -> dict[str, Any]:
     for number, (time, _) in enumerate(entry["fit"]):
         if isinstance(time, str) and wall_seconds(time) is None:
             raise ConfigError(f"{place}.fit[{number}]: `{time}` is no time such as 2019-04-04 09:21:58:740439")
-    if entry["columns"] and not {"label", "start"} <= set(entry["columns"]):
-        raise ConfigError(f"{place}.columns: label and start are wanted, at least")
+    # A table of Raven has its times where they always are.
+    needed = {"label"} if entry["format"] == "raven" else {"label", "start"}
+    if entry["columns"] and not needed <= set(entry["columns"]):
+        raise ConfigError(f"{place}.columns: {' and '.join(sorted(needed))} are wanted, at least")
     fps = rational(entry["fps"], f"{place}.fps") if entry["fps"] else ""
     return {**entry, "fps": fps, "export_fps": rational(entry["export_fps"], f"{place}.export_fps")}

@@ -17,7 +17,7 @@ HEAD = 65_536
 
 @dataclass(frozen=True)
 class Source:
-    """A label file. recording: whose; columns: of a sheet, by name.
+    """A label file. recording: whose; columns: of a sheet, by name; of a table of Raven, label alone.
 
     chunks: name of a chunk's file -> where it begins, in seconds after the recording's start, if times count from the
     beginning of the chunk that their row names; else None.  sources: names of the files that the recording is made of.
@@ -46,7 +46,7 @@ READERS: dict[str, Callable[[Source], list[Mark]]] = {
     "cvat": lambda source: web_tools.read_cvat(source.path, source.own),
     "segments_json": lambda source: web_tools.read_segments_json(source.path, source.own),
     "audacity": lambda source: plain_tables.read_audacity(source.path),
-    "raven": lambda source: plain_tables.read_raven(source.path, source.own),
+    "raven": lambda source: plain_tables.read_raven(source.path, source.own, source.columns.get("label", "")),
     "segments": lambda source: plain_tables.read_segments(source.path),
     "one_hot": lambda source: plain_tables.read_one_hot(source.path),
 }

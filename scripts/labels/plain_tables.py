@@ -15,7 +15,12 @@ RAVEN = ("Begin Time (s)", "End Time (s)")
 OFFSET = "File Offset (s)"
 # Columns of Raven that are measurements or choices of a view, and no label.
 RAVEN_OWN = {"Selection", "View", "Channel", *RAVEN, "Low Freq (Hz)", "High Freq (Hz)"}
-RAVEN_OWN |= {"Begin File", "Begin Path", "End File", OFFSET}
+RAVEN_OWN |= {"Begin File", "Begin Path", "End File", "End Path", OFFSET}
+RAVEN_OWN |= {"Begin Clock Time", "End Clock Time", "Begin Date", "End Date", "Begin Date Time", "End Date Time"}
+# Columns that are known to be the label; the last is BirdNET's.
+LABELLED = ("Annotation", "Label", "Species", "Common Name")
+# What ends the name of a measurement.
+UNIT = re.compile(r"\([^()]*\)$")
 # Whether a frame has a label.
 SHOWN = {"1", "1.0", "True"}
 ONE_HOT = {"0", "0.0", "False"} | SHOWN
@@ -35,19 +40,22 @@ def read_audacity(path: Path) -> list[Mark]:
     return marks
 
 
-def read_raven(path: Path, own: Own) -> list[Mark]:
+def read_raven(path: Path, own: Own, label: str = "") -> list[Mark]:
     """A selection table: one row a view, so that selections that several views show count once.
 
     Of a table of several files, the selections in the recording's; their times then count from that file's beginning,
     if the table has these (Raven counts from the beginning of the first file, where it shows several in a row).
+    label: name of the column; "" for the one that it must be. Raises InputError where that is not plain.
     """
     rows = rows_of(path, "\t")
     header = rows[0][1] if rows else []
     if not set(RAVEN) <= set(header):
         raise InputError("labels", f"{path.name} has no header with {' and '.join(RAVEN)}")
     names = {name: column for column, name in enumerate(header)}
-    described = [name for name in header if name not in RAVEN_OWN]
-    column = next((names[name] for name in ("Annotation", "Label", "Species", *described) if name in names), None)
+    labelled = label or _label_column(path, header, rows[1:])
+    if labelled and labelled not in names:
+        raise InputError("labels", f"{path.name} has no column `{labelled}` for label: {', '.join(header)}")
+    column = names.get(labelled)
     file, offset = names.get("Begin File"), names.get(OFFSET)
     files = list(dict.fromkeys(row[file] for _, row in rows[1:] if file is not None and file < len(row)))
     chosen = own_parts(path, own, {name: [name] for name in files}, "files", in_a_row=True)
@@ -59,9 +67,38 @@ def read_raven(path: Path, own: Own) -> list[Mark]:
         if len(chosen) < len(files) and offset is not None:
             begin = number(path, line, row[offset], OFFSET)
             start, stop = begin, begin + stop - start
-        label = row[column] if column is not None and column < len(row) else "selection"
-        marks.setdefault((row[names.get("Selection", 0)], start, stop, label), Mark(label, start, stop, line))
+        text = row[column] if column is not None and column < len(row) else "selection"
+        marks.setdefault((row[names.get("Selection", 0)], start, stop, text), Mark(text, start, stop, line))
     return list(marks.values())
+
+
+def _label_column(path: Path, header: Sequence[str], body: Sequence[tuple[int, list[str]]]) -> str:
+    """The one column of words that people have added to Raven's own; "" where there is none.
+
+    A measurement has its unit in brackets, and numbers. Raises InputError where another, or none, might be the one.
+    """
+    known = next((name for name in LABELLED if name in header), "")
+    if known:
+        return known
+    others = [name for name in header if name and name not in RAVEN_OWN]
+    cells = {name: [row[k] for _, row in body if k < len(row) and row[k]] for k, name in enumerate(header)}
+    words = [name for name in others if not all(map(is_number, cells[name]))]
+    plain = [name for name in others if not UNIT.search(name)]
+    chosen = [name for name in words if name in plain]
+    unsure = chosen or [name for name in plain if cells[name]] or words
+    if unsure and len(chosen) != 1:
+        todo = f"set labels.format: raven and labels.columns: {{label: {unsure[0]}}}, or whichever it is"
+        raise InputError("labels", f"{path.name}: no column is known to be the label, of {', '.join(unsure)}; {todo}")
+    return next(iter(chosen or plain), "")
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number, with a point or a comma."""
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def read_segments(path: Path) -> list[Mark]:

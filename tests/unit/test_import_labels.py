@@ -174,6 +174,52 @@ def test_annotations_of_elan_that_refer_to_others_have_their_times(data):
     assert [(m.start, m.stop) for m in tiers["words-pos"]] == by_word
 
 
+def raven(columns: dict[str, tuple[str, str]]) -> str:
+    """Two selections with more columns: name -> cells."""
+    own = {"Selection": ("1", "2"), "Begin Time (s)": ("1", "3"), "End Time (s)": ("2", "4")}
+    whole = own | columns
+    return "\n".join("\t".join(row) for row in [list(whole), *zip(*whole.values(), strict=True)]) + "\n"
+
+
+MEASURED = {
+    "Delta Time (s)": ("1.5", "1,0"),
+    "Avg Power Density (dB FS/Hz)": ("-50.3", "-51"),
+    "Begin Date": ("a", "b"),
+}
+SINGERS = ("sparrow", "finch")
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "labels"),
+    [
+        (MEASURED | {"Call": SINGERS}, {}, SINGERS),
+        (MEASURED | {"Score": ("0.5", "0.7"), "Call": SINGERS}, {}, SINGERS),
+        (MEASURED | {"Call": SINGERS, "Species": ("a", "b")}, {}, ("a", "b")),
+        (MEASURED | {"Common Name": SINGERS, "Species Code": ("a", "b"), "Confidence": ("1", "1")}, {}, SINGERS),
+        (MEASURED | {"Who": ("a", "b"), "Call": SINGERS}, {"format": "raven", "columns": {"label": "Call"}}, SINGERS),
+        (MEASURED, {}, ("selection", "selection")),
+    ],
+)
+def test_a_measurement_of_raven_is_no_label(tmp_path, columns, settings, labels):
+    intervals, _ = read(tmp_path, "r.txt", raven(columns), **settings)
+    assert [i.label for i in intervals] == list(labels)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (MEASURED | {"Who": ("a", "b"), "Call": SINGERS}, r"of Who, Call; set labels.format: raven and labels.columns"),
+        (MEASURED | {"Call type": ("1", "2")}, "of Call type; set"),
+        ({"Call (mine)": SINGERS}, r"of Call \(mine\); set"),
+    ],
+)
+def test_where_a_label_may_stand_in_other_columns_of_raven_a_person_is_asked(tmp_path, columns, said):
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, "r.txt", raven(columns))
+    with pytest.raises(InputError, match="has no column `Cal` for label"):
+        read(tmp_path, "r.txt", raven(columns), format="raven", columns={"label": "Cal"})
+
+
 def via_with_checkbox(ticked: str) -> str:
     attribute = {"aname": "acts", "type": 2, "options": {"0": "walk", "1": "run, then stop"}}
     return json.dumps(
@@ -417,6 +463,7 @@ def test_frames_keep_their_times_exactly(frame, fps):
         ({"fit": [["9:70", 0], ["09:21:58", 1]]}, r"fit\[0\]: `9:70` is no time"),
         ({"fit": [[0, "0"], [1, 1]]}, "fit.0.1"),
         ({"columns": {"label": "what"}}, "label and start"),
+        ({"columns": {"start": "from"}, "format": "raven"}, "label"),
         ({"fps": "0/1"}, "fps"),
         ({"format": "boriss"}, "boris"),
     ],
