@@ -62,7 +62,7 @@ rule export_labels:
         formats=lambda wildcards: labels_room.settings[wildcards.rig]["export"],
         fps=lambda wildcards: labels_room.settings[wildcards.rig]["export_fps"],
         key=lambda wildcards: versioned(
-            1,
+            2,
             formats=labels_room.settings[wildcards.rig]["export"],
             fps=labels_room.settings[wildcards.rig]["export_fps"],
         ),

@@ -1,5 +1,6 @@
 """A recording's intervals back into the files of other tools."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.label_folders import collision
 from scripts.common.timeline import Timeline
-from scripts.labels.label_writers import WRITERS, Labels
+from scripts.labels.label_writers import FROM_ZERO, WRITERS, Labels
 
 STEP = "export_labels"
 
@@ -37,9 +38,23 @@ def export_labels(
     out_folder.mkdir()
     for name in formats:
         WRITERS[name](labels, out_folder)
-    ledger.write(
-        out_ledger, [ledger.Row(STEP, recording, name, "written", value=float(len(found))) for name in formats]
-    )
+    ledger.write(out_ledger, [row for name in formats for row in _rows(name, labels)])
+
+
+def _rows(name: str, labels: Labels) -> Iterator[ledger.Row]:
+    """What became of the intervals in a format."""
+    kept = labels.from_zero().intervals if name in FROM_ZERO else labels.intervals
+    lost = len(labels.intervals) - len(kept)
+    early = sum(one.start_ns < labels.timeline.start_ns for one in labels.intervals)
+    cut = early - lost if name in FROM_ZERO else 0
+    said = f"{cut} began before the recording, and with it here" if cut else ""
+    yield ledger.Row(STEP, labels.recording, name, "written", value=float(len(kept)), message=said)
+    if lost:
+        message = (
+            f"{lost} of {len(labels.intervals)} intervals end before the recording begins: {name} has no such times"
+        )
+        item = f"{name}, before the recording"
+        yield ledger.Row(STEP, labels.recording, item, "filtered", "before_start", value=float(lost), message=message)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Intervals back into the files of other tools, so that a person can look at them beside the recording."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from scripts.common.timeline import NS, Timeline
 # pympi writes the day; a file of the same labels has the same bytes.
 NO_DATE = "1970-01-01T00:00:00+00:00"
 DEFAULT_TIER = "labels"
+# Formats without times below 0.
+FROM_ZERO = ("textgrid", "elan")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ class Labels:
     def frame(self, time_ns: int) -> float:
         """Frames after the recording's start, as the old system counted them."""
         return float(self.seconds(time_ns) * self.fps)
+
+    def from_zero(self) -> "Labels":
+        """Without what ends before the recording starts; what begins before it begins with it."""
+        zero = self.timeline.start_ns
+        later = [one for one in self.intervals if one.start_ns >= zero or one.stop_ns > zero]
+        return replace(self, intervals=[replace(one, start_ns=max(one.start_ns, zero)) for one in later])
 
     def layers(self) -> dict[str, list[LabelInterval]]:
         """Intervals by tier; what overlaps another one of its tier goes into a further layer of it."""
@@ -74,22 +82,15 @@ def write_audacity(labels: Labels, folder: Path) -> None:
 
 
 def write_textgrid(labels: Labels, folder: Path) -> None:
-    """`{recording}.TextGrid`: a tier a layer, points as tiers of points."""
+    """`{recording}.TextGrid`: a tier a layer, points as tiers of points; from the recording's start."""
+    labels = labels.from_zero()
     grid = textgrid.Textgrid()
     stop = max(
         [float(labels.seconds(labels.timeline.stop_ns)), *(float(labels.seconds(i.stop_ns)) for i in labels.intervals)]
     )
     for name, own in labels.layers().items():
-        spans = [
-            (*_span(labels, one), one.label)
-            for one in own
-            if one.stop_ns > one.start_ns and one.start_ns >= labels.timeline.start_ns
-        ]
-        points = [
-            (float(labels.seconds(one.start_ns)), one.label)
-            for one in own
-            if one.stop_ns == one.start_ns and one.start_ns >= labels.timeline.start_ns
-        ]
+        spans = [(*_span(labels, one), one.label) for one in own if one.stop_ns > one.start_ns]
+        points = [(float(labels.seconds(one.start_ns)), one.label) for one in own if one.stop_ns == one.start_ns]
         if spans:
             grid.addTier(textgrid.IntervalTier(name, spans, 0, stop))
         if points:
@@ -98,7 +99,8 @@ def write_textgrid(labels: Labels, folder: Path) -> None:
 
 
 def write_elan(labels: Labels, folder: Path) -> None:
-    """`{recording}.eaf`: a tier a layer, in milliseconds; what is shorter than one lasts one."""
+    """`{recording}.eaf`: a tier a layer, in milliseconds, from the recording's start; what is shorter lasts one."""
+    labels = labels.from_zero()
     eaf = Eaf()
     eaf.adocument["DATE"] = NO_DATE
     eaf.remove_tier("default")
@@ -106,8 +108,7 @@ def write_elan(labels: Labels, folder: Path) -> None:
         eaf.add_tier(name)
         for one in own:
             start, stop = (round(labels.seconds(edge) * 1000) for edge in (one.start_ns, one.stop_ns))
-            if start >= 0:
-                eaf.add_annotation(name, start, max(stop, start + 1), one.label)
+            eaf.add_annotation(name, start, max(stop, start + 1), one.label)
     eaf.to_file(str(folder / f"{labels.recording}.eaf"))
 
 

@@ -99,6 +99,22 @@ def test_each_format_is_a_row_of_the_ledger(tmp_path):
     assert [(row.item, row.outcome, row.value) for row in rows] == [(name, "written", 4.0) for name in WRITERS]
 
 
+def test_what_begins_before_the_recording_begins_with_it_where_a_format_has_no_such_times(tmp_path):
+    spans = [("prep", -3, -2, ""), ("prep", -2, 1, ""), ("clap", -1, -1, ""), ("start", 0, 0, ""), ("walk", 2, 3, "")]
+    folder = export(tmp_path, spans)
+    later = [("prep", 0, 1), ("start", 0, 0), ("walk", 2, 3)]
+    assert read_back(folder / "take.audacity.txt") == sorted(span[:3] for span in spans)
+    assert read_back(folder / "take.TextGrid") == later
+    assert read_back(folder / "take.eaf") == [("prep", 0, 1), ("start", 0, 0.001), ("walk", 2, 3)]
+    rows = ledger.rows(ledger.read([tmp_path / "ledger.parquet"]))
+    kept = {row.item: (row.value, row.message) for row in rows if row.outcome == "written"}
+    said = "1 began before the recording, and with it here"
+    whole = (5.0, "")
+    assert kept == dict.fromkeys(WRITERS, whole) | dict.fromkeys(("textgrid", "elan"), (3.0, said))
+    lost = [(row.outcome, row.reason, row.value) for row in rows if row.item.endswith(", before the recording")]
+    assert lost == [("filtered", "before_start", 2.0)] * 2
+
+
 def test_no_labels_and_two_labels_for_one_file_are_one_line(tmp_path):
     with pytest.raises(InputError, match="it has no labels"):
         export(tmp_path / "none", spans=[])
