@@ -23,9 +23,9 @@ from scripts.common.errors import InputError
 from scripts.models import fitting
 from scripts.models.checkpoint import read_checkpoint
 from scripts.models.classifier_network import Classifier
-from scripts.models.labelled_samples import SPLITS, Labelled, read_samples, split_for
+from scripts.models.labelled_samples import SPLITS, Labelled, classes_of, read_samples, split_for
 
-VERSION = 2
+VERSION = 3
 ABOUT = "rushes_classifier"
 
 
@@ -100,8 +100,8 @@ def train_classifier(
     frames = int(settings.get("frames", 1))
     samples = read_samples(index, frames, int(settings.get("step", 1)))
     splits = split_for(samples, run, int(settings["folds"]), int(settings["seed"]))
-    # One index of the classes for all splits and runs.
-    classes = sorted({sample.label for sample in samples})
+    # One index of the classes for all splits and runs, which is the dataset's.
+    classes = classes_of(index)
     sets = {
         name: Labelled(
             [s for s, split in zip(samples, splits, strict=True) if split == name], classes, int(settings["size"])

@@ -1,12 +1,13 @@
 """Labelled frames, and sequences of them, as classifiers are trained on them.
 
 A dataset's `index.parquet` has a row a frame: file (below the dataset's folder), label, split, subject, recording,
-frame (its number; consecutive ones follow each other in time). Where pictures stand in tars, it has offset and size,
-too; where frames were left out on purpose, camera, interval and place, which then tells what is consecutive; and where
-subjects are not all that must stay together, group.
+frame (its number; consecutive ones follow each other in time). Where classes have numbers, it has class; where pictures
+stand in tars, offset and size; where frames were left out on purpose, camera, interval and place, which then tells what
+is consecutive; and where subjects are not all that must stay together, group.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
@@ -24,6 +26,9 @@ from scripts.common.tar_file import read_part
 
 COLUMNS = ["file", "label", "split", "subject", "recording", "frame"]
 OPTIONAL = ["offset", "size", "camera", "interval", "place", "group"]
+CLASS = "class"
+# A larger number of a class is something else.
+MOST_CLASSES = 10_000
 SPLITS = ("train", "val", "test")
 # The runs of a model: the dataset's own split, a random split of samples, and folds of whole subjects.
 WHOLE, RANDOM, FOLD = "whole", "random", "fold"
@@ -88,6 +93,29 @@ def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
             part = own[first : first + span : step]
             found.append(sample(map(picture, part), part[0]))
     return found
+
+
+def classes_of(index: Path) -> list[str]:
+    """The labels of a dataset in the order of its own numbers; in that of their names where it has none.
+
+    A number that no frame has is kept, so that all others are the dataset's. Raises InputError where a label and its
+    number do not tell each other.
+    """
+    known = pq.read_schema(index)
+    if CLASS not in known.names or not pa.types.is_integer(known.field(CLASS).type):
+        return sorted(set(pq.read_table(index, columns=["label"], partitioning=None)["label"].to_pylist()))
+    pairs = pq.read_table(index, columns=["label", CLASS], partitioning=None).group_by(["label", CLASS]).aggregate([])
+    labels, numbers = pairs["label"].to_pylist(), pairs[CLASS].to_pylist()
+    twice = next((one for column in (labels, numbers) for one, count in Counter(column).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(
+            "classes", f"{index.name}: a label has one class, and a class one label; `{twice}` has several"
+        )
+    of_number = dict(zip(numbers, labels, strict=True))
+    odd = next((number for number in numbers if number is None or not 0 <= number < MOST_CLASSES), 0)
+    if odd != 0:
+        raise InputError("classes", f"{index.name}: the class {odd} is no number from 0 to {MOST_CLASSES - 1}")
+    return [of_number.get(number, f"(class {number})") for number in range(max(of_number, default=-1) + 1)]
 
 
 def split_for(samples: Sequence[Sample], run: str, folds: int, seed: int) -> list[str]:

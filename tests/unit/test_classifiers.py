@@ -17,7 +17,7 @@ from scripts.models.checkpoint import read_checkpoint
 from scripts.models.classifier_network import Backbone
 from scripts.models.classifier_training import class_weights, scores
 from scripts.models.evaluate_classifier import evaluate_classifier
-from scripts.models.labelled_samples import read_samples, split_for
+from scripts.models.labelled_samples import classes_of, read_samples, split_for
 from scripts.models.train_clip_classifier import train_clip_classifier
 from scripts.models.train_frame_classifier import train_frame_classifier
 
@@ -173,6 +173,50 @@ def test_a_sequence_lies_in_one_bout_of_one_recording_without_a_gap(still):
         assert np.diff(numbers).tolist() == [2] * 4
         assert len({file.path.name[:2] for file in sample.files}) == 1
         assert numbers[0] // 13 == numbers[-1] // 13
+
+
+def with_numbers(still, path, numbers):
+    """The dataset with a class number a row; numbers: by label."""
+    table = pq.read_table(still)
+    column = [numbers[label] for label in table["label"].to_pylist()]
+    pq.write_table(table.append_column("class", pa.array(column)), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("numbers", "classes"),
+    [
+        ({"right": 0, "rest": 1, "left": 2}, ["right", "rest", "left"]),
+        # What no frame shows keeps its number.
+        ({"right": 3, "rest": 0, "left": 1}, ["rest", "left", "(class 2)", "right"]),
+        ({"right": "a", "rest": "b", "left": "c"}, ["left", "rest", "right"]),
+    ],
+)
+def test_classes_are_numbered_as_in_the_dataset(still, numbers, classes):
+    assert classes_of(with_numbers(still, still.parent / "numbered.parquet", numbers)) == classes
+    assert classes_of(still) == ["left", "rest", "right"]
+
+
+def test_a_training_says_its_classes_in_the_datasets_order(still, tmp_path):
+    index = with_numbers(still, still.parent / "numbered.parquet", {"right": 3, "rest": 0, "left": 1})
+    found = train("frame", index, tmp_path / "out", tmp_path / "w", epochs=1)
+    assert found["classes"] == ["rest", "left", "(class 2)", "right"]
+    assert found["missing_in_train"] == ["(class 2)"]
+    about = read_checkpoint(tmp_path / "out" / "checkpoints" / "last.ckpt")["rushes_classifier"]
+    assert about["classes"] == found["classes"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"right": 0, "rest": 0, "left": 1}, "a class one label; `0` has several"),
+        ({"right": 0, "rest": -1, "left": 1}, "the class -1 is no number from 0 to 9999"),
+        ({"right": 0, "rest": None, "left": 1}, "the class None is no number"),
+    ],
+)
+def test_numbers_that_are_none_of_classes_are_one_line(still, numbers, said):
+    with pytest.raises(InputError, match=said):
+        classes_of(with_numbers(still, still.parent / "odd.parquet", numbers))
 
 
 def test_scores_are_those_of_a_count_by_hand():
