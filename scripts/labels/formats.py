@@ -21,6 +21,7 @@ class Source:
 
     chunks: name of a chunk's file -> where it begins, in seconds after the recording's start, if times count from the
     beginning of the chunk that their row names; else None.  sources: names of the files that the recording is made of.
+    tied: events tie the file's times to the recording, whatever media they were read beside.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class Source:
     columns: Mapping[str, str]
     chunks: Mapping[str, Fraction] | None = None
     sources: tuple[str, ...] = ()
+    tied: bool = False
 
     @property
     def own(self) -> Own:
@@ -40,7 +42,7 @@ READERS: dict[str, Callable[[Source], list[Mark]]] = {
     "boris": lambda source: boris.read_tabular(source.path, source.own, source.chunks),
     "boris_aggregated": lambda source: boris.read_aggregated(source.path, source.own),
     "boris_project": lambda source: boris.read_project(source.path, source.own),
-    "elan": lambda source: tiers.read_elan(source.path),
+    "elan": lambda source: tiers.read_elan(source.path, source.own, as_written=source.tied),
     "textgrid": lambda source: tiers.read_textgrid(source.path),
     "label_studio": lambda source: web_tools.read_label_studio(source.path, source.own),
     "cvat": lambda source: web_tools.read_cvat(source.path, source.own),

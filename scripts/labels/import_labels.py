@@ -52,8 +52,9 @@ def read_marks(
     sources: names of the files that the recording is made of.
     """
     kind = guess(path, settings["columns"]) if settings["format"] == "auto" else settings["format"]
+    tied = bool(settings["sync"] or settings["fit"])
     try:
-        return kind, READERS[kind](Source(path, recording, settings["columns"], chunks, tuple(sources)))
+        return kind, READERS[kind](Source(path, recording, settings["columns"], chunks, tuple(sources), tied))
     # What is missing, or of another kind, where a format has it.
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         said = " ".join(str(error).split())[:120]

@@ -1,8 +1,11 @@
 """ELAN and Praat: tiers of annotations, read by pympi and praatio."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pympi
 from praatio import textgrid
@@ -10,8 +13,11 @@ from praatio import textgrid
 from scripts.common.errors import InputError
 from scripts.common.text_file import MOST_BYTES
 from scripts.labels.marks import Mark
+from scripts.labels.own_part import Own, own_parts
 
 MS = 1000
+# The other units of the format are frames.
+UNITS = "milliseconds"
 
 
 def no_entities(path: Path) -> None:
@@ -22,10 +28,11 @@ def no_entities(path: Path) -> None:
         raise InputError("labels", f"{path.name} defines entities; no annotation tool writes such")
 
 
-def read_elan(path: Path) -> list[Mark]:
-    """Every annotation of every tier with its times; one that refers to another has that one's.
+def read_elan(path: Path, own: Own, *, as_written: bool = False) -> list[Mark]:
+    """Every annotation of every tier with its times in the recording's media; what refers to another has that one's.
 
-    A slot without a time divides the stretch between its neighbours with times evenly, as ELAN shows it.
+    A slot without a time divides the stretch between its neighbours with times evenly, as ELAN shows it. as_written:
+    times as ELAN shows them, where these are to be tied to the recording by events.
     """
     no_entities(path)
     try:
@@ -35,6 +42,12 @@ def read_elan(path: Path) -> list[Mark]:
     # pympi raises whatever its parser meets.
     except Exception as error:
         raise InputError("labels", f"{path.name} cannot be read as ELAN's .eaf ({type(error).__name__})") from None
+    units = document.header.get("TIME_UNITS", UNITS)
+    if units != UNITS:
+        raise InputError(
+            "labels", f"{path.name}: its times are {units}; save it with a version of ELAN that has {UNITS}"
+        )
+    origin = Fraction(0) if as_written else media_offset(path, document.media_descriptors, own)
     spans: dict[str, tuple[Fraction, Fraction]] = {}
     for aligned, *_ in tiers.values():
         times = timed({begin: end for begin, end, *_ in aligned.values()}, slots)
@@ -43,7 +56,7 @@ def read_elan(path: Path) -> list[Mark]:
                 raise InputError(
                     "labels", f"{path.name}: annotation {name} has no time, and neither have its neighbours"
                 )
-            spans[name] = (times[begin] / MS, times[end] / MS)
+            spans[name] = ((times[begin] + origin) / MS, (times[end] + origin) / MS)
     parents = {name: ref for _, refs, *_ in tiers.values() for name, (ref, *_) in refs.items()}
     marks: list[Mark] = []
     for tier, (aligned, refs, attributes, *_) in tiers.items():
@@ -54,6 +67,28 @@ def read_elan(path: Path) -> list[Mark]:
             subject = attributes.get("PARTICIPANT", "")
             marks.append(Mark((label or "").strip(), start, stop, len(marks) + 1, subject=subject, tier=tier))
     return marks
+
+
+def media_offset(path: Path, descriptors: Sequence[Mapping[str, str]], own: Own) -> Fraction:
+    """The time of the recording's media, in ms, that ELAN shows as 0; people set it to synchronise several.
+
+    Raises InputError where media have several, and it is not plain which the recording's is.
+    """
+    origins: dict[str, set[Fraction]] = {}
+    called: dict[str, list[str]] = {}
+    for one in descriptors:
+        name = unquote(one.get("MEDIA_URL", ""))
+        origins.setdefault(name, set()).add(Fraction(one.get("TIME_ORIGIN") or 0))
+        called.setdefault(name, []).extend([name, unquote(one.get("RELATIVE_MEDIA_URL", ""))])
+    found = set().union(*origins.values())
+    if len(found) > 1:
+        chosen = own_parts(path, replace(own, together=True), called, "media with unlike offsets")
+        found = set().union(*(origins[name] for name in chosen))
+    if len(found) > 1:
+        said = ", ".join(f"{float(one):g}" for one in sorted(found))
+        message = "set them alike in ELAN, or tie the times to the recording by labels.sync or labels.fit"
+        raise InputError("labels", f"{path.name}: the recording's media have offsets of {said} ms; {message}")
+    return next(iter(found), Fraction(0))
 
 
 def timed(following: dict[str, str], slots: dict[str, int | None]) -> dict[str, Fraction]:

@@ -7,7 +7,9 @@ import pytest
 
 from scripts.common.errors import InputError
 from scripts.labels.formats import READERS, Source, guess
+from scripts.labels.import_labels import read_marks
 from scripts.labels.own_part import Own, own_parts
+from tests.unit import label_files
 
 FLAT = "Observation id,Media file,Time,Subject,Behavior,Status\n"
 AGGREGATED = "Observation id,Subject,Behavior,Behavior type,Start (s),Stop (s)\n"
@@ -156,3 +158,57 @@ def test_two_parts_that_could_both_be_meant_are_one_line():
 def test_a_file_of_hundreds_of_parts_is_still_one_line():
     with pytest.raises(InputError, match="11, and 288 more"):
         own_parts(Path("x"), Own("r"), {str(number): [] for number in range(300)}, "videos")
+
+
+def eaf(*media: str, units: str = "milliseconds") -> str:
+    """`walk` from 1 to 2 s as ELAN shows it; media: the attributes of each descriptor."""
+    descriptors = "".join(f'<MEDIA_DESCRIPTOR MIME_TYPE="video/mp4" {one}/>' for one in media)
+    head = f'<HEADER MEDIA_FILE="" TIME_UNITS="{units}">{descriptors}</HEADER>'
+    return label_files.elan().replace('<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds"/>', head)
+
+
+FIRST = 'MEDIA_URL="file:///C:/my%20films/other.mp4"'
+OWN = 'MEDIA_URL="file:///C:/my%20films/take.mp4" TIME_ORIGIN="5000"'
+TWIN = 'MEDIA_URL="take.wav" TIME_ORIGIN="5000"'
+
+
+def walk_of(folder: Path, text: str, **settings) -> tuple[float, float]:
+    """Start and stop of `walk` in a recording that is made of take.mp4 and take.wav."""
+    path = folder / "e.eaf"
+    path.write_text(text)
+    given = {"format": "elan", "columns": {}, "sync": "", "fit": [], **settings}
+    _, marks = read_marks(path, "a", given, None, ["take.mp4", "take.wav"])
+    return next((float(mark.start), float(mark.stop)) for mark in marks if mark.label == "walk")
+
+
+@pytest.mark.parametrize(
+    ("media", "start"),
+    [
+        ([], 1),
+        ([FIRST], 1),
+        ([FIRST + ' TIME_ORIGIN="-250"'], 0.75),
+        ([OWN], 6),
+        ([FIRST, OWN], 6),
+        ([OWN, FIRST, TWIN], 6),
+    ],
+)
+def test_times_of_elan_count_from_the_beginning_of_the_recordings_media(tmp_path, media, start):
+    assert walk_of(tmp_path, eaf(*media)) == (start, start + 1)
+
+
+def test_events_that_tie_the_times_of_elan_have_them_as_it_shows_them(tmp_path):
+    assert walk_of(tmp_path, eaf(OWN), fit=[[0, 0], [1, 1]]) == (1, 2)
+    assert walk_of(tmp_path, eaf(OWN, TWIN.replace("5000", "0")), sync="walk") == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (eaf(OWN, TWIN.replace("5000", "40")), "the recording's media have offsets of 40, 5000 ms; set them alike"),
+        (eaf(FIRST, OWN.replace("take", "two")), "holds 2 media with unlike offsets, none called as the recording `a`"),
+        (eaf(units="PAL-frames"), "e.eaf: its times are PAL-frames"),
+    ],
+)
+def test_offsets_of_elan_that_are_not_plain_and_frames_are_one_line(tmp_path, text, said):
+    with pytest.raises(InputError, match=said):
+        walk_of(tmp_path, text)
