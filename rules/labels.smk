@@ -3,6 +3,7 @@ labels: what people have marked in recordings, whatever tool they used, as inter
 
 Needs   the files of the sheet's column `labels`; media/{rig}/{recording}/manifest.json   (sources)
 Makes   labels/{rig}/{recording}.labels.parquet, {recording}.exports/, labels/{rig}/pooled/
+        and a ledger beside each
 """
 
 labels_room = plan.rooms["labels"]
@@ -77,6 +78,7 @@ rule pool_procedures:
         manifests_of=lambda wildcards: labels_room.of_rig(wildcards.rig, path.manifest()),
     output:
         folder=directory(labels_room.pooled()),
+        ledger=labels_room.pooled_ledger(),
     log:
         path.log("pool_procedures", "{rig}"),
     benchmark:
@@ -88,7 +90,8 @@ rule pool_procedures:
         mem_mb=work.of_all(base=1000, per_recording=2),
         runtime=work.minutes(base=10, per_recording=0.1),
     params:
+        rig="{rig}",
         fps=lambda wildcards: labels_room.settings[wildcards.rig]["export_fps"],
-        key=lambda wildcards: versioned(1, fps=labels_room.settings[wildcards.rig]["export_fps"]),
+        key=lambda wildcards: versioned(2, fps=labels_room.settings[wildcards.rig]["export_fps"]),
     script:
         "../scripts/labels/pool_procedures.py"

@@ -14,6 +14,26 @@ def folder_of(label: str) -> str:
     return name.encode()[:MAX_BYTES].decode(errors="ignore").rstrip(" .") or "_"
 
 
+def folders_of(labels: Iterable[str]) -> dict[str, str]:
+    """A name for each label, no two of them one on any file system: whatever comes later has a number."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for label in sorted(set(labels)):
+        name, number = folder_of(label), 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{folder_of(label)} ({number})"
+        taken.add(name.casefold())
+        found[label] = name
+    return found
+
+
+def said_of_numbered(folders: dict[str, str], ending: str) -> str:
+    """Which labels have a number in their file's name; "" for none."""
+    numbered = [f"`{label}` is in {name}{ending}" for label, name in folders.items() if name != folder_of(label)]
+    return f"{', '.join(numbered)}: another label has the name without the number" if numbered else ""
+
+
 def collision(labels: Iterable[str]) -> tuple[str, str] | None:
     """Two labels that would have one folder, on any file system; None if there are none."""
     seen: dict[str, str] = {}

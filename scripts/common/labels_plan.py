@@ -43,6 +43,10 @@ class LabelsRoom(Room):
         """The folder with the procedures of all recordings of a rig."""
         return f"{self.plan.path.results}/labels/{{rig}}/pooled"
 
+    def pooled_ledger(self) -> str:
+        """What was pooled of a rig."""
+        return f"{self.plan.path.results}/labels/{{rig}}/pooled.ledger.parquet"
+
     def of_rig(self, rig: str, pattern: str) -> list[str]:
         """A file of every labelled recording of a rig."""
         own = [r for r in self.plan.recordings.values() if r.rig == rig and r.labels]
@@ -52,17 +56,15 @@ class LabelsRoom(Room):
         """The table of every labelled recording, and what is exported of it."""
         if stage != "labels":
             return []
-        pools = [] if self.plan.only else [r for r, s in self.settings.items() if "procedures" in s["export"]]
-        pooled = [self.pooled().format(rig=rig) for rig in pools if self.of_rig(rig, "{recording}")]
-        return [*self._of_labelled(self.intervals()), *self._of_exported(), *pooled]
+        return [*self._of_labelled(self.intervals()), *self._of_exported(), *self._of_pooled(self.pooled())]
 
     def ledgers(self) -> list[str]:
-        """One ledger a labelled recording, and one of what is exported of it."""
-        return [*self._of_labelled(self.ledger()), *self._of_exported()]
+        """One ledger a labelled recording, one of what is exported of it, and one a rig of what is pooled."""
+        return [*self._of_labelled(self.ledger()), *self._of_exported(), *self._of_pooled(self.pooled_ledger())]
 
     def reports(self) -> list[str]:
         """Everything for a person to look at: the pooled procedures; exports have ledgers of their own."""
-        return [path for path in self.targets("labels") if path.endswith("/pooled")]
+        return self._of_pooled(self.pooled())
 
     def _of_labelled(self, pattern: str) -> list[str]:
         return [pattern.format(rig=r.rig, recording=r.name) for r in self.plan.chosen if r.labels]
@@ -70,6 +72,10 @@ class LabelsRoom(Room):
     def _of_exported(self) -> list[str]:
         own = [r for r in self.plan.chosen if r.labels and self.settings[r.rig]["export"]]
         return [self.exported_ledger().format(rig=r.rig, recording=r.name) for r in own]
+
+    def _of_pooled(self, pattern: str) -> list[str]:
+        pools = [] if self.plan.only else [r for r, s in self.settings.items() if "procedures" in s["export"]]
+        return [pattern.format(rig=rig) for rig in pools if self.of_rig(rig, "{recording}")]
 
 
 def _settings(rig: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from scripts.common import label_intervals, ledger
 from scripts.common import manifest as manifests
 from scripts.common.errors import InputError
 from scripts.common.job import run
-from scripts.common.label_folders import collision
+from scripts.common.label_folders import folders_of, said_of_numbered
 from scripts.common.timeline import Timeline
 from scripts.labels.label_writers import FROM_ZERO, WRITERS, Labels
 
@@ -27,13 +27,11 @@ def export_labels(
 ) -> None:
     """Write the intervals in each of `formats`: framecsv, procedures, textgrid, elan, audacity. fps: of frames.
 
-    Raises InputError if the recording has none, or two labels would have one file.
+    Raises InputError if the recording has none.
     """
     found = label_intervals.read(intervals)
     if not found:
         raise InputError(ledger.UPSTREAM, f"{recording}: it has no labels; see the ledger of import_labels")
-    if "procedures" in formats and (pair := collision(one.label for one in found)):
-        raise InputError("label_file", f"{recording}: `{pair[0]}` and `{pair[1]}` would be one file")
     labels = Labels(recording, found, Timeline.of(manifests.read(manifest)), Fraction(fps))
     out_folder.mkdir()
     for name in formats:
@@ -48,6 +46,8 @@ def _rows(name: str, labels: Labels) -> Iterator[ledger.Row]:
     early = sum(one.start_ns < labels.timeline.start_ns for one in labels.intervals)
     cut = early - lost if name in FROM_ZERO else 0
     said = f"{cut} began before the recording, and with it here" if cut else ""
+    if name == "procedures":
+        said = said_of_numbered(folders_of(one.label for one in kept), ".csv")
     yield ledger.Row(STEP, labels.recording, name, "written", value=float(len(kept)), message=said)
     if lost:
         message = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from praatio import textgrid
 from pympi import Eaf
 
-from scripts.common.label_folders import folder_of
+from scripts.common.label_folders import folders_of
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.timeline import NS, Timeline
 
@@ -66,10 +66,10 @@ def write_frames(labels: Labels, folder: Path) -> None:
 def write_procedures(labels: Labels, folder: Path) -> None:
     """`procedures/{label}.csv`: start and stop in frames, without a header."""
     (folder / "procedures").mkdir()
-    for label in sorted({one.label for one in labels.intervals}):
+    for label, name in folders_of(one.label for one in labels.intervals).items():
         own = [one for one in labels.intervals if one.label == label]
         rows = [f"{labels.frame(one.start_ns)!r},{labels.frame(one.stop_ns)!r}\n" for one in own]
-        (folder / "procedures" / f"{folder_of(label)}.csv").write_text("".join(rows))
+        (folder / "procedures" / f"{name}.csv").write_text("".join(rows))
 
 
 def write_audacity(labels: Labels, folder: Path) -> None:

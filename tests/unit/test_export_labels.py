@@ -6,7 +6,7 @@ import json
 import pytest
 
 from scripts.common import label_intervals, ledger
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import InputError
 from scripts.labels.export_labels import export_labels
 from scripts.labels.formats import READERS, Source, guess
 from scripts.labels.label_writers import WRITERS
@@ -115,11 +115,24 @@ def test_what_begins_before_the_recording_begins_with_it_where_a_format_has_no_s
     assert lost == [("filtered", "before_start", 2.0)] * 2
 
 
-def test_no_labels_and_two_labels_for_one_file_are_one_line(tmp_path):
+def test_no_labels_are_one_line(tmp_path):
     with pytest.raises(InputError, match="it has no labels"):
         export(tmp_path / "none", spans=[])
-    with pytest.raises(InputError, match="`a/b` and `a_b` would be one file"):
-        export(tmp_path / "two", spans=[("a/b", 0, 1, ""), ("a_b", 1, 2, "")])
+
+
+ALIKE = [("IV", 0, 1, ""), ("iv", 1, 2, ""), ("iv (2)", 2, 3, ""), ("a/b", 3, 4, ""), ("a_b", 4, 5, "")]
+NAMES = {"IV": "IV", "iv": "iv (2)", "iv (2)": "iv (2) (2)", "a/b": "a_b", "a_b": "a_b (2)"}
+
+
+def test_labels_that_would_share_a_file_have_one_each_and_the_ledger_says_which(tmp_path):
+    folder = export(tmp_path, ALIKE)
+    for (label, start, *_), name in zip(ALIKE, NAMES.values(), strict=True):
+        found = float((folder / "procedures" / f"{name}.csv").read_text().split(",")[0])
+        assert found == pytest.approx(start * 30000 / 1001), label
+    (row,) = [row for row in ledger.rows(ledger.read([tmp_path / "ledger.parquet"])) if row.item == "procedures"]
+    assert (row.outcome, row.value) == ("written", 5.0)
+    assert "`iv` is in iv (2).csv, `iv (2)` is in iv (2) (2).csv" in row.message
+    assert "`a_b` is in a_b (2).csv" in row.message
 
 
 def test_procedures_of_all_recordings_stand_together(tmp_path):
@@ -128,13 +141,26 @@ def test_procedures_of_all_recordings_stand_together(tmp_path):
     tables, manifests = (
         [tmp_path / name / file for name in ("one", "two")] for file in ("take.labels.parquet", "manifest.json")
     )
-    pool_procedures(tables, manifests, tmp_path / "pooled", fps="10")
+    outs = (tmp_path / "pooled", tmp_path / "pooled.parquet")
+    pool_procedures(tables, manifests, *outs, rig="booth", fps="10")
     assert (tmp_path / "pooled" / "IV.csv").read_text().splitlines() == [
         "recording,subject,start,stop",
         "take,ann,10.0,20.0",
         "take,ann,10.0,20.0",
     ]
     assert sorted(path.name for path in (tmp_path / "pooled").iterdir()) == ["IV.csv", "of one.csv", "of two.csv"]
-    label_intervals.write(tables[0], [moved("of_two", 0, 1, ""), moved("of two", 0, 1, ""), moved("of/two", 0, 1, "")])
-    with pytest.raises(RunError, match="would be one file"):
-        pool_procedures(tables, manifests, tmp_path / "again", fps="10")
+    (row,) = ledger.rows(ledger.read([tmp_path / "pooled.parquet"]))
+    assert (row.step, row.recording, row.item, row.value, row.message) == ("pool_procedures", "", "booth", 3.0, "")
+
+
+def test_labels_of_two_recordings_that_would_share_a_file_have_one_each(tmp_path, caplog):
+    tables, manifests = [], []
+    for name, label in (("one", "IV"), ("two", "iv")):
+        export(tmp_path / name, spans=[(label, 1, 2, "")])
+        tables.append(tmp_path / name / "take.labels.parquet")
+        manifests.append(tmp_path / name / "manifest.json")
+    pool_procedures(tables, manifests, tmp_path / "pooled", tmp_path / "l.parquet", rig="booth", fps="10")
+    assert sorted(path.name for path in (tmp_path / "pooled").iterdir()) == ["IV.csv", "iv (2).csv"]
+    (row,) = ledger.rows(ledger.read([tmp_path / "l.parquet"]))
+    assert row.message == "`iv` is in iv (2).csv: another label has the name without the number"
+    assert row.message in caplog.text

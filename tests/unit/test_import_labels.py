@@ -476,3 +476,14 @@ def test_a_mistake_in_a_rigs_labels_is_one_line(tmp_path, monkeypatch, labels, s
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=said):
         load(house.config())
+
+
+@pytest.mark.parametrize(("export", "pooled"), [(["procedures"], 1), (["textgrid"], 0)])
+def test_what_is_pooled_of_a_rig_has_its_ledger_among_those_of_the_run(tmp_path, monkeypatch, export, pooled):
+    house = House(tmp_path)
+    house.files_of_sources("a.mov", "a.txt")
+    house.sheet(["recording", "rig", "source", "labels"], [["a", "booth", f"{tmp_path}/a.mov", f"{tmp_path}/a.txt"]])
+    house.rigs["booth"]["labels"] = {"export": export}
+    monkeypatch.chdir(tmp_path)
+    ledgers = load(house.config()).ledgers()
+    assert sum(path.endswith("labels/booth/pooled.ledger.parquet") for path in ledgers) == pooled
