@@ -6,8 +6,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from scripts.common.csv_rows import DELIMITERS
 from scripts.common.errors import InputError
-from scripts.labels.marks import Mark, chunk_start, json_of, mistake, number, paired, rows_of
+from scripts.common.text_file import text_of
+from scripts.labels.marks import REASON, Mark, chunk_start, json_of, mistake, number, paired, rows_of
 from scripts.labels.own_part import Own, own_parts
 
 # Where tabular exports name the file that was watched.
@@ -22,8 +24,22 @@ Lines = list[tuple[int, list[str]]]
 
 def is_tabular(head: str) -> bool:
     """Whether the beginning of a file has the header of a tabular export."""
-    headers = [{cell.strip(' "') for cell in re.split(r"[,;\t]", line)} for line in head.splitlines()]
+    headers = map(_cells, head.splitlines())
     return any({"Behavior", "Time"} <= cells and not cells.isdisjoint(EVENTS) for cells in headers)
+
+
+def _cells(line: str) -> set[str]:
+    """What stands in a header, whatever stands between."""
+    return {cell.strip(' "') for cell in re.split(f"[{DELIMITERS}]", line)}
+
+
+def _delimiter(path: Path, times: tuple[str, ...]) -> str:
+    """What stands between the cells of the header; in a preamble above it there may be more of other signs."""
+    for line in text_of(path, REASON).splitlines():
+        cells = _cells(line)
+        if "Behavior" in cells and not cells.isdisjoint(times):
+            return max(DELIMITERS, key=line.count)
+    return ""
 
 
 def read_tabular(path: Path, own: Own, chunks: Mapping[str, Fraction] | None = None) -> list[Mark]:
@@ -68,7 +84,7 @@ def _observations(path: Path, own: Own, times: tuple[str, ...], said: str) -> tu
 
     An observation is known by its id and its media; where a flat export has no id, by its media alone.
     """
-    rows = rows_of(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+    rows = rows_of(path, _delimiter(path, times))
     at = next((k for k, (_, row) in enumerate(rows) if "Behavior" in row and set(times) & set(row)), None)
     if at is None:
         raise InputError("labels", f"{path.name} has no header with {said}")

@@ -76,7 +76,7 @@ def guess(path: Path, columns: Mapping[str, str] | None = None) -> str:
         return "raven"
     lines = head.splitlines() or [""]
     cells = lines[0].split("\t")
-    if len(cells) >= 2 and _is_number(cells[0]) and _is_number(cells[1]):
+    if len(cells) >= 2 and plain_tables.is_number(cells[0]) and plain_tables.is_number(cells[1]):
         return "audacity"
     first = lines[0].replace(",", " ").split()
     if len(first) >= 3 and first[0].isdigit() and first[1].isdigit():
@@ -86,11 +86,3 @@ def guess(path: Path, columns: Mapping[str, str] | None = None) -> str:
     if ending == ".csv":
         return "procedures"
     raise InputError("labels", f"{path.name}: its format is not known by its looks; set labels.format in the rig")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

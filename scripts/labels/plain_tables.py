@@ -21,9 +21,9 @@ RAVEN_OWN |= {"Begin Clock Time", "End Clock Time", "Begin Date", "End Date", "B
 LABELLED = ("Annotation", "Label", "Species", "Common Name")
 # What ends the name of a measurement.
 UNIT = re.compile(r"\([^()]*\)$")
-# Whether a frame has a label.
-SHOWN = {"1", "1.0", "True"}
-ONE_HOT = {"0", "0.0", "False"} | SHOWN
+# Whether a frame has a label, in small letters: Python, R and spreadsheets write these words each in another way.
+SHOWN = {"1", "1.0", "true"}
+ONE_HOT = {"0", "0.0", "false"} | SHOWN
 
 
 def read_audacity(path: Path) -> list[Mark]:
@@ -117,7 +117,7 @@ def read_segments(path: Path) -> list[Mark]:
 
 def is_one_hot(lines: Sequence[str], delimiter: str) -> bool:
     """Whether a table has a first line, and below it, but for the first column, nothing but 0 and 1."""
-    body = [cell.strip() for line in lines[1:] for cell in line.split(delimiter)[1:]]
+    body = [cell.strip().lower() for line in lines[1:] for cell in line.split(delimiter)[1:]]
     return bool(body) and set(body) <= ONE_HOT
 
 
@@ -144,7 +144,7 @@ def read_one_hot(path: Path) -> list[Mark]:
 
 def _frames_of(path: Path, body: list[tuple[int, list[str]]], column: int, has_frame: bool) -> Iterator[int]:
     for place, (line, row) in enumerate(body):
-        if column >= len(row) or row[column] not in ONE_HOT:
+        if column >= len(row) or row[column].lower() not in ONE_HOT:
             raise mistake(path, line, f"column {column + 1} is neither 0 nor 1")
-        if row[column] in SHOWN:
+        if row[column].lower() in SHOWN:
             yield int(number(path, line, row[0], "the frame")) if has_frame else place

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,8 +12,8 @@ import pympi
 from praatio import textgrid
 
 from scripts.common.errors import InputError
-from scripts.common.text_file import MOST_BYTES
-from scripts.labels.marks import Mark
+from scripts.common.text_file import MOST_BYTES, text_of
+from scripts.labels.marks import REASON, Mark
 from scripts.labels.own_part import Own, own_parts
 
 MS = 1000
@@ -120,12 +121,21 @@ def root_of(path: Path, name: str, parents: dict[str, str], spans: dict[str, tup
     return name
 
 
+def _grid_of(text: str) -> textgrid.Textgrid:
+    """praatio reads files alone, and of the ways to write letters not all that a label file may have."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.TextGrid"
+        copy.write_text(text, encoding="utf-8")
+        return textgrid.openTextgrid(
+            str(copy), includeEmptyIntervals=False, reportingMode="silence", duplicateNamesMode="rename"
+        )
+
+
 def read_textgrid(path: Path) -> list[Mark]:
     """Intervals and points of every tier; an empty text is no label."""
+    text = text_of(path, REASON)
     try:
-        grid = textgrid.openTextgrid(
-            str(path), includeEmptyIntervals=False, reportingMode="silence", duplicateNamesMode="rename"
-        )
+        grid = _grid_of(text)
     # praatio raises whatever its parser meets.
     except Exception as error:
         raise InputError("labels", f"{path.name} cannot be read as a TextGrid ({type(error).__name__})") from None

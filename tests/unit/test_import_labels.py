@@ -1,7 +1,6 @@
 """Whatever tool marked the same bouts, the same intervals come out; real files give the counts that are known."""
 
 import contextlib
-import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common import label_intervals, ledger
 from scripts.common.errors import ConfigError, InputError
 from scripts.common.plan import load
 from scripts.common.wall_clock import wall_seconds
@@ -20,9 +18,8 @@ from scripts.labels.tiers import timed
 from scripts.labels.time_base import TimeBase, seconds_of
 from tests.unit import label_files as made
 from tests.unit.examples import House
+from tests.unit.imported_labels import SETTINGS, START_NS, read
 
-START_NS = 1_700_000_000_000_000_000
-SETTINGS = {"format": "auto", "fps": "10", "unit": "auto", "sync": "", "fit": [], "columns": {}}
 NAMED = {"label": "what", "start": "from", "stop": "to", "subject": "who"}
 # A word of the docs' table: file name, content (text, bytes or a function that writes it), settings.
 FORMATS = {
@@ -49,22 +46,6 @@ FORMATS = {
     "50Salads, MS-TCN": ("s.txt", made.segments(), {}),
     "one-hot": ("o.csv", made.one_hot(), {}),
 }
-
-
-def read(root: Path, name: str, content, streams=None, **settings):
-    """The intervals and the ledger of a file."""
-    path = root / name
-    if callable(content):
-        content(path)
-    else:
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    manifest = root / "manifest.json"
-    manifest.write_text(
-        json.dumps({"timeline": {"start_ns": START_NS, "stop_ns": START_NS + 10**10}, "streams": streams or {}})
-    )
-    out = (root / "out.labels.parquet", root / "out.ledger.parquet")
-    import_labels(path, manifest, *out, recording="take", subject="s1", settings={**SETTINGS, **settings})
-    return label_intervals.read(out[0]), ledger.rows(ledger.read([out[1]]))
 
 
 @pytest.mark.parametrize(("name", "content", "settings"), FORMATS.values(), ids=FORMATS)
@@ -123,27 +104,6 @@ def test_times_may_count_from_the_beginning_of_the_chunk_that_a_row_names(tmp_pa
         read(tmp_path, "a.txt", made.audacity(), streams=CHUNKS, per_chunk=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "delimiter"), [*((name, mark) for name in ("o.csv", "o.txt") for mark in ",;\t"), ("o.tsv", "\t")]
-)
-@pytest.mark.parametrize("values", [("0", "1"), ("0.0", "1.0"), ("False", "True")], ids=["0", "0.0", "False"])
-def test_a_column_a_label_is_one_hot_whatever_stands_between_the_cells(tmp_path, name, delimiter, values):
-    lines = [line.split(",") for line in made.one_hot().splitlines()]
-    rows = [lines[0]] + [[row[0], *(values[int(cell)] for cell in row[1:])] for row in lines[1:]]
-    intervals, written = read(tmp_path, name, "\n".join(delimiter.join(row) for row in rows) + "\n")
-    spans = {i.label: (i.start_ns - START_NS, i.stop_ns - START_NS) for i in intervals}
-    assert spans == {"walk": (10**9, 2 * 10**9), "run": (2 * 10**9, 35 * 10**8), "jump": (4 * 10**9, 41 * 10**8)}
-    assert written[0].message.startswith(f"3 of 3 intervals of {name} (one_hot)")
-
-
-def test_a_column_a_label_with_an_odd_cell_is_no_sheet_of_procedures(tmp_path):
-    odd = "frame,groom,rear,sniff\n0,1,0,1\n1,1,1,3\n"
-    with pytest.raises(InputError, match=r"every label is 0 or 1; set labels\.format: one_hot"):
-        read(tmp_path, "o.csv", odd)
-    with pytest.raises(InputError, match="line 3: column 4 is neither 0 nor 1"):
-        read(tmp_path, "o.csv", odd, format="one_hot")
-
-
 BORIS = "labels/ethome/ethome/data/boris"
 
 
@@ -172,78 +132,6 @@ def test_annotations_of_elan_that_refer_to_others_have_their_times(data):
     assert (min(m.start for m in marks), max(m.stop for m in marks)) == (Fraction("1.8"), 1199)
     by_word = [(m.start, m.stop) for m in tiers["words-symsub"]]
     assert [(m.start, m.stop) for m in tiers["words-pos"]] == by_word
-
-
-def raven(columns: dict[str, tuple[str, str]]) -> str:
-    """Two selections with more columns: name -> cells."""
-    own = {"Selection": ("1", "2"), "Begin Time (s)": ("1", "3"), "End Time (s)": ("2", "4")}
-    whole = own | columns
-    return "\n".join("\t".join(row) for row in [list(whole), *zip(*whole.values(), strict=True)]) + "\n"
-
-
-MEASURED = {
-    "Delta Time (s)": ("1.5", "1,0"),
-    "Avg Power Density (dB FS/Hz)": ("-50.3", "-51"),
-    "Begin Date": ("a", "b"),
-}
-SINGERS = ("sparrow", "finch")
-
-
-@pytest.mark.parametrize(
-    ("columns", "settings", "labels"),
-    [
-        (MEASURED | {"Call": SINGERS}, {}, SINGERS),
-        (MEASURED | {"Score": ("0.5", "0.7"), "Call": SINGERS}, {}, SINGERS),
-        (MEASURED | {"Call": SINGERS, "Species": ("a", "b")}, {}, ("a", "b")),
-        (MEASURED | {"Common Name": SINGERS, "Species Code": ("a", "b"), "Confidence": ("1", "1")}, {}, SINGERS),
-        (MEASURED | {"Who": ("a", "b"), "Call": SINGERS}, {"format": "raven", "columns": {"label": "Call"}}, SINGERS),
-        (MEASURED, {}, ("selection", "selection")),
-    ],
-)
-def test_a_measurement_of_raven_is_no_label(tmp_path, columns, settings, labels):
-    intervals, _ = read(tmp_path, "r.txt", raven(columns), **settings)
-    assert [i.label for i in intervals] == list(labels)
-
-
-@pytest.mark.parametrize(
-    ("columns", "said"),
-    [
-        (MEASURED | {"Who": ("a", "b"), "Call": SINGERS}, r"of Who, Call; set labels.format: raven and labels.columns"),
-        (MEASURED | {"Call type": ("1", "2")}, "of Call type; set"),
-        ({"Call (mine)": SINGERS}, r"of Call \(mine\); set"),
-    ],
-)
-def test_where_a_label_may_stand_in_other_columns_of_raven_a_person_is_asked(tmp_path, columns, said):
-    with pytest.raises(InputError, match=said):
-        read(tmp_path, "r.txt", raven(columns))
-    with pytest.raises(InputError, match="has no column `Cal` for label"):
-        read(tmp_path, "r.txt", raven(columns), format="raven", columns={"label": "Cal"})
-
-
-def via_with_checkbox(ticked: str) -> str:
-    attribute = {"aname": "acts", "type": 2, "options": {"0": "walk", "1": "run, then stop"}}
-    return json.dumps(
-        {"metadata": {"1_a": {"vid": "1", "z": [1, 2], "av": {"1": ticked}}}, "attribute": {"1": attribute}}
-    )
-
-
-@pytest.mark.parametrize(
-    ("ticked", "labels"), [("0,1", ["walk", "run, then stop"]), ("1", ["run, then stop"]), (",0", ["walk"])]
-)
-def test_each_ticked_option_of_a_checkbox_is_a_label(tmp_path, ticked, labels):
-    intervals, _ = read(tmp_path, "v.json", via_with_checkbox(ticked))
-    assert sorted(i.label for i in intervals) == sorted(labels)
-    assert {(i.start_ns - START_NS, i.stop_ns - START_NS) for i in intervals} == {(10**9, 2 * 10**9)}
-
-
-def test_a_ticked_option_that_there_is_not_is_one_line(tmp_path):
-    with pytest.raises(InputError, match=r"v\.json, line 1: `acts` has no option `7`: 0, 1"):
-        read(tmp_path, "v.json", via_with_checkbox("0,7"))
-
-
-def test_a_timeline_that_is_no_option_is_its_own_label(tmp_path):
-    intervals, _ = read(tmp_path, "v.json", via_with_checkbox("a, b").replace('"type": 2', '"type": 4'))
-    assert [i.label for i in intervals] == ["a, b"]
 
 
 def test_slots_without_a_time_divide_the_stretch_between_their_neighbours():
