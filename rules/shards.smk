@@ -253,6 +253,7 @@ rule write_shard:
         digits=shards_setting("shard_digits"),
         output=shards_setting("output"),
         classes=shards_setting("classes"),
+        annotated=annotation_columns,
         key=shards_key(1, "shard_digits", "output", "classes"),
     script:
         "../scripts/datasets/write_shard.py"

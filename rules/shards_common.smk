@@ -149,6 +149,12 @@ def clip_landmarks_settings(wildcards, input):
     return {**settings, "search": {**settings["search"], "batch": plan.rooms["faces"].batch}}
 
 
+@quick
+def annotation_columns(wildcards):
+    """What annotations add to the json of the samples of a dataset."""
+    return [column for found in shards.datasets[wildcards.dataset].annotations for column in found.columns]
+
+
 def annotated(what):
     """A file of every annotation of a lot."""
     return quick(

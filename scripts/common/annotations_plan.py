@@ -8,6 +8,7 @@ from scripts.common.config import checked, kinds, rational, schema
 from scripts.common.errors import ConfigError
 from scripts.common.faces_plan import FacesRoom
 from scripts.common.names import instead_of, is_stream_name, nearest
+from scripts.common.sample_columns import is_ours
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
@@ -23,6 +24,15 @@ RULES = {
     "landmarks": "find_clip_landmarks",
 }
 FILES = {"embeddings": ("model",), "captions": ("model", "vocabulary"), "transcripts": ("model",)}
+# What each adds to the json of a sample, behind its name.
+COLUMNS = {
+    "compute_flow": ("_mean_px", "_px"),
+    "extract_clip_frames": ("_count",),
+    "embed_clips": ("",),
+    "caption_clips": ("",),
+    "transcribe_clips": ("", "_language", "_segments"),
+    "find_clip_landmarks": ("_frames", "_tracks"),
+}
 # Of the methods that have changed alone.
 VERSIONS = {"find_clip_landmarks": 4}
 
@@ -40,6 +50,11 @@ class Annotation:
     def version(self) -> int:
         """Of its rule's method: a higher one makes again what an older method has made."""
         return VERSIONS.get(self.rule, 2)
+
+    @property
+    def columns(self) -> list[str]:
+        """What it adds to the json of a sample."""
+        return [] if self.settings.get("into") == "file" else [self.name + end for end in COLUMNS[self.rule]]
 
 
 def with_faces(annotation: Annotation, plan: "Plan") -> Annotation:
@@ -78,4 +93,23 @@ def make_annotations(dataset: str, entry: dict[str, Any]) -> list[Annotation]:
         if "video" not in entry["encode_formats"]:
             raise ConfigError(f"{place}: it looks at clips as mp4; add `video: mp4` to encode_formats")
         made.append(Annotation(name, RULES[kind], settings, tuple(files)))
+    _check_columns(made, f"datasets.{dataset}.{SECTION}")
     return made
+
+
+def _check_columns(annotations: list[Annotation], place: str) -> None:
+    """No two annotations, and none and we, call a column alike: one of them would be lost."""
+    makers: dict[str, str] = {}
+    for annotation in annotations:
+        for column in annotation.columns:
+            if is_ours(column):
+                raise ConfigError(
+                    f"{place}.{annotation.name}: samples have a column `{column}` of their own; call it otherwise,"
+                    f" e.g. `model_{annotation.name}`"
+                )
+            if column in makers:
+                raise ConfigError(
+                    f"{place}.{annotation.name}: its column `{column}` is one of `{makers[column]}`, too;"
+                    " call it otherwise"
+                )
+            makers[column] = annotation.name

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from scripts.common.ledger import read_table, write_table
 from scripts.common.lots import Item
+from scripts.common.sample_columns import OWN, as_tables
 
 SCHEMA = pa.schema(
     [
@@ -58,10 +59,6 @@ def read(path: Path) -> list[ClipRow]:
     return [ClipRow(**(row | {"meta": json.loads(row["meta"]), "parts": json.loads(row["parts"])})) for row in rows]
 
 
-# What the json of a sample says of the clip itself.
-OWN = ("key", "shard", "caption", "start_s", "stop_s", "duration_s", "asked_start_s", "asked_stop_s", "dropped_s")
-
-
 def metadata(item: Item, facts: dict[str, Any], scores: dict[str, float]) -> dict[str, Any]:
     """What a sample's json says, besides its key, times and caption.
 
@@ -71,7 +68,7 @@ def metadata(item: Item, facts: dict[str, Any], scores: dict[str, float]) -> dic
     ours |= {**scores, "url": item.url, "item": item.key, "source_sha256": item.sha256}
     taken = {*ours, *OWN}
     theirs = {
-        f"table_{name}" if name in taken or name.startswith("cuts_s") else name: value
+        as_tables(name) if name in taken or name.startswith("cuts_s") else name: value
         for name, value in item.extra.items()
         # The caption of a tar's sample stands in its json, too.
         if (name, value) != ("caption", item.caption)

@@ -1,7 +1,7 @@
 """The shards of a lot: the clips of each in the order of their keys, with an index and a table of metadata."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from scripts.common import annotation_table, ledger
 from scripts.common import clips as clip_tables
 from scripts.common.clips import ClipRow
 from scripts.common.job import run
+from scripts.common.sample_columns import as_tables
 from scripts.datasets.shard_formats import FORMATS, Part, Sample, record_table, text_part, write_parquet
 
 INDEX = pa.schema(
@@ -27,10 +28,11 @@ INDEX = pa.schema(
 )
 
 
-def record_of(clip: ClipRow, shard: str) -> dict[str, Any]:
-    """What the json of a sample says."""
+def record_of(clip: ClipRow, shard: str, taken: Collection[str] = ()) -> dict[str, Any]:
+    """What the json of a sample says. taken: columns of annotations, which none of the table's hides."""
     own = {"key": clip.key, "shard": shard, "caption": clip.caption, "start_s": clip.start_s, "stop_s": clip.stop_s}
-    return {**clip.meta, **own, "duration_s": round(clip.stop_s - clip.start_s, 6)}
+    meta = {as_tables(name) if name in taken else name: value for name, value in clip.meta.items()}
+    return {**meta, **own, "duration_s": round(clip.stop_s - clip.start_s, 6)}
 
 
 class Found(NamedTuple):
@@ -40,12 +42,14 @@ class Found(NamedTuple):
     by_key: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]
 
 
-def sample_of(clip: ClipRow, shard: str, media: Path, cut: Path, annotations: Sequence[Found] = ()) -> Sample:
+def sample_of(
+    clip: ClipRow, shard: str, media: Path, cut: Path, annotations: Sequence[Found] = (), taken: Collection[str] = ()
+) -> Sample:
     """A clip as a sample: its media, its caption as txt, its json, and what annotations added to them."""
-    record = record_of(clip, shard)
+    record = record_of(clip, shard, taken)
     found = [(one.files, *one.by_key[clip.key]) for one in annotations if clip.key in one.by_key]
     for _, values, _ in found:
-        record = {**values, **record}
+        record |= values
     parts = [text_part("json", json.dumps(record, ensure_ascii=False, sort_keys=True, indent=None))]
     if clip.caption:
         parts.append(text_part("txt", clip.caption))
@@ -78,10 +82,12 @@ def write_shard(
     digits: int,
     output: str,
     classes: list[str],
+    annotated: list[str],
 ) -> None:
     """Write `shards` shards from number `first_shard` on.
 
     media, cut: the tars of the lot's items and of its clips.  classes: of the column `label`, for parquet.
+    annotated: the columns of annotations, in samples that they found nothing about, too.
     """
     rows = clip_tables.read(clips)
     found = [Found(*pair) for pair in zip(annotation_files, map(annotation_table.read, annotation_values), strict=True)]
@@ -90,7 +96,7 @@ def write_shard(
     records: list[dict[str, Any]] = []
     for number, members in shards_of(rows, first_shard, shards):
         name = f"{number:0{digits}d}"
-        samples = [sample_of(clip, name, media, cut, found) for clip in members]
+        samples = [sample_of(clip, name, media, cut, found, annotated) for clip in members]
         if samples:
             write = partial(write_parquet, classes=classes) if output == "parquet" else FORMATS[output]
             entries += write(out_folder, name, samples)

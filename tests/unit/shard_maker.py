@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 
-from scripts.common import clips, ledger, lots
+from scripts.common import annotation_table, clips, ledger, lots
 from scripts.common.annotations_plan import make_annotations
 from scripts.common.config import checked, schema
 from scripts.common.shards_plan import make_shards
@@ -296,6 +296,8 @@ def annotate(made: Made, number: int = 0, threads: int = 2) -> None:
             working=str(made.root / "working" / f"{found.name}{number}"),
             threads=threads,
         )
+        answered = annotation_table.read(made.lot(f"{found.name}.annotation.parquet", number)).values()
+        assert all(set(values) == set(found.columns) for values, _ in answered)
 
 
 def write(made: Made, lot: dict[str, Any], number: int = 0) -> None:
@@ -312,6 +314,7 @@ def write(made: Made, lot: dict[str, Any], number: int = 0) -> None:
         digits=made.settings["shard_digits"],
         output=made.settings["output"],
         classes=made.settings["classes"],
+        annotated=[column for found in make_annotations("web", made.settings) for column in found.columns],
     )
 
 

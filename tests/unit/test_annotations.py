@@ -13,11 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scripts.common import annotation_table, ledger
 from scripts.common.annotation import ClipTask, Lot, annotate_batches, sampled
+from scripts.common.annotations_plan import Annotation
 from scripts.common.errors import ConfigError, InputError, RunError
 from scripts.common.landmarks import Landmarks
 from scripts.common.video import VideoReader
 from scripts.datasets.caption_clips import text_of
 from scripts.datasets.compute_flow import method_of
+from scripts.datasets.write_shard import record_of
 from scripts.faces.find_clip_landmarks import find_clip_landmarks
 from scripts.faces.landmark_item import LandmarkFinder, Search
 from tests.unit.shard_maker import FOUR, Made, annotate, make, scene_video, settings_of, write_table
@@ -198,7 +200,9 @@ def test_landmarks_of_clips_are_those_that_recordings_have(tmp_path, data):
         alone = LandmarkFinder(weights, Search(**search), accelerator="cpu", threads=2)(reader, [], 25.0)
     assert (found.frames, found.frames_with_face, len(np.unique(found.track))) == (75, 75, 1)
     assert np.array_equal(found.points, alone.points)
-    assert annotation_table.read(files[1])["000000000"][0] == {"face_frames": 75, "face_tracks": 1}
+    said = annotation_table.read(files[1])["000000000"][0]
+    assert said == {"face_frames": 75, "face_tracks": 1}
+    assert list(said) == Annotation("face", "find_clip_landmarks", {}, ()).columns
     assert [row.outcome for row in ledger.rows(ledger.read([files[2]]))] == ["written"]
 
 
@@ -231,6 +235,17 @@ def test_a_clip_that_fails_fails_alone_and_is_in_the_ledger(tmp_path, video):
         ({"a": {"kind": "flow"}}, "there is no `flow`"),
         ({"a": {"kind": "frames", "fsp": 1}}, "fps"),
         ({"a": {"kind": "embeddings", "model": "nowhere.onnx"}}, "does not exist"),
+        *(
+            (
+                {name: {"kind": "transcripts", "model": "."}},
+                rf"annotations\.{name}: .*`{name}` of their own; .*model_{name}",
+            )
+            for name in ("key", "url", "shard", "caption", "start_s", "source_fps", "brightness", "table_a", "mp4")
+        ),
+        (
+            {"a": {"kind": "transcripts", "model": "."}, "a_language": {"kind": "transcripts", "model": "."}},
+            "a_language: its column `a_language` is one of `a`, too",
+        ),
     ],
 )
 def test_a_mistake_in_the_config_is_one_line(tmp_path, annotations, said):
@@ -251,6 +266,21 @@ def test_two_annotations_of_a_kind_end_each_clip_each(tmp_path, video):
     assert [record(made, "000000000")[f"{name}_count"] for name in stills] == [4, 8]
     rows = ledger.rows(ledger.read([made.root / "ledger.parquet"]))
     assert {row.item for row in rows if row.step == "extract_clip_frames"} == {"000000000.few", "000000000.many"}
+
+
+def test_what_an_annotation_found_stands_beside_what_the_table_says_under_its_name(tmp_path, video):
+    rows = [{"url": str(video), "n": k, "stills_count": f"theirs {k}"} for k in range(2)]
+    table = write_table(tmp_path / "t.jsonl", *map(json.dumps, rows))
+    roots = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", table, annotations={"stills": {"kind": "frames", "fps": 1}}, fetch=roots)
+    samples = [record(made, f"00000000{k}") for k in range(2)]
+    assert [(said["stills_count"], said["table_stills_count"]) for said in samples] == [
+        (4, "theirs 0"),
+        (4, "theirs 1"),
+    ]
+    # What a clip has that the annotation failed for is called alike.
+    said = record_of(made.clips["000000001"], "00000", ["stills_count"])
+    assert (said["table_stills_count"], "stills_count" in said) == ("theirs 1", False)
 
 
 def test_the_cores_change_no_byte_of_an_annotation(tmp_path, video):

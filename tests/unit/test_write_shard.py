@@ -105,6 +105,7 @@ def test_the_index_names_files_below_its_folder_wherever_that_is_written(made, t
         digits=5,
         output="webdataset",
         classes=[],
+        annotated=[],
     )
     assert set(pq.read_table("index.parquet")["file"].to_pylist()) == {"00000.tar"}
 
