@@ -1,8 +1,10 @@
 """What a rig says under `multicam`, checked beyond its schema."""
 
+import os
 from typing import Any
 
 from scripts.common.errors import ConfigError
+from scripts.common.marker_dictionaries import check_board_markers, check_detected_markers
 from scripts.common.names import nearest
 from scripts.common.rigs import Rig
 
@@ -32,10 +34,13 @@ def check_multicam(rig: Rig) -> dict[str, Any]:
         raise ConfigError(f"{place}.board.marker_mm: {board['marker_mm']:g} is not less than square_mm")
     if board["kind"] == "chessboard" and min(board["columns"], board["rows"]) < 4:
         raise ConfigError(f"{place}.board: a chessboard wants 4 squares or more in both directions")
+    check_board_markers(board, f"{place}.board")
     for name in settings["calibration"]["fisheye"]:
         if name not in cameras:
             raise ConfigError(f"{place}.calibration.fisheye: there is no camera `{name}`{nearest(name, cameras)}")
     _check_detect(settings["detect"], f"{place}.detect")
+    for section in ("segment", "detect"):
+        _check_env(settings[section]["env"], f"{place}.{section}.env")
     segment = settings["segment"]
     if segment["backend"] in ("onnx", "torchscript") and not segment["weights"]:
         raise ConfigError(f"{place}.segment.weights: the back end {segment['backend']} wants it")
@@ -45,9 +50,26 @@ def check_multicam(rig: Rig) -> dict[str, Any]:
     for name in settings["triangulate"]["exclude"]:
         if name not in cameras:
             raise ConfigError(f"{place}.triangulate.exclude: there is no camera `{name}`{nearest(name, cameras)}")
-    if settings["detect"]["backend"] != "none" and len(cameras) - len(settings["triangulate"]["exclude"]) < 2:
-        raise ConfigError(f"{place}.triangulate: two cameras or more are wanted")
+    if settings["detect"]["backend"] != "none":
+        _check_used(cameras, settings["triangulate"], f"{place}.triangulate")
     return settings
+
+
+def _check_env(env: str, place: str) -> None:
+    if env.endswith((".yaml", ".yml")) and not os.path.isfile(env):
+        raise ConfigError(f"{place}: {env!r} is no file; an env that exists is named without an ending")
+
+
+def _check_used(cameras: list[str], triangulate: dict[str, Any], place: str) -> None:
+    used = len(cameras) - len(set(triangulate["exclude"]))
+    if used < 2:
+        raise ConfigError(f"{place}: two cameras or more are wanted")
+    if triangulate["min_cameras"] > used:
+        left = ", without those of exclude" if triangulate["exclude"] else ""
+        raise ConfigError(
+            f"{place}.min_cameras: {triangulate['min_cameras']} is more than the rig's {used} cameras{left}:"
+            " no point is left"
+        )
 
 
 def _check_detect(detect: dict[str, Any], place: str) -> None:
@@ -65,6 +87,7 @@ def _check_detect(detect: dict[str, Any], place: str) -> None:
     for key in ("names", "markers"):
         if len(set(detect[key])) != len(detect[key]):
             raise ConfigError(f"{place}.{key}: one stands there twice")
+    check_detected_markers(detect, place)
     # Without names here, a file that is given has its own, and is asked for bones when it is read.
     known = detect["names"] if detect["names"] or detect["backend"] != "given" else None
     for bone in detect["skeleton"]:

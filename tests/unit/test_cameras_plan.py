@@ -1,8 +1,10 @@
 """Which calibration belongs to which recording, and what the config of several cameras must not say."""
 
+import cv2
 import pytest
 
 from scripts.common.errors import ConfigError
+from scripts.common.marker_dictionaries import MARKERS
 from scripts.common.plan import load
 from tests.unit.examples import House
 
@@ -70,12 +72,48 @@ def test_a_calibration_of_the_rig_that_is_not_there_is_one_line(house):
             r"smooth\.method: gimbal wants bones, and detect\.skeleton names none",
         ),
         ({"bord": {}}, "unknown key `bord`; did you mean `board`"),
+        (
+            {"board": {"dictionary": "DICT_4x4_50"}},
+            r"board\.dictionary: OpenCV has no `DICT_4x4_50`; did you mean `DICT_4X4_50`",
+        ),
+        ({"board": {"columns": 12, "rows": 9}}, "dictionary: DICT_4X4_50 has 50 markers, and 54 are on the board"),
+        ({"board": {"kind": "aruco_grid", "columns": 8, "rows": 7}}, "has 50 markers, and 56 are on the board"),
+        ({"detect": {"dictionary": "4X4_50"}}, r"detect\.dictionary: .* did you mean `DICT_4X4_50`"),
+        (
+            {"detect": {"backend": "aruco", "markers": [3, 50]}},
+            r"detect\.markers: DICT_4X4_50 has the numbers 0 to 49, and no 50",
+        ),
+        ({"detect": {"env": "nope.yaml"}}, r"detect\.env: 'nope\.yaml' is no file"),
+        ({"segment": {"env": "nope.yml"}}, r"segment\.env: 'nope\.yml' is no file"),
+        (
+            {"detect": {"backend": "markers"}, "triangulate": {"min_cameras": 3}},
+            r"triangulate\.min_cameras: 3 is more than the rig's 2 cameras: no point is left",
+        ),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_one_line(house, multicam, message):
     house.rigs["arena"]["multicam"] = multicam
     with pytest.raises(ConfigError, match=message):
         calibrations(house, ("r1", ""))
+
+
+def test_cameras_that_are_left_out_agree_with_none(house):
+    house.rigs["arena"]["cameras"] = {name: f"{{source}}/*.{name}.mp4" for name in ("top", "side", "back", "front")}
+    for name in ("back", "front"):
+        house.files_of_sources(f"raw/r1/r1.{name}.mp4")
+    said = {"exclude": ["back"], "min_cameras": 3}
+    house.rigs["arena"]["multicam"] = {"detect": {"backend": "markers"}, "triangulate": said}
+    house.files_of_sources("known.toml")
+    assert calibrations(house, ("r1", "known.toml"))
+    said["min_cameras"] = 4
+    with pytest.raises(ConfigError, match="4 is more than the rig's 3 cameras, without those of exclude"):
+        calibrations(house, ("r1", "known.toml"))
+
+
+def test_the_sizes_of_dictionaries_are_those_of_opencv():
+    known = {name for name in dir(cv2.aruco) if name.startswith("DICT_")}
+    sizes = {name: cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name)).bytesList for name in known}
+    assert {name: len(markers) for name, markers in sizes.items()} == MARKERS
 
 
 def test_a_table_of_triggers_that_is_missing_is_said_before_a_job_runs(house):
