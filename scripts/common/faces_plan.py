@@ -56,6 +56,7 @@ class FacesRoom(Room):
         model = plan.config["faces"]["sync"]["model"]
         if model and not os.path.isfile(model):
             raise ConfigError(f"faces.sync.model: {model} is no file")
+        _check_smooth(plan.config["faces"]["smooth"])
         for dataset in plan.datasets.values():
             for name in self.weight_files(dataset.landmarks) if dataset.cut else []:
                 if name not in plan.weights:
@@ -173,3 +174,14 @@ class FacesRoom(Room):
                 if self.wants_speech(dataset.name):
                     found[of_microphone.format(rig=dataset.rig, recording=name, microphone=dataset.microphone)] = None
         return list(found)
+
+
+def _check_smooth(smooth: dict[str, Any]) -> None:
+    window, order = smooth["window"], smooth["order"]
+    if smooth["method"] != "savgol":
+        return
+    # An even window has no middle frame: what is fitted to it stands half a frame aside.
+    if window % 2 == 0:
+        raise ConfigError(f"faces.smooth.window: {window} is even; write {window - 1} or {window + 1}")
+    if order >= window:
+        raise ConfigError(f"faces.smooth.order: {order} is not less than window, {window}: nothing would be smoothed")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # The kind of dataset that each kind of model learns from.
 LEARNS_FROM = {"speech_landmarks": "windows", "frame_classifier": "frames", "clip_classifier": "frames"}
+# The libraries of backbones, before the name of one.
+BACKBONES = ("timm", "torchvision")
 CLASSIFIERS = ("frame_classifier", "clip_classifier")
 # The table of labelled frames: of a dataset, or one that the config names by its path.
 INDEX = "index.parquet"
@@ -60,6 +62,7 @@ class ModelsRoom(Room):
         if not is_stream_name(name):
             raise ConfigError(f"{place}: a model's name becomes a folder; {instead_of(name, '_+=@-')}")
         kind = LEARNS_FROM[entry["kind"]]
+        _check_backbone(entry.get("backbone", ""), f"{place}.backbone")
         if entry.get("backbone") and not entry["weights"]:
             raise ConfigError(f"{place}.weights: the backbone {entry['backbone']} needs a file of weights")
         if entry.get("weights") and not os.path.isfile(entry["weights"]):
@@ -179,3 +182,11 @@ class ModelsRoom(Room):
     def _of_runs(self, model: Model, name: str) -> list[str]:
         runs = model.runs if model.kind in CLASSIFIERS else []
         return [self.run_file(name).replace("{split_by}", run) for run in runs]
+
+
+def _check_backbone(backbone: str, place: str) -> None:
+    """Which networks a library has, it alone knows: planning does without it."""
+    library, _, name = backbone.partition("/")
+    if backbone and not (library in BACKBONES and name):
+        hint = nearest(library, BACKBONES) if name else f"; write {' or '.join(f'{known}/NAME' for known in BACKBONES)}"
+        raise ConfigError(f"{place}: `{backbone}` names no network of {' or '.join(BACKBONES)}{hint}")

@@ -8,16 +8,15 @@ import json
 import os
 import re
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.annotations_plan import Annotation, make_annotations, with_faces
-from scripts.common.config import rational
 from scripts.common.errors import ConfigError
 from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.recordings import Recording, tidy
 from scripts.common.room import Room
+from scripts.common.shards_settings import check_shards
 from scripts.common.table_kinds import local_tables, rows_about
 
 if TYPE_CHECKING:
@@ -262,28 +261,7 @@ def make_shards(name: str, entry: dict[str, Any], *, listing: str = "") -> Shard
         if listing
         else [file for table in tables if "://" not in table for file in local_tables(table, place)]
     )
-    if entry["video"]["fps"]:
-        entry["video"]["fps"] = rational(entry["video"]["fps"], f"{place}.video.fps")
-        if Fraction(entry["video"]["fps"]) > 240:
-            raise ConfigError(f"{place}.video.fps: {entry['video']['fps']} frames a second are more than 240")
-    for side in ("width", "height"):
-        if entry["video"][side] % 2:
-            raise ConfigError(f"{place}.video.{side}: {entry['video'][side]} is odd; h264 wants even sides")
-    if entry["max_s"] and entry["min_s"] > entry["max_s"]:
-        raise ConfigError(f"{place}.min_s: {entry['min_s']:g} is more than max_s, {entry['max_s']:g}: no clip is left")
-    changes = [key for key in ("width", "height", "fps") if entry["video"][key]]
-    resampled = entry["precision"] != "smart" and any(entry["audio"][key] for key in ("rate_hz", "channels"))
-    if entry["precision"] != "exact" and (changes or resampled):
-        raise ConfigError(f"{place}.precision: {entry['precision']} copies what is there; to change it, set exact")
-    if entry["precision"] != "exact" and entry["encode_formats"] != {"video": "mp4"}:
-        raise ConfigError(f"{place}.precision: {entry['precision']} gives mp4 alone; for other formats, set exact")
-    coding = entry["video"]
-    if coding["codec"] != "h264" and entry["precision"] == "smart":
-        raise ConfigError(f"{place}.precision: smart encodes edges of h264 alone; for {coding['codec']}, set exact")
-    if coding["codec"] != "av1" and coding["crf"] > 51:
-        raise ConfigError(f"{place}.video.crf: {coding['codec']} goes to 51")
-    if not entry["encode_formats"]:
-        raise ConfigError(f"{place}.encode_formats: it is empty; name one of video, audio, frames")
+    check_shards(entry, place)
     roots = entry["fetch"]["allowed_roots"] or sorted({os.path.dirname(file) or "." for file in files})
     entry["fetch"]["allowed_roots"] = roots
     annotations = tuple(make_annotations(name, entry))

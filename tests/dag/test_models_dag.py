@@ -79,6 +79,8 @@ def test_every_fold_of_a_classifier_is_a_job_and_a_table_of_frames_may_come_from
     for change, message in (
         ({"folds": 2}, "at least 3 are needed"),
         ({"backbone": "timm/resnet18"}, "needs a file of weights"),
+        ({"backbone": "resnet18"}, "models.acts.backbone: `resnet18` names no network of timm or torchvision; write"),
+        ({"backbone": "torchvison/resnet18"}, "did you mean `torchvision`"),
         ({"dataset": "none"}, "there is no dataset `none` of kind frames"),
     ):
         assert message in archive.dry_run(models={"acts": acts | change}).text

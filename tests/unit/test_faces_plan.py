@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from scripts.common.config import load_config
+from scripts.common.errors import ConfigError
 from scripts.common.faces_plan import LANDMARK_WEIGHTS, search_settings
+from scripts.common.plan import load
+from tests.unit.examples import House
 
 OTHER = {
     "detect_every": 4,
@@ -47,3 +50,20 @@ def test_a_method_of_smoothing_heeds_its_own_settings_alone(method, heeded):
     changed = {n for n, v in other.items() if settings("given", smooth={"method": method, n: v}) != default}
     assert changed == heeded
     assert default["smooth"]["method"] == method
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"window": 6}, r"faces\.smooth\.window: 6 is even; write 5 or 7"),
+        ({"window": 5, "order": 5}, r"faces\.smooth\.order: 5 is not less than window, 5: nothing would be smoothed"),
+    ],
+)
+def test_a_savgol_that_would_shift_or_change_nothing_is_one_line(tmp_path, monkeypatch, said, message):
+    monkeypatch.chdir(tmp_path)
+    house = House(tmp_path)
+    house.sheet(["recording", "rig", "source"], [])
+    with pytest.raises(ConfigError, match=message):
+        load(house.config(faces={"smooth": {"method": "savgol", **said}}))
+    for sound in ({"method": "none", **said}, {"method": "savgol", "window": 5, "order": 4}):
+        assert load(house.config(faces={"smooth": sound}))

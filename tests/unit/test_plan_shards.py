@@ -121,6 +121,17 @@ def test_the_files_of_a_folder_are_watched_and_their_folder_is_the_root(tmp_path
     assert dataset.entry["fetch"]["allowed_roots"] == [str(folder)]
 
 
+@pytest.mark.parametrize("name", ["motion", "brightness"])
+def test_limits_between_which_no_clip_is_are_one_line(tmp_path, name):
+    table = write_table(tmp_path / "t.txt", "a.mp4")
+    said = f"datasets.web.filters.min_{name}: 5 is more than max_{name}, 1: no clip is left"
+    with pytest.raises(ConfigError, match=said):
+        settings_of(table, filters={f"min_{name}": 5, f"max_{name}": 1})
+    # Without a largest one there is no limit; and a clip may be just as large as both.
+    for most in (0, 5):
+        assert settings_of(table, filters={f"min_{name}": 5, f"max_{name}": most})
+
+
 def test_every_kind_of_table_has_a_reader():
     assert tuple(url_table.READERS) == ENDINGS
 
