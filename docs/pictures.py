@@ -27,7 +27,7 @@ STAGES = {
 
 # Rule files that are part of a stage of another name.
 PARTS = {
-    "media": ("exports", "spectrogram"),
+    "media": ("exports", "exports_forms", "spectrogram"),
     "cameras": ("keypoints",),
     "datasets": ("shards", "annotations", "frames"),
     "reports": ("publish",),
@@ -36,7 +36,8 @@ PARTS = {
 
 def draw_dag(target: Path) -> None:
     """The graph of the rules, coloured by stage, as SVG."""
-    command = [sys.executable, "-m", "snakemake", "--forceall", "--rulegraph", *CONFIG]
+    # What stands behind a checkpoint is known once that is made: with --forceall, or before the demo, it is not.
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "--rerun-triggers", "mtime", *CONFIG]
     graph = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True).stdout
     graph = graph[graph.index("digraph") :]
     stages = {rule: stage for stage in STAGES for rule in _rules(stage)}
@@ -52,7 +53,7 @@ def draw_dag(target: Path) -> None:
 def _rules(stage: str) -> list[str]:
     files = [REPO / "rules" / f"{name}.smk" for name in (stage, *PARTS.get(stage, ()))]
     text = "".join(file.read_text() for file in files)
-    return re.findall(r"^rule (\w+):", text, re.M) + re.findall(r'f"(\w+_)\{', text)
+    return re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.M) + re.findall(r'f"(\w+_)\{', text)
 
 
 def _colour(rule: str, stages: dict[str, str]) -> str:
@@ -71,7 +72,7 @@ setTimeout(() => document.querySelector("table a, table button").click(), 2500);
 
 
 def photograph_report(target: Path) -> None:
-    """The report's page of items kept and rejected, as PNG."""
+    """The report's plot of items kept and rejected, as PNG."""
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "report.html"
         before, _, after = REPORT.read_text().rpartition("</body>")
