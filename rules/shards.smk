@@ -217,7 +217,7 @@ rule cut_shard:
         dataset="{dataset}",
         settings=shards_setting(*CUT_SETTINGS),
         working=shards.working("cut"),
-        key=shards_key(4, *CUT_SETTINGS),
+        key=shards_key(5, *CUT_SETTINGS),
     script:
         "../scripts/datasets/cut_shard.py"
 

@@ -107,6 +107,18 @@ def span_of(clip: Clip) -> dict[str, Any]:
     return {name: round(seconds * 1e9) if abs(seconds) < 9e9 else None for name, seconds in times.items()}
 
 
+def lacking(choice: Chosen, clip: Clip) -> str:
+    """What a clip has not that was asked for, as far as it is known before it is cut; "" if that is nothing."""
+    said = []
+    # Times of tables are rounded.
+    if clip.short_s > max(choice.frames.period_ns / 1e9, 0.001):
+        said.append(f"it ends with its item, {clip.short_s:.3f} s before its time")
+    lost = choice.facts["undecoded"]
+    if lost:
+        said.append(f"its item lacks {lost} of {lost + choice.facts['frames']} pictures (`source_undecoded`)")
+    return "; ".join(said)
+
+
 def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
     # One that lies after the end, or has no length, is none: the keyframe before it would make one of it.
     if precision not in ("keyframe", "keyframe_adjusted") or not facts["keyframes_s"] or clip.seconds <= 0:
@@ -157,4 +169,4 @@ def cut_task(choice: Chosen, url: str, settings: dict[str, Any], folder: Path) -
 def cut_mark(tables: Iterable[Path], settings: dict[str, Any]) -> str:
     """What the clips of a lot depend on: its tables and the settings; with another, what a killed job cut is void."""
     read = b"".join(path.read_bytes() for path in tables)
-    return hashlib.sha256(read + json.dumps([settings, 2], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(read + json.dumps([settings, 3], sort_keys=True).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ ROUNDING_S = 1e-6
 class Clip:
     """start_s, stop_s: on the item's clock. caption: of the clip. scores: see `scores_of`.
 
-    asked_s: the times that were asked for, where keyframes moved them.
+    asked_s: the times that were asked for, where keyframes moved them.  short_s: how much of its time lies behind the
+    end of its item.
     """
 
     start_s: float
@@ -26,6 +27,7 @@ class Clip:
     caption: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     asked_s: tuple[float, float] | None = None
+    short_s: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -50,17 +52,22 @@ def wanted(
         source = "table" if table else "whole"
     if source == "whole":
         return [Clip(0.0, duration_s)]
-    if source in ("table", "speech"):
-        times = table if source == "table" else speech
-        return [Clip(start, min(stop, duration_s) if duration_s else stop) for start, stop in times]
+    if source == "table":
+        return [_inside(Clip(start, stop), duration_s) for start, stop in table]
     if source == "subtitles":
-        return [
-            Clip(start, min(stop, duration_s) if duration_s else stop, str(text)) for start, stop, text in subtitles
-        ]
+        return [_inside(Clip(start, stop, str(text)), duration_s) for start, stop, text in subtitles]
+    if source == "speech":
+        # Its end is no wish of anybody's: a network rounds it.
+        return [Clip(start, min(stop, duration_s) if duration_s else stop) for start, stop in speech]
     clips = [Clip(*times) for times in scenes_in(frames, change, duration_s, threshold, min_scene_frames)]
     if source == "longest_cut" and clips:
         return [max(clips, key=lambda clip: clip.seconds)]
     return clips
+
+
+def _inside(clip: Clip, duration_s: float) -> Clip:
+    short_s = clip.stop_s - duration_s if duration_s else 0.0
+    return replace(clip, stop_s=duration_s, short_s=short_s) if short_s > 0 else clip
 
 
 def scenes_in(
@@ -85,6 +92,8 @@ def divided(clips: Sequence[Clip], *, max_s: float, strategy: str) -> list[Clip]
         count = max(1, math.ceil((clip.seconds - ROUNDING_S) / max_s))
         starts = [clip.start_s + number * max_s for number in range(1 if strategy == "first" else count)]
         parts += [Clip(start, min(start + max_s, clip.stop_s), clip.caption) for start in starts]
+        if len(starts) == count:
+            parts[-1] = replace(parts[-1], short_s=clip.short_s)
     return parts
 
 

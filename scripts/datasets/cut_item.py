@@ -26,6 +26,9 @@ NS = Fraction(1, 1_000_000_000)
 # Fewer frames than this are decoded and thrown away rather than sought over.
 SEEK_FRAMES = 50
 MAX_RATE = 240
+# Above this share of its pictures that do not decode, a clip is none.
+MOST_UNDECODED = 0.5
+NONE_DECODES = "none of its pictures can be decoded"
 
 
 @dataclass
@@ -43,7 +46,10 @@ class _Open:
 
 
 def cut_item(task: CutTask) -> dict[str, Any]:
-    """Write every clip; returns `parts`: name -> {ending: file name}, `failed` and `notes`: name -> message."""
+    """Write every clip.
+
+    Returns `parts`: name -> {ending: file name}; `failed`: name -> (reason, message); `notes`: name -> message.
+    """
     made: dict[str, dict[str, str]] = {}
     notes: dict[str, str] = {}
     if task.precision in ("keyframe", "keyframe_adjusted"):
@@ -54,7 +60,9 @@ def cut_item(task: CutTask) -> dict[str, Any]:
     if task.precision == "smart":
         made = _smart(task, sound)
     left = replace(task, clips=[clip for clip in task.clips if clip[0] not in made])
-    done = _encode_all(left, sound) if left.clips else {"parts": {}, "failed": {}}
+    done = _encode_all(left, sound) if left.clips else {"parts": {}, "failed": {}, "notes": {}}
+    for name, note in done["notes"].items():
+        notes[name] = "; ".join(filter(None, (notes.get(name), note)))
     return {"parts": made | done["parts"], "failed": done["failed"], "notes": notes}
 
 
@@ -62,7 +70,7 @@ def cut_kept(task: CutTask, kept: KeptPictures) -> dict[str, Any]:
     """As `cut_item`, of pictures that are in their shape already; `kept` holds all that the clips show."""
     cut = _Cut(task, _sound_of(task))
     cut.pictures(kept)
-    return {"parts": cut.parts, "failed": cut.failed}
+    return cut.result()
 
 
 def _encode_all(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, Any]:
@@ -74,7 +82,7 @@ def _encode_all(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str
             cut.pictures(reader)
         else:
             cut.sounds()
-        return {"parts": cut.parts, "failed": cut.failed}
+        return cut.result()
 
 
 def _sound_of(task: CutTask) -> tuple[np.ndarray, int] | None:
@@ -144,8 +152,14 @@ class _Cut:
         self._fps = task.fps
         self._coding = Coding(*(task.video[key] for key in ("codec", "crf", "preset")))
         self._shaper, self._in_shape = Shaper(task.video), False
-        self.parts: dict[str, dict[str, str]] = {name: {} for name, _, _ in task.clips}
-        self.failed: dict[str, str] = {}
+        self._parts: dict[str, dict[str, str]] = {name: {} for name, _, _ in task.clips}
+        self._failed: dict[str, tuple[str, str]] = {}
+        self._notes: dict[str, str] = {}
+        self._decoded = np.zeros(len(task.frames), bool)
+
+    def result(self) -> dict[str, Any]:
+        """What `cut_item` returns."""
+        return {"parts": self._parts, "failed": self._failed, "notes": self._notes}
 
     def sounds(self) -> None:
         """Clips of an item without pictures, or of whose pictures nobody wants any."""
@@ -166,7 +180,7 @@ class _Cut:
         plans = [(name, start, stop, *grid(frames, start, stop, self._fps)) for name, start, stop in self._task.clips]
         for name, _, _, shown, _ in plans:
             if not len(shown):
-                self.failed[name] = "no picture lies in it"
+                self._failed[name] = "not_cut", "no picture lies in it"
         waiting = sorted((plan for plan in plans if len(plan[3])), key=lambda plan: (plan[3][0], plan[0]))
         by_pts = {int(pts): number for number, pts in enumerate(frames.pts_us)}
         needed = {int(number) for plan in plans for number in plan[3]}
@@ -197,18 +211,17 @@ class _Cut:
             if last is not None:
                 active = self._give(active, last[0], range(last[1] + 1, number))
             at = number
+            self._decoded[number] = True
             while waiting and int(waiting[0][3][0]) <= number:
                 active.append(self._open(*waiting.pop(0)))
-            active = self._give(active, picture, range(number, number + 1), first=True)
+            active = self._give(active, picture, range(number, number + 1))
             last = (picture, number)
-        for clip in active:
-            self._finish(clip, whole=bool(clip.next))
+        if last is not None:
+            self._give(active, last[0], range(last[1] + 1, len(frames)))
         for name, *_ in waiting:
-            self.failed[name] = "none of its pictures can be decoded"
+            self._failed[name] = "undecoded", NONE_DECODES
 
-    def _give(
-        self, active: list[_Open], picture: av.VideoFrame, numbers: Sequence[int], *, first: bool = False
-    ) -> list[_Open]:
+    def _give(self, active: list[_Open], picture: av.VideoFrame, numbers: Sequence[int]) -> list[_Open]:
         """Write `picture` to each clip that shows one of `numbers`; returns the clips that want more."""
         if not numbers:
             return active
@@ -226,7 +239,7 @@ class _Cut:
             if clip.next < len(clip.shown):
                 left.append(clip)
             else:
-                self._finish(clip, whole=True)
+                self._finish(clip)
         return left
 
     def _open(self, name: str, start_s: float, stop_s: float, shown: np.ndarray, times: np.ndarray) -> _Open:
@@ -251,14 +264,20 @@ class _Cut:
             self._write_sound(name, start_s, stop_s)
         return _Open(name, writer, part, shown, times, on_grid)
 
-    def _finish(self, clip: _Open, *, whole: bool) -> None:
+    def _finish(self, clip: _Open) -> None:
+        every = np.unique(clip.shown)
+        lost = int(np.count_nonzero(~self._decoded[every]))
+        whole = lost <= MOST_UNDECODED * len(every)
         clip.writer.__exit__(None if whole else InputError, None)
+        said = f"{lost} of its {len(every)} pictures do not decode"
         if not whole:
             clip.part.unlink(missing_ok=True)
-            self.failed[clip.name] = "none of its pictures can be decoded"
+            self._failed[clip.name] = "undecoded", said if lost < len(every) else NONE_DECODES
             return
+        if lost:
+            self._notes[clip.name] = f"{said}: a neighbour stands in their place"
         if "video" in self._task.formats:
-            self.parts[clip.name]["mp4"] = clip.part.name
+            self._parts[clip.name]["mp4"] = clip.part.name
         if "frames" in self._task.formats:
             self._write_frames(clip)
 
@@ -271,7 +290,7 @@ class _Cut:
             import simplejpeg
 
             path.write_bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(clip.pictures[0]), quality=90))
-        self.parts[clip.name][form] = path.name
+        self._parts[clip.name][form] = path.name
 
     def _clip_sound(self, start_s: float, stop_s: float) -> tuple[np.ndarray | None, int]:
         return _heard(self._task, self._sound, start_s, stop_s) or (None, 0)
@@ -286,4 +305,4 @@ class _Cut:
             path, rate=None, coding=self._coding, sound=sound, rate_hz=rate_hz, bitrate=self._task.audio["bitrate"]
         ):
             pass
-        self.parts[name][ending] = path.name
+        self._parts[name][ending] = path.name

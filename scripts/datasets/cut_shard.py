@@ -15,7 +15,7 @@ from scripts.common.lot_work import failure, logged, work_on
 from scripts.common.lots import Speech
 from scripts.common.tar_file import TarWriter
 from scripts.common.working import Status, Working
-from scripts.datasets.clip_choice import STEP, Chosen, choose, cut_mark, cut_task, span_of
+from scripts.datasets.clip_choice import STEP, Chosen, choose, cut_mark, cut_task, lacking, span_of
 from scripts.datasets.clip_times import Clip
 from scripts.datasets.cut_item import cut_item
 
@@ -88,7 +88,7 @@ def _finished(
         elif status is None or status["outcome"] == "failed":
             reason, message = (status["reason"], status["message"]) if status else ("not_cut", "")
         elif name in status["failed"]:
-            message = status["failed"][name]
+            reason, message = status["failed"][name]
         else:
             for ending, file in sorted(status["parts"][name].items()):
                 member = tar.copy(f"{name}.{ending}", place.file(file))
@@ -109,7 +109,8 @@ def _finished(
             | _scenes_of(clip, choice.scenes_s),
             parts=parts,
         )
-        note = status.get("notes", {}).get(name, "") if status else ""
+        notes = lacking(choice, clip), status["notes"].get(name, "") if status else ""
+        note = "; ".join(filter(None, notes))
         yield row, ledger.Row(STEP, dataset, name, "written", value=clip.seconds, message=note, **span)
 
 
