@@ -1,7 +1,19 @@
 """The two ways in which a rule's function says that something is wrong."""
 
+import errno
+
 # Reason of an item that did not fail by itself: what it needs failed in an earlier step, which has the cause.
 UPSTREAM = "upstream"
+# The disk, the quota, or what the system lends out.
+_MACHINE = {
+    *(errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.ENOSPC, errno.EROFS, errno.ESTALE),
+}
+
+
+def is_machine_fault(error: BaseException) -> bool:
+    """Whether no item is to blame, whatever was read or written: another one would meet it, and a later try may not."""
+    return isinstance(error, OSError) and error.errno in _MACHINE
 
 
 class InputError(Exception):

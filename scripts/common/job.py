@@ -50,7 +50,7 @@ def run(function: Callable[..., None]) -> None:
         _end(name, str(error), job)
     except OSError as error:
         log.exception("failed")
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             where = error.filename or os.path.dirname(str(next(iter(job.output), ""))) or os.getcwd()
             _end(name, f"the disk is full ({where}): make room, then give the same command again", job)
         _end(name, f"{type(error).__name__}: {error}", job)

@@ -4,7 +4,6 @@ A file made so has the time base 1/1,000,000 and its first picture at PTS 0. Cod
 the order of decoding: their DTS are the sorted PTS, delayed by as many pictures as the codec reorders.
 """
 
-import errno
 import heapq
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any
 import av
 from av.video.stream import VideoStream
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 
 TIME_BASE = Fraction(1, 1_000_000)
 # The µs of the track hold for the whole file; no date, no version of the library.
@@ -114,6 +113,6 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _disk_error(error: av.FFmpegError, path: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES):
+    if is_machine_fault(error) or isinstance(error, PermissionError):
         return OSError(error.errno, error.strerror, str(path))
     return error

@@ -3,7 +3,6 @@
 Whatever is wrong with the bag leaves this module as an InputError of one line, never as an error of a library.
 """
 
-import errno
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from rosbags.rosbag2 import Reader as Reader2
 from rosbags.rosbag2 import ReaderError as ReaderError2
 from rosbags.typesys import TypesysError
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.sources import ros1_messages, ros2_messages
 from scripts.sources.channels import Channel
 from scripts.sources.connection_fields import list_fields
@@ -35,17 +34,6 @@ METADATA = "metadata.yaml"
 MAX_BYTES = 256 * 2**20
 
 READER_ERRORS = (ReaderError1, ReaderError2, TypesysError)
-# Errors of the machine, which another try may not meet; all others are the bag's.
-MACHINE_FAULTS = (
-    errno.EACCES,
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOENT,
-    errno.ENOSPC,
-    errno.EPERM,
-    errno.ESTALE,
-)
 # What a reader says: what a person makes of it.
 HINTS = {
     "not indexed": "; `rosbag reindex` mends it, `salvage: true` in the rig reads it",
@@ -225,7 +213,8 @@ class Bag:
 
     def _unreadable(self, error: Exception, where: str = "") -> Exception:
         """What to raise for an error of a library: the machine's faults stay what they are."""
-        if isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in MACHINE_FAULTS):
+        # Its bag was there, and could be opened, when it was planned.
+        if is_machine_fault(error) or isinstance(error, InputError | FileNotFoundError | PermissionError):
             return error
         # rosbags puts the words of an inner error into its own as they come, in a tuple.
         words = re.sub(r"\('([^']*)',\)", r"\1", str(error))

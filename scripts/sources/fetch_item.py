@@ -1,5 +1,6 @@
 """One item of a table: a URL, a file or an object of a store is checked, and brought here whole or not at all."""
 
+import errno
 import hashlib
 import http
 import math
@@ -14,7 +15,7 @@ import urllib3
 
 from scripts.common.containers import HEAD_BYTES, container_of, looks_like
 from scripts.common.cut_short import breaks_off
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.sources import partial_file
 from scripts.sources.web_answers import ItemTime, PassingError, WebAnswers, short
 
@@ -61,7 +62,7 @@ class Fetcher:
             return self._local(Path(unquote(urlsplit(url).path)) if scheme else Path(url))
         if scheme not in STORES or "::" in url:
             raise InputError("scheme", f"{url[:80]!r} is none of http, https, file, {', '.join(STORES)}")
-        return self._from_store(url, target)
+        return self._write(_object_of(url), target, 0, None, ItemTime(math.inf))
 
     def member(self, path: Path, offset: int, size: int) -> Fetched:
         """A member of a tar, where it stands."""
@@ -96,17 +97,6 @@ class Fetcher:
                 digest.update(chunk)
                 left -= len(chunk)
         return Fetched(path, offset, size, digest.hexdigest())
-
-    def _from_store(self, url: str, target: Path) -> Fetched:
-        # Only here: who asks the web alone does not wait for its import.
-        import fsspec
-
-        try:
-            with fsspec.open(url, "rb") as file:
-                return self._write(iter(lambda: file.read(CHUNK_BYTES), b""), target, 0, None, ItemTime(math.inf))
-        except (OSError, ValueError, ImportError) as error:
-            reason = "not_found" if isinstance(error, FileNotFoundError) else "store"
-            raise InputError(reason, f"{url}: {type(error).__name__}: {error}") from None
 
     def _from_web(self, url: str, target: Path) -> Fetched:
         try:
@@ -195,7 +185,8 @@ class Fetcher:
     def _write(self, chunks: Iterable[bytes], target: Path, start: int, total: int | None, left: ItemTime) -> Fetched:
         digest = hashlib.sha256()
         if start:
-            digest.update(target.read_bytes())
+            with target.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
         limit = self.settings["max_bytes"]
         size = start
         try:
@@ -229,6 +220,23 @@ def check_head(head: bytes) -> None:
     """Raise InputError unless a medium may begin like this."""
     if not container_of(head):
         raise InputError("no_medium", f"it is {looks_like(head)}")
+
+
+def _object_of(url: str) -> Iterator[bytes]:
+    """The bytes of an object of a store. Raises InputError for what the store says, and for nothing of its reader's."""
+    # Only here: who asks the web alone does not wait for its import.
+    import fsspec
+
+    try:
+        with fsspec.open(url, "rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+    except Exception as error:  # each store's library has errors of its own
+        # EIO is what s3fs makes of any answer that it does not know.
+        if isinstance(error, MemoryError) or (is_machine_fault(error) and getattr(error, "errno", None) != errno.EIO):
+            raise
+        reason = "not_found" if isinstance(error, FileNotFoundError) else "store"
+        raise InputError(reason, f"{url}: {type(error).__name__}: {error}") from None
 
 
 def _chunks(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

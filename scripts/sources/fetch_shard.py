@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from scripts.common import ledger, lots
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.common.job import progress, run
 from scripts.common.lots import Item
 from scripts.common.tar_file import TarWriter
@@ -54,7 +54,7 @@ def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, workin
     except InputError as error:
         ended = replace(item, outcome="failed", reason=error.reason, message=error.message)
     except OSError as error:
-        if error.errno in FATAL:
+        if is_machine_fault(error):
             raise
         ended = replace(item, outcome="failed", reason="unreadable", message=f"{error.strerror or error}")
     except (ValueError, UnicodeError) as error:
@@ -74,10 +74,6 @@ def _of_page(item: Item, page: dict[str, Any]) -> dict[str, Any]:
         "extra": {"page_subtitles": len(page["subtitles"]), **page["metadata"], **item.extra},
         "subtitles": item.subtitles or page["subtitles"],
     }
-
-
-# A full disk is the machine's fault, not the item's.
-FATAL = {28, 122, 30}
 
 
 def fetch_all(

@@ -379,15 +379,6 @@ def test_hostile_names_become_no_paths(tmp_path, site, video):
     assert {file.name for file in tmp_path.iterdir()} == {"table.jsonl", "lots"}
 
 
-def test_an_object_of_a_store_is_fetched(tmp_path, video):
-    import fsspec
-
-    with fsspec.open("memory://bucket/a.mp4", "wb") as file:
-        file.write(video)
-    made = fetched(tmp_path, "memory://bucket/a.mp4", "memory://bucket/none.mp4")
-    assert reasons(made) == ["", "not_found"]
-
-
 def test_the_order_of_arrival_changes_no_byte(tmp_path, site, video):
     import time
 
