@@ -1,13 +1,14 @@
 """Time ranges from a table, cut out of every camera and microphone: each clip a folder like that of a recording."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from scripts.common import ledger
+from scripts.common import atomic, ledger
 from scripts.common import manifest as manifests
 from scripts.common.clip_table import ClipRow, read_table
 from scripts.common.clock import Clock
@@ -18,12 +19,17 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
+from scripts.common.lot_work import failure, logged
 from scripts.common.names import instead_of, is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_times import instant_of
 from scripts.media.cut_sound import cut_sound
 
 STEP = "cut_clips"
+
+
+class ClipError(Exception):
+    """A row of the table asks for what is no clip: one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,9 @@ def cut_clips(
     """Cut the clips of `table` that name this recording, or none: start <= time of a frame < end.
 
     time: auto, relative, ros, utc or local; mode: copy or exact, then with `coding` (codec, crf, preset, encoder).
-    A row that cannot be cut is a `failed` row of the ledger; one that names no recording and lies outside of this one
-    is a `filtered` row. Raises InputError if the table cannot be read, or every stream of the recording failed.
+    A row that cannot be cut is a `failed` row of the ledger, and nothing of its clip is there; one that names no
+    recording and lies outside of this one is a `filtered` row. Raises InputError if the table cannot be read, or every
+    stream of the recording failed.
     """
     seen = [Camera(n, v, FrameTable.read(f)) for n, v, f in zip(cameras, videos, frames, strict=True)]
     heard = [Microphone(n, s, Clock.read(c)) for n, s, c in zip(microphones, sounds, clocks, strict=True)]
@@ -83,27 +90,31 @@ def cut_clips(
     names: set[str] = set()
     for number, row in enumerate(wanted):
         name = row.name or f"clip_{row.number:04d}"
+        unmade = partial(ledger.Row, STEP, recording, f"{product}/line {row.line}")
         try:
             if not is_recording_name(name):
-                raise ValueError(f"{name!r} cannot name a folder; {instead_of(name, '._+=@-')}")
+                raise ClipError(f"{name!r} cannot name a folder; {instead_of(name, '._+=@-')}")
             if name.casefold() in names:
-                raise ValueError(f"there is another clip `{name}`")
+                raise ClipError(f"there is another clip `{name}`")
             start_ns, stop_ns = bounds(row, time, ZoneInfo(zone), timeline)
             outside = outside_by(start_ns, stop_ns, timeline)
             if outside and not row.recording:
                 # A table of a whole season holds the clips of other recordings, too.
-                rows.append(
-                    ledger.Row(STEP, recording, f"{product}/line {row.line}", "filtered", "outside", message=outside)
-                )
+                rows.append(unmade("filtered", "outside", message=outside))
                 continue
             if outside:
-                raise ValueError(outside)
+                raise ClipError(outside)
+            names.add(name.casefold())
             message = cut(out_folder / name, seen, heard, start_ns, stop_ns, mode, encoding)
-        except ValueError as error:
-            text = f"{table.name}, line {row.line}: {error}"
-            rows.append(ledger.Row(STEP, recording, f"{product}/line {row.line}", "failed", "bad_clip", message=text))
+        except ClipError as error:
+            rows.append(unmade("failed", "bad_clip", message=f"{table.name}, line {row.line}: {error}"))
             continue
-        names.add(name.casefold())
+        except Exception as error:  # a damaged file, or what nobody foresaw: the other clips are cut
+            atomic.remove(out_folder / name)
+            status = logged(failure(f"{recording}, clip {name}", error))
+            text = f"{table.name}, line {row.line}: {status['message']}"
+            rows.append(unmade("failed", status["reason"], message=text))
+            continue
         rows.append(
             ledger.Row(
                 STEP, recording, f"{product}/{name}", "written", message=message, start_ns=start_ns, stop_ns=stop_ns
@@ -114,10 +125,13 @@ def cut_clips(
 
 
 def bounds(row: ClipRow, kind: str, zone: ZoneInfo, timeline: Timeline) -> tuple[int, int]:
-    """Start and end of a clip, ns. Raises ValueError."""
-    start_ns, stop_ns = (instant_of(text, kind, zone, timeline) for text in (row.start, row.end))
+    """Start and end of a clip, ns. Raises ClipError."""
+    try:
+        start_ns, stop_ns = (instant_of(text, kind, zone, timeline) for text in (row.start, row.end))
+    except ValueError as error:
+        raise ClipError(str(error)) from None
     if stop_ns <= start_ns:
-        raise ValueError(f"the end {row.end} is not after the start {row.start}")
+        raise ClipError(f"the end {row.end} is not after the start {row.start}")
     return start_ns, stop_ns
 
 
@@ -138,14 +152,14 @@ def cut(
     mode: str,
     coding: Coding,
 ) -> str:
-    """Cut one clip into `folder`. Returns what it lacks. Raises ValueError if there is nothing in it."""
+    """Cut one clip into `folder`. Returns what it lacks. Raises ClipError if there is nothing in it."""
     parts = []
     for camera in cameras:
         first, stop = np.searchsorted(camera.frames.time_ns, [start_ns, stop_ns]).tolist()
         parts.append((camera, first, stop))
     cut_clocks = [(microphone, *cut_clock(microphone.clock, start_ns, stop_ns)) for microphone in microphones]
     if not any(first < stop for _, first, stop in parts) and not any(ranges for _, _, ranges in cut_clocks):
-        raise ValueError("no camera has a frame in it, and no microphone a sample")
+        raise ClipError("no camera has a frame in it, and no microphone a sample")
     folder.mkdir()
     notes = []
     for camera, first, stop in parts:
@@ -173,7 +187,7 @@ def cut(
         clock.write(folder / f"{microphone.name}.clock.json")
     if not any(folder.iterdir()):
         folder.rmdir()
-        raise ValueError("; ".join(notes))
+        raise ClipError("; ".join(notes))
     return "; ".join(notes)
 
 

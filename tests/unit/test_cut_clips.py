@@ -1,5 +1,8 @@
 """Clips: cut to the frame, at times that people write in many ways."""
 
+import errno
+import os
+import shutil
 import subprocess
 from contextlib import suppress
 from fractions import Fraction
@@ -268,6 +271,34 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
     assert messages[0] == "clips.csv, line 3: '../up' cannot name a folder; use letters, digits and ._+=@-"
     assert messages[-1].endswith("n' cannot name a folder; shorten it from 101 to 100 bytes")
     assert {path.name for path in (tmp_path / "clips").iterdir()} == {"good", "for_all"}
+
+
+@pytest.mark.parametrize("mode", ["copy", "exact"])
+def test_a_clip_of_a_damaged_camera_leaves_nothing_behind_and_the_others_are_cut(recording, tmp_path, mode, caplog):
+    folder = tmp_path / "damaged"
+    shutil.copytree(recording, folder)
+    (folder / "ordered.mp4").write_bytes((folder / "ordered.mp4").read_bytes()[:200])
+    # In the gap of the damaged camera lies the last one.
+    rows = clips(folder, "clip,start,end\none,1,2\none,5,6\ngap,4.05,4.35\n", tmp_path, mode=mode)
+    assert [(row.item, row.outcome, row.reason) for row in rows] == [
+        ("clips/line 2", "failed", "unexpected"),
+        ("clips/line 3", "failed", "bad_clip"),
+        ("clips/gap", "written", ""),
+    ]
+    assert rows[0].message.startswith("clips.csv, line 2: InvalidDataError: ")
+    assert "ordered.mp4" in rows[0].message
+    assert rows[1].message == "clips.csv, line 3: there is another clip `one`"
+    assert [path.name for path in (tmp_path / "clips").iterdir()] == ["gap"]
+    assert "Traceback" in caplog.text
+
+
+def test_a_full_disk_is_no_fault_of_a_clip(recording, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("scripts.media.cut_clips.cut_sound", full)
+    with pytest.raises(OSError, match="No space left"):
+        clips(recording, "start,end\n1,2\n", tmp_path)
 
 
 @pytest.mark.parametrize(
