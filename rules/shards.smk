@@ -182,7 +182,7 @@ rule detect_lot_speech:
     params:
         rule=plan.config["faces"]["speech"],
         working=shards.working("speech"),
-        key=versioned(1, **plan.config["faces"]["speech"]),
+        key=versioned(LOT_METHODS["detect_lot_speech"], **plan.config["faces"]["speech"]),
     script:
         "../scripts/faces/detect_lot_speech.py"
 
@@ -217,7 +217,7 @@ rule cut_shard:
         dataset="{dataset}",
         settings=shards_setting(*CUT_SETTINGS),
         working=shards.working("cut"),
-        key=shards_key(5, *CUT_SETTINGS),
+        key=shards_key(LOT_METHODS["cut_shard"], *CUT_SETTINGS),
     script:
         "../scripts/datasets/cut_shard.py"
 

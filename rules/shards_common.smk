@@ -6,6 +6,7 @@ import math
 
 from scripts.common.plan import versioned
 from scripts.common.planning_cost import quick
+from scripts.common.versions import LOT_METHODS
 
 shards = plan.rooms["shards"]
 
@@ -83,7 +84,7 @@ def looks(wildcards):
 @quick
 def scan_key(wildcards):
     entry = shards.datasets[wildcards.dataset].entry["scan"]
-    return versioned(2, look=looks(wildcards), thumbnails=entry["thumbnails"], fps=entry["fps"])
+    return versioned(LOT_METHODS["scan_shard"], look=looks(wildcards), thumbnails=entry["thumbnails"], fps=entry["fps"])
 
 
 CUT_SETTINGS = (

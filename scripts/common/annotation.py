@@ -5,7 +5,6 @@ in the json, and with files, which become members of the sample. Its rule names 
 does the rest: where clips are, parallel work, going on after a kill, the ledger.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from scripts.common.job import progress
 from scripts.common.lot_work import failed, work_on
 from scripts.common.lots import part_url
 from scripts.common.tar_file import TarWriter
+from scripts.common.versions import LOT_METHODS
 from scripts.common.video import upright
 from scripts.common.video_item import ItemReader
 from scripts.common.working import Status, Working
@@ -79,11 +79,8 @@ class Lot:
 
     def mark(self) -> str:
         """Changes with all that the answers depend on, so that a killed job goes on with its own alone."""
-        digest = hashlib.sha256(self.clips.read_bytes() + json.dumps(self.settings, sort_keys=True).encode())
-        for file in sorted(file for model in self.models for file in ([model] if model.is_file() else model.iterdir())):
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        return digest.hexdigest()
+        files = sorted(file for model in self.models for file in ([model] if model.is_file() else model.iterdir()))
+        return Working.mark(LOT_METHODS[self.step], self.settings, self.clips, *files)
 
 
 def annotate(lot: Lot, function: PerClip, processes: int) -> None:

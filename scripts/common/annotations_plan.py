@@ -9,6 +9,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.faces_plan import FacesRoom
 from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.sample_columns import is_ours
+from scripts.common.versions import LOT_METHODS
 
 if TYPE_CHECKING:
     from scripts.common.plan import Plan
@@ -33,8 +34,6 @@ COLUMNS = {
     "transcribe_clips": ("", "_language", "_segments"),
     "find_clip_landmarks": ("_frames", "_tracks"),
 }
-# Of the methods that have changed alone.
-VERSIONS = {"find_clip_landmarks": 4}
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Annotation:
     @property
     def version(self) -> int:
         """Of its rule's method: a higher one makes again what an older method has made."""
-        return VERSIONS.get(self.rule, 2)
+        return LOT_METHODS[self.rule]
 
     @property
     def columns(self) -> list[str]:

@@ -2,6 +2,20 @@
 
 from typing import Any
 
+# Of the methods that go on with what a killed job of theirs has left: in the key of their rule, and in the mark of what
+# is left, so that nothing an older method has made is taken for this one's.
+LOT_METHODS = {
+    "scan_shard": 2,
+    "detect_lot_speech": 1,
+    "cut_shard": 5,
+    "compute_flow": 2,
+    "extract_clip_frames": 2,
+    "embed_clips": 2,
+    "caption_clips": 2,
+    "transcribe_clips": 2,
+    "find_clip_landmarks": 4,
+}
+
 
 def versioned(version: int, **settings: Any) -> dict[str, Any]:
     """The param `key` of a rule: the version of its method and its settings by name.

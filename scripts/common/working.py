@@ -1,5 +1,6 @@
 """What a job has reached so far, where a killed one is gone on with."""
 
+import hashlib
 import json
 import shutil
 import threading
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from scripts.common.checksum import sha256_of
 
 Status = dict[str, Any]
 
@@ -25,6 +28,14 @@ class Working:
         folder.mkdir(parents=True, exist_ok=True)
         note.write_text(mark)
         self._status = folder / "status.jsonl"
+
+    @staticmethod
+    def mark(version: int, settings: Any, *files: Path) -> str:
+        """The mark of work by a method of this version, with settings that JSON holds, on what `files` hold."""
+        digest = hashlib.sha256(json.dumps([version, settings], sort_keys=True).encode())
+        for file in files:
+            digest.update(sha256_of(file).encode())
+        return digest.hexdigest()
 
     def file(self, name: str) -> Path:
         """A file of the folder."""

@@ -1,7 +1,5 @@
 """Which clips of an item are cut, and which are filtered with a reason."""
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,6 +12,8 @@ from scripts.common import ledger
 from scripts.common.frame_table import FrameTable
 from scripts.common.lots import Item, Speech
 from scripts.common.scene_cuts import find_cuts, scenes
+from scripts.common.versions import LOT_METHODS
+from scripts.common.working import Working
 from scripts.datasets.clip_times import (
     Clip,
     divided,
@@ -168,5 +168,4 @@ def cut_task(choice: Chosen, url: str, settings: dict[str, Any], folder: Path) -
 
 def cut_mark(tables: Iterable[Path], settings: dict[str, Any]) -> str:
     """What the clips of a lot depend on: its tables and the settings; with another, what a killed job cut is void."""
-    read = b"".join(path.read_bytes() for path in tables)
-    return hashlib.sha256(read + json.dumps([settings, 3], sort_keys=True).encode()).hexdigest()
+    return Working.mark(LOT_METHODS[STEP], settings, *tables)

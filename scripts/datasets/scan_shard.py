@@ -1,7 +1,5 @@
 """The scans of a lot's items: frame table, clock and scores of each, and by the way its clips, from one decode."""
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,9 @@ from scripts.common import ledger, lots
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.lot_work import work_on
+from scripts.common.versions import LOT_METHODS
 from scripts.common.working import Status, Working
+from scripts.datasets.clip_choice import STEP as CUT
 from scripts.datasets.clip_choice import cut_mark
 from scripts.datasets.scan_task import scan_task, unpacked
 
@@ -41,9 +41,9 @@ def scan_shard(
     """
     listed = lots.read_items(contents)
     settings = ahead.get("settings", {})
-    asked = json.dumps([look, thumbnails, fps, settings, 4], sort_keys=True)
-    mark = hashlib.sha256(contents.read_bytes() + asked.encode()).hexdigest()
-    place = Working(Path(working), mark)
+    # Its clips are those of the method that cuts.
+    asked = [look, thumbnails, fps, settings, LOT_METHODS[CUT]]
+    place = Working(Path(working), Working.mark(LOT_METHODS[STEP], asked, contents))
     folder = place.file("clips")
     folder.mkdir(exist_ok=True)
     tasks = {

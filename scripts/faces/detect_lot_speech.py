@@ -1,7 +1,5 @@
 """Where somebody speaks in the items of a lot, in seconds on each item's clock."""
 
-import hashlib
-import json
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -15,6 +13,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.lot_work import work_on
 from scripts.common.speech import RATE_HZ, SpeechNetwork, packaged_weights, speech_segments
+from scripts.common.versions import LOT_METHODS
 from scripts.common.video_item import origin_of, read_sound
 from scripts.common.working import Working
 
@@ -54,8 +53,7 @@ def detect_lot_speech(
     """
     tables = lots.read_frames(frames)
     listed = [item for item in lots.read_items(contents) if item.is_there]
-    mark = hashlib.sha256(contents.read_bytes() + json.dumps([rule, 1], sort_keys=True).encode()).hexdigest()
-    place = Working(Path(working), mark)
+    place = Working(Path(working), Working.mark(LOT_METHODS["detect_lot_speech"], rule, contents))
     tasks = {
         item.key: {
             "url": lots.media_url(item, media),

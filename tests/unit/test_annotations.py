@@ -16,6 +16,7 @@ from scripts.common.annotation import ClipTask, Lot, annotate_batches, sampled
 from scripts.common.annotations_plan import Annotation
 from scripts.common.errors import ConfigError, InputError, RunError
 from scripts.common.landmarks import Landmarks
+from scripts.common.versions import LOT_METHODS
 from scripts.common.video import VideoReader
 from scripts.datasets.caption_clips import text_of
 from scripts.datasets.compute_flow import method_of
@@ -222,7 +223,7 @@ def test_a_clip_that_fails_fails_alone_and_is_in_the_ledger(tmp_path, video):
 
     files = [tmp_path / name for name in ("a.tar", "a.parquet", "a.ledger.parquet")]
     sources = [made.lot(what) for what in ("tar", "clips.tar", "clips.parquet")]
-    annotate_batches(Lot(*sources, *files, "picky", "web", "length", {}, str(tmp_path / "working")), picky, 3)
+    annotate_batches(Lot(*sources, *files, "embed_clips", "web", "length", {}, str(tmp_path / "working")), picky, 3)
     ended = {row.item: (row.outcome, row.reason) for row in ledger.rows(ledger.read([files[2]]))}
     assert ended == {f"000000000_{k:05d}.length": ("failed", "picky") if k == 2 else ("written", "") for k in range(4)}
 
@@ -292,14 +293,15 @@ def test_the_cores_change_no_byte_of_an_annotation(tmp_path, video):
         assert [made.lot(name).read_bytes() for name in names] == before
 
 
-def test_what_a_killed_job_left_is_not_taken_from_another_model(tmp_path):
+def test_what_a_killed_job_left_is_not_taken_from_another_model_or_method(tmp_path, monkeypatch):
     model = tmp_path / "model.onnx"
     clips = tmp_path / "clips.parquet"
     clips.write_bytes(b"clips")
     files = [tmp_path / name for name in ("a", "b")]
-    lot = Lot(*files, clips, *files, clips, "embed", "web", "v", {}, str(tmp_path / "working"), (model,))
+    lot = Lot(*files, clips, *files, clips, "embed_clips", "web", "v", {}, str(tmp_path / "working"), (model,))
     marks = set()
     for content in (b"first", b"second"):
         model.write_bytes(content)
         marks.add(lot.mark())
-    assert len(marks) == 2
+    monkeypatch.setitem(LOT_METHODS, "embed_clips", LOT_METHODS["embed_clips"] + 1)
+    assert len(marks | {lot.mark()}) == 3

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scripts.common.frame_table import FrameTable
 from scripts.common.scene_cuts import CutRule, find_cuts
+from scripts.common.versions import LOT_METHODS
 from scripts.common.working import Working
 from scripts.datasets.clip_choice import cut_mark
 from scripts.datasets.clip_picture import grid
@@ -25,6 +26,7 @@ from tests.unit.shard_maker import (
     Made,
     cut,
     fetch,
+    hear,
     plan,
     scan,
     scene_video,
@@ -117,6 +119,29 @@ def test_another_threshold_is_cut_of_a_decode_of_its_own(tmp_path, videos):
     made.settings["scan"]["threshold"] = 250.0
     cut(made)
     assert [(clip.start_s, clip.stop_s) for clip in made.clips.values()] == [(0, 4)]
+
+
+def test_what_a_killed_job_left_is_void_when_its_method_has_changed(tmp_path, videos, monkeypatch):
+    """The clips that a scan cuts by the way are those of the method that cuts."""
+    monkeypatch.setattr(Working, "remove", lambda self: None)
+    made = lot_of(tmp_path, videos[:1], clips="speech")
+
+    def marks() -> dict[str, str]:
+        return {step: (made.root / "working" / f"{step}0" / "mark").read_text() for step in ("scan", "speech", "cut")}
+
+    def work() -> dict[str, str]:
+        scan(made, ahead=True)
+        hear(made)
+        cut(made)
+        return marks()
+
+    before = work()
+    assert work() == before
+    for method, void in (("scan_shard", {"scan"}), ("detect_lot_speech", {"speech"}), ("cut_shard", {"scan", "cut"})):
+        with monkeypatch.context() as patch:
+            patch.setitem(LOT_METHODS, method, LOT_METHODS[method] + 1)
+            after = work()
+        assert {step for step in before if after[step] != before[step]} == void
 
 
 def test_pictures_that_do_not_fit_into_memory_are_decoded_again(tmp_path, videos, monkeypatch):
