@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from scripts.common.encoder import THREADS, Coding
-from scripts.common.packet_writer import MP4_OPTIONS, TIME_BASE, disk_errors
+from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
 from scripts.common.timeline import NS
 
 # Pictures that wait for the encoder.
@@ -28,7 +28,6 @@ SOUND_BLOCK = 1024
 # PCM is packed: bare in an MP4 it is a noise to players of 2022.
 SOUND_CODECS = {"aac": ("aac", "fltp"), "pcm": ("alac", "s32p")}
 LAYOUTS = {1: "mono", 2: "stereo"}
-TAGS = {"hevc": "hvc1"}
 # A keyframe stands at least so often.
 GOP_S = 2
 # Steps between two samples of a track are 31 bits of its time scale.

@@ -9,6 +9,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
+from scripts.common.aac_rates import AAC_RATES_HZ
 from scripts.common.encoder import Coding
 from scripts.common.packet_writer import TAGS
 
@@ -18,8 +19,6 @@ SOUND_BLOCK = 1024
 # Bits a second of a channel: what ffmpeg's guide for AAC advises, and from where its quick coder is the better one.
 CHANNEL_BITRATE = 64_000
 US = Fraction(1, 1_000_000)
-# What AAC can be asked for.
-AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 # PyAV writes beyond the planes of a frame of so many channels; packed, it has one.
 TOO_MANY_PLANES = 8
 LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -150,8 +149,8 @@ def sound_of_clip(
     if len(part) != wanted:
         part = np.repeat(part.mean(axis=0, keepdims=True), wanted, axis=0)
     rate = out_rate_hz or rate_hz
-    if rate not in AAC_RATES:
-        rate = min(AAC_RATES, key=lambda known: abs(known - rate))
+    if rate not in AAC_RATES_HZ:
+        rate = min(AAC_RATES_HZ, key=lambda known: abs(known - rate))
     if rate != rate_hz:
         # Only here: a clip whose rate stays does not wait for its import.
         from scipy.signal import resample_poly
