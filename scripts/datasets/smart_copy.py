@@ -76,14 +76,21 @@ class SmartCutter:
             self.time_base = source.video.time_base if self.fits else Fraction(1)
 
     def cut(self, path: Path, start_s: Fraction, stop_s: Fraction, sound: tuple[np.ndarray, int] | None) -> bool:
-        """Write the clip [start_s, stop_s) of the file's own times; False if no whole GOP lies in it."""
+        """Write the clip [start_s, stop_s) of the file's own times.
+
+        False if no whole GOP lies in it, or an edge does not decode as a whole.
+        """
         start, stop = (math.ceil(instant / self.time_base) for instant in (start_s, stop_s))
-        pieces = pieces_of(self._packets(start, stop), start, stop)
+        packets = self._packets(start, stop)
+        pieces = pieces_of(packets, start, stop)
         if pieces is None:
             return False
         head = self._encoded(pieces.start, pieces.copy_from)
         tail = self._encoded(pieces.copy_until, pieces.stop)
         if head is None or tail is None:
+            return False
+        edges = [(pieces.start, pieces.copy_from), (pieces.copy_until, pieces.stop)]
+        if len(head) + len(tail) < sum(low <= packet.pts < high for packet in packets for low, high in edges):
             return False
         origin = round(start_s / self.time_base)
         shown = [pts for pts, _ in head] + list(pieces.copied) + [pts for pts, _ in tail]

@@ -29,10 +29,18 @@ def damaged(path: Path, first: int, stop: int) -> Path:
     return path
 
 
-def cut_of(root: Path, video: Path, *, look: bool, ahead: bool = False, clip: list[float] | None = None) -> Made:
+def cut_of(
+    root: Path,
+    video: Path,
+    *,
+    look: bool,
+    ahead: bool = False,
+    clip: list[float] | None = None,
+    precision: str = "exact",
+) -> Made:
     table = write_table(root / "t.jsonl", json.dumps({"url": str(video), "clips": [clip or CLIP]}))
     roots = {"allowed_roots": [str(video.parent)]}
-    settings = settings_of(table, clips="table", scan={"thumbnails": False}, fetch=roots)
+    settings = settings_of(table, clips="table", scan={"thumbnails": False}, fetch=roots, precision=precision)
     made = Made(root / "made", settings)
     fetch(made, plan(made.root, table, settings)["lots"][0])
     scan(made, look=look, ahead=ahead)
@@ -88,3 +96,14 @@ def test_a_whole_clip_says_nothing_and_one_beyond_the_end_says_by_how_much(tmp_p
     assert [row.message for row in cut_of(tmp_path / "a", video, look=False).rows("cut")] == [""]
     (row,) = cut_of(tmp_path / "b", video, look=False, clip=[1, 9]).rows("cut")
     assert (row.outcome, row.value, row.message) == ("written", 3.0, "it ends with its item, 5.000 s before its time")
+
+
+@pytest.mark.parametrize(("first", "stop"), [(13, 15), (86, 90)])
+def test_a_smart_clip_whose_edge_does_not_decode_is_encoded_and_says_so(tmp_path, first, stop):
+    made = cut_of(tmp_path, damaged(tmp_path / "v.mp4", first, stop), look=False, precision="smart")
+    (row,) = made.rows("cut")
+    assert (row.outcome, row.message) == (
+        "written",
+        "2 of its 75 pictures do not decode: a neighbour stands in their place",
+    )
+    assert len(numbers_in(made.unpack(row.item))) == 75
