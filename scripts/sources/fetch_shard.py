@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from scripts.common import ledger, lots
-from scripts.common.errors import InputError, is_machine_fault
+from scripts.common.errors import InputError, RunError, is_machine_fault
 from scripts.common.job import progress, run
 from scripts.common.lots import Item
 from scripts.common.tar_file import TarWriter
@@ -59,6 +59,13 @@ def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, workin
         ended = replace(item, outcome="failed", reason="unreadable", message=f"{error.strerror or error}")
     except (ValueError, UnicodeError) as error:
         ended = replace(item, outcome="failed", reason="no_url", message=" ".join(str(error).split()))
+    except (RunError, ImportError):
+        raise
+    except Exception as error:
+        # A library's, about what a server sent: it must not end the lot.
+        logging.getLogger().exception("%s", item.key)
+        message = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
+        ended = replace(item, outcome="failed", reason="unexpected", message=message)
     of_page = {
         name: getattr(ended, name) for name in ("extra", "subtitles") if getattr(ended, name) != getattr(item, name)
     }

@@ -14,6 +14,7 @@ from scripts.common.lots import media_url
 from scripts.common.tar_file import read_part
 from scripts.common.video_item import ItemReader
 from scripts.sources import safe_http
+from scripts.sources.fetch_item import Fetcher
 from scripts.sources.page_medium import medium_behind, options_of, with_own_cookies
 from scripts.sources.safe_http import PrivateHostError, public_address
 from scripts.sources.subtitle_file import read_subtitles
@@ -41,6 +42,23 @@ def fetched(root: Path, *urls: str, **fetch_settings) -> Made:
 
 def reasons(made: Made) -> list[str]:
     return [item.reason for item in made.items.values()]
+
+
+def test_an_error_that_nobody_foresaw_is_its_items_alone(tmp_path, site, video, monkeypatch, caplog):
+    fetch_item = Fetcher.fetch
+
+    def broken(fetcher: Fetcher, url: str, target: Path) -> object:
+        if url.endswith("/a.mp4"):
+            raise KeyError("formats\nof a page")
+        return fetch_item(fetcher, url, target)
+
+    monkeypatch.setattr(Fetcher, "fetch", broken)
+    made = fetched(tmp_path, site.media("/a.mp4", video), site.media("/b.mp4", video))
+    first, second = made.items.values()
+    assert (first.outcome, first.reason, second.reason) == ("failed", "unexpected", "")
+    assert first.message.startswith("KeyError: ")
+    assert "\n" not in first.message
+    assert "Traceback" in caplog.text
 
 
 def test_what_a_server_gives_is_in_the_lot_byte_by_byte(tmp_path, site, video):
