@@ -1,5 +1,6 @@
 """An older product does not hide that what it is made of is missing."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parents[2]
+# A SLURM that is installed but silent would hold up each start by ten seconds.
+ENVIRONMENT = {**os.environ, "SLURM_CONF": os.devnull}
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
@@ -41,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def snakemake(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("arguments", [(), ("table.txt", "-n")])

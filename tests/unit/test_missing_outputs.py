@@ -1,5 +1,6 @@
 """What was made and is gone is made again, whoever reads it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parents[2]
+# A SLURM that is installed but silent would hold up each start by ten seconds.
+ENVIRONMENT = {**os.environ, "SLURM_CONF": os.devnull}
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
@@ -46,7 +49,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     (folder / "Snakefile").write_text(SNAKEFILE)
     (folder / "a.raw").write_text("a")
-    subprocess.run([sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"], cwd=folder, check=True)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
+    subprocess.run(command, cwd=folder, env=ENVIRONMENT, check=True)
     return folder
 
 
@@ -58,7 +62,7 @@ def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def snakemake(*arguments: str) -> str:
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
