@@ -41,3 +41,9 @@ class ConfigError(Exception):
 
 class RunError(Exception):
     """The machine or the set-up is at fault (missing weights, full disk): the job fails and says so in one line."""
+
+
+def unexpected(error: Exception) -> InputError:
+    """What becomes of an item that an error ended which nobody foresaw; its traceback belongs into the log."""
+    line = next(iter(str(error).splitlines()), "")[:200]
+    return InputError("unexpected", f"{type(error).__name__}: {line}")

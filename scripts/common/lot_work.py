@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from typing import Any
 
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import InputError, RunError, unexpected
 from scripts.common.job import progress
 from scripts.common.working import Status, Working
 
@@ -162,9 +162,7 @@ def failure(key: str, error: Exception) -> Status:
     # Some demuxers say EPERM when they give up.
     if isinstance(error, MACHINE) and getattr(error, "errno", None) != errno.EPERM:
         raise error
-    line = next(iter(str(error).splitlines()), "")[:200]
-    status = failed(key, InputError("unexpected", f"{type(error).__name__}: {line}"))
-    return status | {TRACE: "".join(traceback.format_exception(error))}
+    return failed(key, unexpected(error)) | {TRACE: "".join(traceback.format_exception(error))}
 
 
 def trace_of(status: Status) -> Status:

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from scripts.common import ledger, lots
-from scripts.common.errors import InputError, RunError, is_machine_fault
+from scripts.common.errors import InputError, RunError, is_machine_fault, unexpected
 from scripts.common.job import progress, run
 from scripts.common.lots import Item
 from scripts.common.tar_file import TarWriter
@@ -64,8 +64,8 @@ def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, workin
     except Exception as error:
         # A library's, about what a server sent: it must not end the lot.
         logging.getLogger().exception("%s", item.key)
-        message = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
-        ended = replace(item, outcome="failed", reason="unexpected", message=message)
+        failure = unexpected(error)
+        ended = replace(item, outcome="failed", reason=failure.reason, message=failure.message)
     of_page = {
         name: getattr(ended, name) for name in ("extra", "subtitles") if getattr(ended, name) != getattr(item, name)
     }
