@@ -1,7 +1,6 @@
 """Items that show what another one shows: the same bytes, or pictures whose perceptual hashes nearly agree."""
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common import lots
+from scripts.common.hash_bands import bands, is_plain
 from scripts.common.job import run
 from scripts.common.ledger import write_table
 
 SCHEMA = pa.schema([("key", pa.string()), ("same_as", pa.string())])
-BITS = 64
-# A hash with so few bits set, or unset, is that of a plain picture, which says nothing.
-PLAIN_BITS = 6
 
 
 def same_bytes(keys: list[str], digests: list[str]) -> dict[str, str]:
@@ -31,17 +28,17 @@ def same_bytes(keys: list[str], digests: list[str]) -> dict[str, str]:
 def near(keys: list[str], hashes: list[list[int]], bits: int) -> dict[str, str]:
     """Key -> the first key all of whose hashes differ from its own in at most `bits` bits each.
 
-    Two hashes that differ in at most `bits` agree in one of `bits` + 1 bands, so only those of one band are compared.
+    Only those that agree in a band are compared.
     """
-    bands = list(_bands(bits + 1))
+    parts = list(bands(bits))
     seen: dict[tuple[int, int], list[int]] = {}
     found: dict[str, str] = {}
     arrays = [np.array(values, np.uint64) for values in hashes]
     for number, (key, values) in enumerate(zip(keys, arrays, strict=True)):
-        if not len(values) or _is_plain(values):
+        if not len(values) or is_plain(values).all():
             continue
         first = int(values[0])
-        places = [(shift, first >> shift & mask) for shift, mask in bands]
+        places = [(shift, first >> shift & mask) for shift, mask in parts]
         candidates = sorted({other for place in places for other in seen.get(place, ())})
         match = next((other for other in candidates if _agree(values, arrays[other], bits)), None)
         if match is not None:
@@ -50,17 +47,6 @@ def near(keys: list[str], hashes: list[list[int]], bits: int) -> dict[str, str]:
         for place in places:
             seen.setdefault(place, []).append(number)
     return found
-
-
-def _bands(count: int) -> Iterator[tuple[int, int]]:
-    edges = [BITS * band // count for band in range(count + 1)]
-    for start, stop in pairwise(edges):
-        yield start, (1 << (stop - start)) - 1
-
-
-def _is_plain(values: np.ndarray) -> bool:
-    counts = np.bitwise_count(values)
-    return bool(((counts < PLAIN_BITS) | (counts > BITS - PLAIN_BITS)).all())
 
 
 def _agree(left: np.ndarray, right: np.ndarray, bits: int) -> bool:

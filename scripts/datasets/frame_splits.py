@@ -2,17 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from scripts.common.hash_bands import bands, is_plain
 from scripts.common.splits import SPLITS, hashed_split
 
-# Of a perceptual hash.
-HASH_BITS = 64
-# A hash with so few bits set, or unset, is that of a plain picture, which says nothing.
-PLAIN_BITS = 6
 # Pairs of hashes that are compared at once.
 CHUNK = 2**22
 
@@ -93,32 +89,20 @@ def crossing(hashes: Mapping[str, np.ndarray], bits: int) -> dict[tuple[str, str
     """(split, later split) -> those hashes of the later one, uint64, that differ in at most `bits` bits from one of
     the other; only where there are any.
 
-    hashes: split -> uint64 (N,), the distinct ones. Two hashes that differ in at most `bits` agree in one of
-    `bits` + 1 bands, so only those of one band are compared.
+    hashes: split -> uint64 (N,), the distinct ones. Only those that agree in a band are compared.
     """
-    told = {split: values[~_plain(values)] for split, values in hashes.items()}
+    told = {split: values[~is_plain(values)] for split, values in hashes.items()}
     found = {}
     for place, left in enumerate(SPLITS):
         for right in SPLITS[place + 1 :]:
             if left not in told or right not in told:
                 continue
             near = np.zeros(len(told[right]), bool)
-            for shift, mask in _bands(bits + 1):
+            for shift, mask in bands(bits):
                 _mark(near, told[left], told[right], shift, mask, bits)
             if near.any():
                 found[left, right] = np.sort(told[right][near])
     return found
-
-
-def _plain(values: np.ndarray) -> np.ndarray:
-    counts = np.bitwise_count(values)
-    plain: np.ndarray = (counts < PLAIN_BITS) | (counts > HASH_BITS - PLAIN_BITS)
-    return plain
-
-
-def _bands(count: int) -> Iterator[tuple[int, int]]:
-    for start, stop in pairwise([HASH_BITS * band // count for band in range(count + 1)]):
-        yield start, (1 << (stop - start)) - 1
 
 
 def _mark(near: np.ndarray, left: np.ndarray, right: np.ndarray, shift: int, mask: int, bits: int) -> None:
