@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from scripts.cameras.board import Board
 from scripts.cameras.bundle import Freedom, Observations, Scene, adjust_twice, residuals
 from scripts.cameras.calibration_gate import errors_by_camera, kept_views, refuse_poor
 from scripts.cameras.first_guess import board_distances, first_lens, first_scene
-from scripts.common import ledger
+from scripts.common import ledger, table_file
 from scripts.common.calibration_file import Calibration, Camera, refuse_twins
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
@@ -75,7 +74,7 @@ def read_corners(
     paths: list[Path], cameras: list[str], board: Board, max_views: int
 ) -> tuple[Observations, list[tuple[int, int]]]:
     """All observations, and the size of each camera's pictures. Of many views an even choice is kept."""
-    tables = [pq.read_table(path, partitioning=None) for path in paths]
+    tables = [table_file.read(path) for path in paths]
     if empty := [name for name, table in zip(cameras, tables, strict=True) if not table.num_rows]:
         raise InputError(
             ledger.UPSTREAM, f"{', '.join(empty)}: the board was not found, see the ledger of detect_boards"

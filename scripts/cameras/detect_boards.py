@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from scripts.cameras.board import Board, BoardFinder
-from scripts.common import ledger
+from scripts.common import ledger, table_file
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.errors import InputError
 from scripts.common.job import run
@@ -68,7 +68,7 @@ def _write(path: Path, found: list[tuple[int, np.ndarray, np.ndarray]], size: tu
         "width": np.full(len(pixels), size[0], np.int32),
         "height": np.full(len(pixels), size[1], np.int32),
     }
-    ledger.write_table(path, pa.table(columns))
+    table_file.write(path, pa.table(columns))
 
 
 if __name__ == "__main__":

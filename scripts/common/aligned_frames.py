@@ -6,9 +6,8 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common.ledger import write_table
+from scripts.common import table_file
 
 MISSING = -1
 OWN_COLUMNS = ("frame", "time_ns")
@@ -44,12 +43,12 @@ class AlignedFrames:
         columns = [pa.array(np.arange(len(self), dtype=np.int64))]
         columns += [pa.array(column.astype(np.int32), mask=column == MISSING) for column in self.shown.T]
         columns.append(pa.array(self.time_ns.astype(np.int64)))
-        write_table(path, pa.Table.from_arrays(columns, names=["frame", *self.cameras, "time_ns"]))
+        table_file.write(path, pa.Table.from_arrays(columns, names=["frame", *self.cameras, "time_ns"]))
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a table written by `write`; without rows where the alignment failed."""
-        table = pq.read_table(path, partitioning=None)
+        table = table_file.read(path)
         names = tuple(name for name in table.column_names if name not in OWN_COLUMNS)
         if not names:
             return cls.empty()

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from scripts.common import clips as clip_tables
-from scripts.common import ledger
+from scripts.common import ledger, table_file
 from scripts.common.annotation_table import SCHEMA
 from scripts.common.clips import ClipRow
 from scripts.common.errors import InputError
@@ -141,7 +141,7 @@ def _annotate(lot: Lot, work: Callable[[dict[str, ClipTask], Working], dict[str,
                 member = tar.copy(f"{key}.{ending}", place.file(f"{key}.{ending}"))
                 parts.append({"ending": ending, "offset": member.offset, "size": member.size, "sha256": member.sha256})
             packed.append({"key": key, "values": json.dumps(status["values"]), "parts": json.dumps(parts)})
-    ledger.write_table(lot.out_values, pa.Table.from_pylist(packed, schema=SCHEMA))
+    table_file.write(lot.out_values, pa.Table.from_pylist(packed, schema=SCHEMA))
     ledger.write(lot.out_ledger, [entries[row.key] for row in rows])
     place.remove()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scripts.common.ledger import read_table, write_table
+from scripts.common import table_file
 from scripts.common.lots import Item
 from scripts.common.sample_columns import OWN, as_tables
 
@@ -50,12 +50,12 @@ def write(path: Path, rows: Iterable[ClipRow]) -> None:
         vars(row) | {"meta": json.dumps(row.meta, ensure_ascii=False, sort_keys=True), "parts": json.dumps(row.parts)}
         for row in rows
     ]
-    write_table(path, pa.Table.from_pylist(packed, schema=SCHEMA))
+    table_file.write(path, pa.Table.from_pylist(packed, schema=SCHEMA))
 
 
 def read(path: Path) -> list[ClipRow]:
     """Read what `write` wrote."""
-    rows = read_table(path, SCHEMA).to_pylist()
+    rows = table_file.read(path, SCHEMA).to_pylist()
     return [ClipRow(**(row | {"meta": json.loads(row["meta"]), "parts": json.loads(row["parts"])})) for row in rows]
 
 

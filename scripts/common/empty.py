@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from scripts.common import sample_index
+from scripts.common import sample_index, table_file
 from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
-from scripts.common.ledger import write_table
 from scripts.common.statistics import Moments
 
 
@@ -64,7 +63,7 @@ def _pictures(path: Path) -> None:
 
 
 def _parquet(path: Path) -> None:
-    write_table(path, pa.table({}))
+    table_file.write(path, pa.table({}))
 
 
 def _zero_bytes(path: Path) -> None:

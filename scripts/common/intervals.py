@@ -6,9 +6,8 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common.ledger import write_table
+from scripts.common import table_file
 
 SCHEMA = pa.schema(
     [
@@ -54,10 +53,10 @@ class Intervals:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""
-        table = pq.read_table(path, schema=SCHEMA, partitioning=None)
+        table = table_file.read(path, schema=SCHEMA)
         return cls(**{name: table[name].to_numpy() for name in SCHEMA.names})
 
     def write(self, path: Path) -> None:
         """Write to parquet, the same bytes on every run."""
         columns = [pa.array(getattr(self, field.name), SCHEMA.field(field.name).type) for field in fields(self)]
-        write_table(path, pa.Table.from_arrays(columns, schema=SCHEMA))
+        table_file.write(path, pa.Table.from_arrays(columns, schema=SCHEMA))

@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scripts.common import table_file
+
 ROWS = 2048
 KEY = b"rushes"
 # The six numbers of a symmetric matrix.
@@ -251,7 +253,7 @@ def _skeleton(facts: dict[str, Any]) -> Skeleton:
 
 
 def _read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    table = pq.read_table(path, partitioning=None)
+    table = table_file.read(path)
     facts = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
     return table, facts
 

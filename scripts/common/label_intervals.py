@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common.ledger import write_table
+from scripts.common import table_file
 
 SCHEMA = pa.schema(
     [
@@ -44,9 +43,9 @@ class LabelInterval:
 def write(path: Path, intervals: Iterable[LabelInterval]) -> None:
     """Write the table, in the order of time."""
     ordered = sorted(intervals, key=lambda one: (one.start_ns, one.stop_ns, one.tier, one.subject, one.source_line))
-    write_table(path, pa.Table.from_pylist([asdict(interval) for interval in ordered], schema=SCHEMA))
+    table_file.write(path, pa.Table.from_pylist([asdict(interval) for interval in ordered], schema=SCHEMA))
 
 
 def read(path: Path) -> list[LabelInterval]:
     """Read what `write` wrote."""
-    return [LabelInterval(**row) for row in pq.read_table(path, schema=SCHEMA, partitioning=None).to_pylist()]
+    return [LabelInterval(**row) for row in table_file.read(path, schema=SCHEMA).to_pylist()]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from scripts.common import table_file
 from scripts.common.errors import UPSTREAM as UPSTREAM
 
 OUTCOMES = ("written", "filtered", "failed")
@@ -53,27 +53,12 @@ class Row:
 def write(path: Path, rows: Iterable[Row]) -> None:
     """Write `rows` in their order."""
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)
-    write_table(path, table)
-
-
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a small table to parquet with the same bytes on every run."""
-    pq.write_table(table, path, compression="zstd")
-
-
-def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
-    """Read a small table, in the columns of `schema`.
-
-    pyarrow's own function of this name imports all that reads folders of tables first, which takes longer.
-    """
-    with pq.ParquetFile(path) as file:
-        table = file.read()
-    return table if schema is None or table.schema.equals(schema) else table.select(schema.names).cast(schema)
+    table_file.write(path, table)
 
 
 def read(paths: Iterable[Path]) -> pa.Table:
     """Concatenate the ledgers of `paths`, in their order."""
-    tables = [read_table(path, SCHEMA) for path in paths]
+    tables = [table_file.read(path, SCHEMA) for path in paths]
     return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
 
 

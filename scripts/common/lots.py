@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scripts.common import table_file
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.frame_table import SCHEMA as FRAMES
 from scripts.common.frame_table import FrameTable
-from scripts.common.ledger import read_table, write_table
 
 ITEMS = pa.schema(
     [
@@ -89,12 +89,12 @@ class Item:
 def write_items(path: Path, items: Iterable[Item]) -> None:
     """Write the items of a lot, in their order."""
     rows = [vars(item) | {name: _packed(getattr(item, name)) for name in _PACKED} for item in items]
-    write_table(path, pa.Table.from_pylist(rows, schema=ITEMS))
+    table_file.write(path, pa.Table.from_pylist(rows, schema=ITEMS))
 
 
 def read_items(path: Path) -> list[Item]:
     """Read what `write_items` wrote."""
-    rows = read_table(path, ITEMS).to_pylist()
+    rows = table_file.read(path, ITEMS).to_pylist()
     return [Item(**(row | {name: json.loads(row[name]) for name in _PACKED})) for row in rows]
 
 
@@ -124,7 +124,7 @@ def write_frames(path: Path, tables: Mapping[str, tuple[FrameTable, Mapping[str,
         columns.append(_joined([getattr(table, name) for table, _ in tables.values()], FRAMES.field(name).type))
     for name in SCORES:
         columns.append(_joined([scores[name] for _, scores in tables.values()], pa.float32()))
-    write_table(path, pa.Table.from_arrays(columns, schema=KEYED_FRAMES))
+    table_file.write(path, pa.Table.from_arrays(columns, schema=KEYED_FRAMES))
 
 
 def _joined(parts: list[np.ndarray], kind: pa.DataType) -> pa.Array:
@@ -133,7 +133,7 @@ def _joined(parts: list[np.ndarray], kind: pa.DataType) -> pa.Array:
 
 def read_frames(path: Path) -> dict[str, tuple[FrameTable, dict[str, np.ndarray]]]:
     """Frame table and scores by key."""
-    table = read_table(path, KEYED_FRAMES).combine_chunks()
+    table = table_file.read(path, KEYED_FRAMES).combine_chunks()
     if not table.num_rows:
         return {}
     # Only here: whoever reads no frames does not wait for its import.
@@ -167,7 +167,7 @@ def clock_of(text: str) -> Clock:
 def write_clocks(path: Path, clocks: Mapping[str, Clock]) -> None:
     """Write the clocks of the items that have a sound, by key."""
     rows = [{"key": key, "clock": clock_text(clock)} for key, clock in clocks.items()]
-    write_table(path, pa.Table.from_pylist(rows, schema=KEYED_CLOCKS))
+    table_file.write(path, pa.Table.from_pylist(rows, schema=KEYED_CLOCKS))
 
 
 @dataclass(frozen=True)
@@ -185,22 +185,22 @@ def write_speech(path: Path, speech: Mapping[str, Speech]) -> None:
         {"key": key, "speech": json.dumps(said.stretches), "reason": said.reason, "message": said.message}
         for key, said in speech.items()
     ]
-    write_table(path, pa.Table.from_pylist(rows, schema=KEYED_SPEECH))
+    table_file.write(path, pa.Table.from_pylist(rows, schema=KEYED_SPEECH))
 
 
 def read_speech(path: Path) -> dict[str, Speech]:
     """Speech by key."""
-    rows = read_table(path, KEYED_SPEECH).to_pylist()
+    rows = table_file.read(path, KEYED_SPEECH).to_pylist()
     return {row["key"]: Speech(json.loads(row["speech"]), row["reason"], row["message"]) for row in rows}
 
 
 def write_scans(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the scans of a lot's items: key, facts (a dict), hashes, thumbnail."""
     packed = [row | {"facts": json.dumps(row["facts"], sort_keys=True)} for row in rows]
-    write_table(path, pa.Table.from_pylist(packed, schema=SCANS))
+    table_file.write(path, pa.Table.from_pylist(packed, schema=SCANS))
 
 
 def read_scans(path: Path) -> dict[str, dict[str, Any]]:
     """Scans by key, with `facts` as a dict."""
-    rows = read_table(path, SCANS).to_pylist()
+    rows = table_file.read(path, SCANS).to_pylist()
     return {row["key"]: row | {"facts": json.loads(row["facts"])} for row in rows}

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common.ledger import write_table
+from scripts.common import table_file
 
 # start_ns, stop_ns: on the recording's clock.  interpolated: frames whose landmarks stand in a gap and follow from
 # their neighbours.  file: path of the sample below the dataset's folder.
@@ -25,9 +24,9 @@ SCHEMA = pa.schema(
 
 def write(path: Path, samples: list[dict[str, object]]) -> None:
     """Write the samples of a recording, in their order."""
-    write_table(path, pa.Table.from_pylist(samples, schema=SCHEMA))
+    table_file.write(path, pa.Table.from_pylist(samples, schema=SCHEMA))
 
 
 def read(path: Path) -> pa.Table:
     """Read what `write` wrote."""
-    return pq.read_table(path, schema=SCHEMA, partitioning=None)
+    return table_file.read(path, schema=SCHEMA)

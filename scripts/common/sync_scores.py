@@ -10,9 +10,8 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common.ledger import write_table
+from scripts.common import table_file
 
 # As SyncNet has them: pictures of a fifth of a second, and shifts of up to 15 frames (Chung and Zisserman, 2016).
 FRAMES, SHIFTS = 5, 15
@@ -30,7 +29,7 @@ class SyncScores:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote; of an item that failed, none."""
-        table = pq.read_table(path, partitioning=None)
+        table = table_file.read(path)
         if not table.num_rows:
             return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2 * SHIFTS + 1), np.float32))
         distance = table["distance"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -41,7 +40,7 @@ class SyncScores:
         flat = pa.array(self.distance.astype(np.float32).ravel(), pa.float32())
         lists = pa.FixedSizeListArray.from_arrays(flat, 2 * SHIFTS + 1)
         columns = [pa.array(self.frame, pa.int32()), pa.array(self.track, pa.int32()), lists]
-        write_table(path, pa.Table.from_arrays(columns, schema=SCHEMA))
+        table_file.write(path, pa.Table.from_arrays(columns, schema=SCHEMA))
 
     def judge(self, track: int, first: int, count: int) -> tuple[float, int]:
         """Confidence and shift of `count` frames of a track: how far the least mean distance lies below the median.

@@ -15,10 +15,9 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from scripts.common import table_file
 from scripts.common.frame_table import GAP_PERIODS, FrameTable, frame_period_ns
-from scripts.common.ledger import write_table
 from scripts.common.timeline import NS, ROUNDING
 
 # Stamps scatter: a frame this share of a period beyond the half still counts.
@@ -99,12 +98,12 @@ class Synchronised:
             pa.array(self.shown.ravel().astype(np.int32)),
             pa.array(self.offset_ns.ravel()),
         ]
-        write_table(path, pa.Table.from_arrays(columns, schema=SCHEMA))
+        table_file.write(path, pa.Table.from_arrays(columns, schema=SCHEMA))
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a table written by `write`."""
-        table = pq.read_table(path, schema=SCHEMA, partitioning=None)
+        table = table_file.read(path, schema=SCHEMA)
         frame = table["frame"].to_numpy()
         width = int((frame == 0).sum())
         shape = (len(frame) // width if width else 0, width)

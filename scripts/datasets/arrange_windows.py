@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from scripts.common import table_file
 from scripts.common.job import run
 from scripts.common.links import link_or_copy
 
@@ -15,7 +14,7 @@ def arrange_windows(index: Path, windows: list[Path], out_folder: Path, *, split
     """
     folders = {folder.name: folder for folder in windows}
     out_folder.mkdir()
-    table = pq.read_table(index, columns=["recording", "file", "subject", "split"], partitioning=None)
+    table = table_file.read(index, columns=["recording", "file", "subject", "split"])
     for sample in table.to_pylist():
         if sample["split"] == split:
             speaker = out_folder / sample["subject"]

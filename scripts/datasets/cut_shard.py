@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scripts.common import clips as clip_tables
-from scripts.common import ledger, lots
+from scripts.common import ledger, lots, table_file
 from scripts.common.clips import ClipRow
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
@@ -136,7 +136,7 @@ def _scenes_of(clip: Clip, scenes_s: dict[str, list[tuple[float, float]]]) -> di
 def _duplicates(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
-    table = ledger.read_table(path)
+    table = table_file.read(path)
     return dict(zip(table["key"].to_pylist(), table["same_as"].to_pylist(), strict=True)) if table.num_rows else {}
 
 

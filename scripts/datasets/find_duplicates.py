@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common import lots
+from scripts.common import lots, table_file
 from scripts.common.hash_bands import bands, is_plain
 from scripts.common.job import run
-from scripts.common.ledger import write_table
 
 SCHEMA = pa.schema([("key", pa.string()), ("same_as", pa.string())])
 
@@ -62,18 +60,18 @@ def find_duplicates(contents: list[Path], scans: list[Path], out_duplicates: Pat
         rest = [key for key in keys if key not in found]
         found |= near(rest, [hashes.get(key, []) for key in rest], bits)
     rows = [{"key": key, "same_as": found[key]} for key in keys if key in found]
-    write_table(out_duplicates, pa.Table.from_pylist(rows, schema=SCHEMA))
+    table_file.write(out_duplicates, pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
 def _items(paths: Iterable[Path]) -> tuple[list[str], list[str]]:
-    tables = [pq.read_table(path, columns=["key", "sha256", "outcome"], partitioning=None) for path in paths]
+    tables = [table_file.read(path, columns=["key", "sha256", "outcome"]) for path in paths]
     whole = pa.concat_tables(tables).to_pydict() if tables else {"key": [], "sha256": [], "outcome": []}
     kept = [n for n, outcome in enumerate(whole["outcome"]) if outcome == "written"]
     return [whole["key"][n] for n in kept], [whole["sha256"][n] for n in kept]
 
 
 def _hashes(path: Path) -> Iterator[tuple[str, list[int]]]:
-    table = pq.read_table(path, columns=["key", "hashes"], schema=lots.SCANS, partitioning=None)
+    table = table_file.read(path, columns=["key", "hashes"], schema=lots.SCANS)
     yield from zip(table["key"].to_pylist(), table["hashes"].to_pylist(), strict=True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scripts.common import ledger, sample_index, split_table
+from scripts.common import ledger, sample_index, split_table, table_file
 from scripts.common.errors import RunError
 from scripts.common.face_shape import NOSE_TIP
 from scripts.common.job import run
@@ -99,7 +99,7 @@ def index_dataset(
         raise RunError(f"{dataset}: {written.num_rows} windows are written, but {samples.num_rows} are indexed")
     if doubled := [name for name, count in Counter(samples["sample"].to_pylist()).items() if count > 1]:
         raise RunError(f"{dataset}: {len(doubled)} names stand for two windows each, such as {doubled[0]}; rename one")
-    ledger.write_table(out_index, _at_their_places(samples, places or {}))
+    table_file.write(out_index, _at_their_places(samples, places or {}))
     card = describe(dataset, settings, samples, outcomes, leaking_groups(members))
     out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 

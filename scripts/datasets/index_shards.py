@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.common import ledger
+from scripts.common import ledger, table_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.datasets.same_columns import bring_together, common_schema, with_columns
@@ -54,7 +54,7 @@ def concatenate(paths: Iterable[Path], out: Path, schema: pa.Schema) -> int:
     rows = 0
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for path in paths:
-            table = with_columns(ledger.read_table(path), schema)
+            table = with_columns(table_file.read(path), schema)
             rows += table.num_rows
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)

@@ -4,8 +4,7 @@ import json
 import math
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from scripts.common import table_file
 from scripts.common.job import progress, run
 from scripts.common.tar_file import TarWriter
 
@@ -21,7 +20,7 @@ def pack_windows(index: Path, windows: list[Path], out_folder: Path, *, split: s
     index: the dataset's table of samples.  windows: one folder of npz a recording, named after it.
     """
     folders = {folder.name: folder for folder in windows}
-    rows = [row for row in pq.read_table(index, partitioning=None).to_pylist() if row["split"] == split]
+    rows = [row for row in table_file.read(index).to_pylist() if row["split"] == split]
     out_folder.mkdir(parents=True)
     for number in range(max(1, math.ceil(len(rows) / shard_samples))):
         with TarWriter(out_folder / f"{split}-{number:05d}.tar") as tar:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from scripts.common import annotation_table, ledger
+from scripts.common import annotation_table, table_file
 from scripts.common import clips as clip_tables
 from scripts.common.clips import ClipRow
 from scripts.common.job import run
@@ -101,8 +101,8 @@ def write_shard(
             write = partial(write_parquet, classes=classes) if output == "parquet" else FORMATS[output]
             entries += write(out_folder, name, samples)
         records += [sample.record for sample in samples]
-    ledger.write_table(out_index, pa.Table.from_pylist(entries, schema=INDEX))
-    ledger.write_table(out_metadata, record_table(records))
+    table_file.write(out_index, pa.Table.from_pylist(entries, schema=INDEX))
+    table_file.write(out_metadata, record_table(records))
 
 
 if __name__ == "__main__":

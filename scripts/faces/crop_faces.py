@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from scripts.common import ledger
+from scripts.common import ledger, table_file
 from scripts.common.bgr_picture import to_bgr
 from scripts.common.errors import InputError
 from scripts.common.face_shape import (
@@ -26,7 +26,6 @@ from scripts.common.face_shape import (
 )
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
-from scripts.common.ledger import write_table
 from scripts.common.tar_file import TarWriter
 from scripts.common.video import VideoReader, VideoWriter, as_yuv420p
 from scripts.faces.head_pose import head_pose
@@ -90,7 +89,7 @@ def crop_faces(
         for track, own in rows.items()
         for crop in crops
     }
-    write_table(out_measures, measures(found).filter(pa.array(known)))
+    table_file.write(out_measures, measures(found).filter(pa.array(known)))
     with VideoReader(video) as reader:
         files = _write_crops(reader, found.frames, shapes, Fraction(fps), tmpdir)
     with TarWriter(out_crops) as tar:

@@ -14,12 +14,11 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from scripts.common import jpeg, ledger
+from scripts.common import jpeg, ledger, table_file
 from scripts.common.camera_pictures import CameraPictures
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
-from scripts.common.ledger import write_table
 from scripts.common.lost_frames import listed
 from scripts.common.mosaic import Mosaic
 from scripts.common.synchronised import NOTHING, synchronise
@@ -147,7 +146,7 @@ def extract_all_frames(
         for name, found in pictures.items():
             found.check(f"{recording}, {product}", name)
     columns = [pa.array([row[k] for row in rows], field.type) for k, field in enumerate(SCHEMA)]
-    write_table(out_folder / "frames.parquet", pa.Table.from_arrays(columns, schema=SCHEMA))
+    table_file.write(out_folder / "frames.parquet", pa.Table.from_arrays(columns, schema=SCHEMA))
     lost = {name: found.lost() for name, found in pictures.items()}
     message = "; ".join(f"{name}: {listed(numbers)}" for name, numbers in lost.items() if len(numbers))
     if message:

@@ -11,13 +11,12 @@ import av
 import numpy as np
 import pyarrow as pa
 
-from scripts.common import jpeg, ledger
+from scripts.common import jpeg, ledger, table_file
 from scripts.common import manifest as manifests
 from scripts.common.camera_pictures import microseconds, row_at
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
-from scripts.common.ledger import write_table
 from scripts.common.synchronised import NOTHING, nearest
 from scripts.common.timeline import NS, Timeline
 from scripts.common.video import VideoReader
@@ -64,7 +63,7 @@ def extract_stills(
             rows.append((name, instant_ns, time_ns, int(table.frame[row])))
             progress(len(rows), len(instants), "pictures")
     columns = [pa.array([row[k] for row in rows], field.type) for k, field in enumerate(SCHEMA)]
-    write_table(out_folder / "frames.parquet", pa.Table.from_arrays(columns, schema=SCHEMA))
+    table_file.write(out_folder / "frames.parquet", pa.Table.from_arrays(columns, schema=SCHEMA))
     written = [
         ledger.Row("extract_stills", recording, f"{product}/{row[1]}", "written", start_ns=row[1]) for row in rows
     ]

@@ -6,9 +6,8 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts.common.ledger import write_table
+from scripts.common import table_file
 
 FIXED = [
     ("time_ns", pa.int64()),
@@ -58,12 +57,12 @@ class LocationTrack:
             for axis, column in zip("xy", pixels.T, strict=True):
                 fields.append((f"{camera}_{axis}_px", pa.float32()))
                 columns.append(pa.array(column.astype(np.float32)))
-        write_table(path, pa.Table.from_arrays(columns, schema=pa.schema(fields)))
+        table_file.write(path, pa.Table.from_arrays(columns, schema=pa.schema(fields)))
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a track written by `write`; empty where an earlier step failed."""
-        table = pq.read_table(path, partitioning=None)
+        table = table_file.read(path)
         if "time_ns" not in table.column_names:
             return cls.empty()
         column = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}

@@ -8,9 +8,8 @@ from typing import Any
 
 import av
 import numpy as np
-import pyarrow.parquet as pq
 
-from scripts.common import ledger
+from scripts.common import ledger, table_file
 from scripts.common.clock import Clock
 from scripts.common.edit_list import set_edit_length
 from scripts.common.errors import InputError
@@ -42,7 +41,7 @@ def merge_video_audio(
 
     Raises InputError if the picture or every sound failed before, or a channel is not there.
     """
-    time_ns = np.unique(pq.read_table(times, columns=["time_ns"], partitioning=None)["time_ns"].to_numpy())
+    time_ns = np.unique(table_file.read(times, columns=["time_ns"])["time_ns"].to_numpy())
     if not len(time_ns):
         raise InputError(ledger.UPSTREAM, f"{recording}: what {product} shows failed, see the ledger of that step")
     known = {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)}

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
+from scripts.common import table_file
 from scripts.common.errors import InputError
 from scripts.common.tar_file import read_part
 
@@ -63,7 +64,7 @@ def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
     """Every frame of a dataset; with `frames` > 1 sequences of them that do not overlap, each within one bout."""
     known = pq.read_schema(index).names
     columns = [*COLUMNS, *(name for name in OPTIONAL if name in known)]
-    rows = pq.read_table(index, columns=columns, partitioning=None).to_pylist()
+    rows = table_file.read(index, columns=columns).to_pylist()
 
     def picture(row: dict[str, Any]) -> Picture:
         return Picture(index.parent / row["file"], row.get("offset", 0), row.get("size", -1))
@@ -103,8 +104,8 @@ def classes_of(index: Path) -> list[str]:
     """
     known = pq.read_schema(index)
     if CLASS not in known.names or not pa.types.is_integer(known.field(CLASS).type):
-        return sorted(set(pq.read_table(index, columns=["label"], partitioning=None)["label"].to_pylist()))
-    pairs = pq.read_table(index, columns=["label", CLASS], partitioning=None).group_by(["label", CLASS]).aggregate([])
+        return sorted(set(table_file.read(index, columns=["label"])["label"].to_pylist()))
+    pairs = table_file.read(index, columns=["label", CLASS]).group_by(["label", CLASS]).aggregate([])
     labels, numbers = pairs["label"].to_pylist(), pairs[CLASS].to_pylist()
     twice = next((one for column in (labels, numbers) for one, count in Counter(column).items() if count > 1), None)
     if twice is not None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from torch.utils.data import Dataset
 
+from scripts.common import table_file
 from scripts.common.errors import InputError
 from scripts.models.landmark_layout import normalised
 
@@ -19,7 +19,7 @@ KEPT_BYTES = 2**30
 
 def files_of(index: Path, split: str) -> list[Path]:
     """The windows of a split, in the order of the dataset's index."""
-    table = pq.read_table(index, columns=["file", "split"], partitioning=None)
+    table = table_file.read(index, columns=["file", "split"])
     return [index.parent / name for name in table.filter(pc.equal(table["split"], split))["file"].to_pylist()]
 
 

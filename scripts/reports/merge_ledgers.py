@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scripts.common import ledger
+from scripts.common import ledger, table_file
 from scripts.common import manifest as manifests_of
 from scripts.common.errors import RunError
 from scripts.common.job import run
@@ -102,7 +102,7 @@ def merge_ledgers(
     repeated = repeated_items(table, sources, results)
     if repeated:
         raise RunError(f"{len(repeated)} items ended twice, e.g. {repeated[0]}")
-    ledger.write_table(out_ledger, table.drop_columns("source"))
+    table_file.write(out_ledger, table.drop_columns("source"))
     write_tsv(out_counts, COUNT_COLUMNS, count_outcomes(table))
     write_tsv(out_failed, FAILED_COLUMNS, root_failures(table, sources))
 

@@ -9,9 +9,8 @@ import pyarrow as pa
 
 from rushes.synthetic.faces import move_face
 from rushes.synthetic.sounds import Speech, make_noise
-from scripts.common import sample_index
+from scripts.common import sample_index, table_file
 from scripts.common.face_shape import relative_to_nose
-from scripts.common.ledger import write_table
 from scripts.common.statistics import Moments, merge_all
 
 RATE_HZ, FPS, FRAMES = 16_000, 25, 64
@@ -48,7 +47,7 @@ def write_dataset(folder: Path, recordings: dict[str, str], *, seconds: float = 
             )
         stats[name] = moments
     schema = sample_index.SCHEMA.append(pa.field("subject", pa.string())).append(pa.field("split", pa.string()))
-    write_table(folder / "index.parquet", pa.Table.from_pylist(samples, schema=schema))
+    table_file.write(folder / "index.parquet", pa.Table.from_pylist(samples, schema=schema))
     (folder / "card.json").write_text(json.dumps({"dataset": "talking", "recordings": list(recordings)}) + "\n")
     train = merge_all((stats[name] for name, split in recordings.items() if split == "train"), 136)
     for name, values in (("lm_mean.npy", train.mean), ("lm_std.npy", train.std)):

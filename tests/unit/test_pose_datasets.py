@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rushes.windows import Windows
-from scripts.common import ledger, sample_index, split_table
+from scripts.common import ledger, sample_index, split_table, table_file
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
@@ -126,7 +126,7 @@ def test_a_recording_shorter_than_a_window_and_one_that_failed_say_so(tmp_path: 
     (row,) = cut(tmp_path, moving(7))["rows"]
     assert (row.reason, row.value, row.limit) == ("short", 7, 8)
     poses, aligned, frames = write_poses(tmp_path / "failed", moving(9))
-    ledger.write_table(poses, sample_index.SCHEMA.empty_table().select([]))
+    table_file.write(poses, sample_index.SCHEMA.empty_table().select([]))
     with pytest.raises(InputError, match="it has no poses"):
         extract_poses(
             poses, aligned, [frames], *(tmp_path / name for name in "abcd"), recording="r", window_frames=8, hop=4,
