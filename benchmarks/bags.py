@@ -151,7 +151,7 @@ def child(what: str, bag: Path, folder: Path) -> None:
     else:
         work = export if what == "export" else read
         cost = timed(lambda: work(bag, folder))
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     print(json.dumps({**asdict(cost), "peak_mb": peak_kb / 1024}))
 

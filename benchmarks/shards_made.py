@@ -57,7 +57,7 @@ def serve(folder: Path) -> Iterator[str]:
 
 def write_urls(path: Path, address: str, names: list[str]) -> None:
     """A table of the files' addresses."""
-    path.write_text("".join(f"{address}/{name}\n" for name in names))
+    path.write_text("".join(f"{address}/{name}\n" for name in names), encoding="utf-8")
 
 
 def make_small_files(root: Path, count: int) -> Path:

@@ -114,8 +114,8 @@ def write_run(folder: Path, entry: dict[str, Any]) -> None:
     """The config of the run, beside what it makes."""
     place = folder / INSIDE / "config"
     place.mkdir(parents=True, exist_ok=True)
-    (place / "recordings.tsv").write_text("recording\trig\tsource\n")
-    (place / "models.yaml").write_text("{}\n")
+    (place / "recordings.tsv").write_text("recording\trig\tsource\n", encoding="utf-8")
+    (place / "models.yaml").write_text("{}\n", encoding="utf-8")
     content = {"datasets": {NAME: entry}}
     (place / "config.yaml").write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
@@ -125,7 +125,9 @@ def publish(folder: Path) -> None:
     made = folder / INSIDE / "results" / "datasets" / NAME / "shards"
     data = {str(path.relative_to(made / "data")): path for path in sorted((made / "data").rglob("[!.]*"))}
     metadata = pq.read_table(made / "metadata.parquet")
-    output = yaml.safe_load((folder / INSIDE / "config" / "config.yaml").read_text())["datasets"][NAME]["output"]
+    output = yaml.safe_load((folder / INSIDE / "config" / "config.yaml").read_text(encoding="utf-8"))["datasets"][NAME][
+        "output"
+    ]
     shards = sorted(set(metadata["shard"].to_pylist())) if "shard" in metadata.column_names else []
     tables = {shard: f"{shard}.parquet" for shard in shards if output != "parquet"}
     counts = {shard: f"{shard}_stats.json" for shard in shards}

@@ -55,7 +55,7 @@ class Windows(Sequence[Window]):
         if not self._places:
             raise FileNotFoundError(f"{self.folder} has no windows of the split `{split}`")
         card = self.folder / "card.json"
-        self.way = json.loads(card.read_text())["normalisation"] if card.exists() else SEEDS_WAY
+        self.way = json.loads(card.read_text(encoding="utf-8"))["normalisation"] if card.exists() else SEEDS_WAY
         self.statistics = self._statistics() if normalise else None
 
     def __len__(self) -> int:

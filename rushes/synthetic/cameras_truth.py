@@ -75,7 +75,7 @@ def _check_calibration(folder: Path, recording: str) -> list[Row]:
 
 
 def _cameras(path: Path) -> list[dict[str, Any]]:
-    return [entry for name, entry in tomllib.loads(path.read_text()).items() if name.startswith("cam_")]
+    return [entry for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items() if name.startswith("cam_")]
 
 
 def _check_points(folder: Path, recording: str, frames: int) -> list[Row]:

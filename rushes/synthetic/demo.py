@@ -52,12 +52,12 @@ def make_demo(folder: Path) -> bool:
 
 def read_truth(folder: Path) -> dict[str, Any]:
     """The truth about the recordings in `folder`, by name of the recording."""
-    recordings: dict[str, Any] = json.loads((folder / TRUTH).read_text())["recordings"]
+    recordings: dict[str, Any] = json.loads((folder / TRUTH).read_text(encoding="utf-8"))["recordings"]
     return recordings
 
 
 def _generator(folder: Path) -> dict[str, Any]:
-    return {"name": "", "version": 0, **json.loads((folder / TRUTH).read_text()).get("generator", {})}
+    return {"name": "", "version": 0, **json.loads((folder / TRUTH).read_text(encoding="utf-8")).get("generator", {})}
 
 
 def _write_all(folder: Path) -> None:

@@ -73,7 +73,7 @@ def check_spectrogram(folder: Path) -> list[Row]:
 
 def check_latency(table: Path) -> Row:
     """The latency of the array, which has none: how far 0 lies outside of what most events say."""
-    with table.open(newline="") as file:
+    with table.open(encoding="utf-8", newline="") as file:
         events = [(float(row["least_ms"]), float(row["most_ms"])) for row in csv.DictReader(file, delimiter="\t")]
     outside = [max(least, -most, 0.0) for least, most in events]
     # The beep of an event on the border of a frame may lie on either side, but for the accuracy of the sound.

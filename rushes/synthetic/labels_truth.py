@@ -63,5 +63,5 @@ def look(folder: Path) -> list[tuple[str, tuple[str, str, int | None]]]:
 
 
 def _table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t"))

@@ -43,7 +43,9 @@ class Results:
 
     def clock(self, recording: str, microphone: str) -> dict[str, Any]:
         """The clock of an exported sound."""
-        clock: dict[str, Any] = json.loads((self.folder("media", recording) / f"{microphone}.clock.json").read_text())
+        clock: dict[str, Any] = json.loads(
+            (self.folder("media", recording) / f"{microphone}.clock.json").read_text(encoding="utf-8")
+        )
         return clock
 
 

@@ -45,7 +45,7 @@ def watch_cells(
         command += [*once, "-pix_fmt", "gray", "-f", "rawvideo", "-"]
         command += [*once, "-enc_time_base", "demux", "-f", "framecrc", str(times)]
         pixels = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
-        pts_ns = _presentation_times(times.read_text())
+        pts_ns = _presentation_times(times.read_text(encoding="utf-8"))
     pictures = np.frombuffer(pixels, np.uint8).reshape(-1, height, width)
     return {
         name: _seen(pictures[:, top : top + high, left : left + wide], pts_ns)

@@ -32,7 +32,7 @@ def check_shards(found: Results, truth: dict[str, Any]) -> list[Row]:
         rows.append(Row(f"datasets.{DATASET}.samples_wrong", len(names ^ set(CLIPS)), "samples", 0))
         for key, (recording, start_s, stop_s) in CLIPS.items():
             rows += check_clip(Path(place) / f"{key}.mp4", key, truth[recording], start_s, stop_s)
-    card = json.loads((folder / "card.json").read_text())
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     ended = sum(card["rows"].values())
     rows.append(Row(f"datasets.{DATASET}.rows_without_an_end", abs(ended - 2), "rows", 0))
     return rows

@@ -204,7 +204,7 @@ def _worst_ms(times_ns: np.ndarray, others_ns: np.ndarray) -> float:
 def write(rows: list[Row], path: Path) -> None:
     """Write the table as TSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:

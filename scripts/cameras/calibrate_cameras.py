@@ -1,6 +1,5 @@
 """Lenses and places of all cameras of a rig from a recording of the board, adjusted together."""
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from scripts.cameras.board import Board
 from scripts.cameras.bundle import Freedom, Observations, Scene, adjust_twice, residuals
 from scripts.cameras.calibration_gate import errors_by_camera, kept_views, refuse_poor
 from scripts.cameras.first_guess import board_distances, first_lens, first_scene
-from scripts.common import ledger, table_file
+from scripts.common import json_file, ledger, table_file
 from scripts.common.calibration_file import Calibration, Camera, refuse_twins
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
@@ -63,7 +62,7 @@ def calibrate_cameras(
     calibration = _calibration(best.scene, cameras, sizes, card)
     refuse_twins(calibration, recording)
     calibration.write(out_calibration)
-    out_card.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    json_file.write(out_card, card)
     message = f"median {card['median_px']:.3f} px{_said(card['board_distance_mm'])}; {table}"
     log.info("%s: %s", recording, message)
     row = ledger.Row(STEP, recording, recording, "written", value=card["median_px"], limit=limit, message=message)

@@ -1,11 +1,11 @@
 """Does the GPU of this node run this env? Asked before hours are spent, in the env and on the partition of the jobs."""
 
 import importlib
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
+from scripts.common import json_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.common.runs_on import runs_on
@@ -25,7 +25,7 @@ def check_gpu(out_report: Path, *, accelerator: str, wanted_mb: float) -> None:
     else:
         facts |= look(torch, accelerator, wanted_mb)
     log.info("%s", facts["message"])
-    out_report.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    json_file.write(out_report, facts)
 
 
 def look(torch: Any, accelerator: str, wanted_mb: float) -> dict[str, Any]:

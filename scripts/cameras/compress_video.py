@@ -3,7 +3,6 @@
 The original stays where it is: `python -m rushes.remove_originals` is a command of its own.
 """
 
-import json
 import logging
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from scripts.common import ledger
+from scripts.common import json_file, ledger
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError, RunError
 from scripts.common.ffmpeg_program import FULL, program
@@ -68,7 +67,7 @@ def compress_video(
         "frames": compared.frames,
         "worst_db": round(compared.worst_db, 2),
     }
-    out_card.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    json_file.write(out_card, card)
     message = (
         f"{compared.frames} frames as in the original, {sizes[1] / max(sizes[0], 1):.1%} of its size,"
         f" no picture below {compared.worst_db:.1f} dB"

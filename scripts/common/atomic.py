@@ -41,5 +41,5 @@ def publish(part: Path, path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a small text file atomically."""
     part = part_path(path)
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     publish(part, path)

@@ -5,12 +5,13 @@ Sample n of a segment that begins with sample `start_sample` stands at
 a restart of the device begins a new segment.
 """
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+
+from scripts.common import json_file
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,14 @@ class Clock:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a clock written by `write`."""
-        fields = json.loads(path.read_text())
+        fields = json_file.read(path)
         fields["segments"] = [Segment(**segment) for segment in fields["segments"]]
         fields["gaps"] = [Gap(**gap) for gap in fields["gaps"]]
         return cls(**fields)
 
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes on every run."""
-        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+        json_file.write(path, asdict(self))
 
     @property
     def stop_ns(self) -> int:

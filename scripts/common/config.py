@@ -23,7 +23,7 @@ def schema(name: str) -> Mapping:
     """A schema of config/schemas by its name, e.g. "rigs"."""
     # libyaml's parser is ten times as fast, and every start of Snakemake reads the schemas.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loaded: Mapping = yaml.load((SCHEMAS / f"{name}.schema.yaml").read_text(), loader)
+    loaded: Mapping = yaml.load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"), loader)
     return loaded
 
 

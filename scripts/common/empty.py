@@ -1,12 +1,11 @@
 """Whole, empty outputs: what stands under a name whose item failed. See docs/architecture.md, file contracts."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 
-from scripts.common import sample_index, table_file
+from scripts.common import json_file, sample_index, table_file
 from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
 from scripts.common.statistics import Moments
@@ -27,7 +26,7 @@ def _clock(path: Path) -> None:
 
 
 def _json(path: Path) -> None:
-    path.write_text(json.dumps({"failed": True}) + "\n")
+    json_file.write(path, {"failed": True}, indent=None)
 
 
 def _landmarks(path: Path) -> None:
@@ -71,7 +70,7 @@ def _zero_bytes(path: Path) -> None:
 
 
 def _picture(path: Path) -> None:
-    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>\n')
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>\n', encoding="utf-8")
 
 
 def _tar(path: Path) -> None:

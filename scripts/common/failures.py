@@ -61,7 +61,7 @@ def failed_words(logs: Path, since: float) -> dict[Path, str]:
 def read_failures(record: Path) -> list[Failure]:
     """The jobs of Snakemake's log `record` that failed, and at no later attempt ended well."""
     try:
-        text = record.read_text(errors="replace")
+        text = record.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
     logs: dict[str, str] = {}

@@ -79,7 +79,7 @@ def name_inputs_in_a_file() -> None:
         if not shared or all(map(is_plain, names)):
             return str(by_command_line(executor, job))
         listed = f"{executor.get_jobscript(job)}.waitforfilesfile.txt"
-        Path(listed).write_text("\n".join([executor.tmpdir, *names]))
+        Path(listed).write_text("\n".join([executor.tmpdir, *names]), encoding="utf-8")
         return f"{RealExecutor.get_job_args(executor, job)} {format_cli_arg('--wait-for-files-file', listed)}"
 
     RemoteExecutor.get_job_args = get_job_args

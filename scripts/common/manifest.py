@@ -4,12 +4,12 @@
 `topics` lists what the source offers: {name, type, messages, taken, why}. No path, no date: the same bytes always.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from scripts.common import json_file
 from scripts.common.clock import Clock
 from scripts.common.frame_table import FrameTable
 
@@ -86,10 +86,10 @@ def write(
         "topics": topics or [],
         "warnings": warnings or [],
     }
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    json_file.write(path, content)
 
 
 def read(path: Path) -> dict[str, Any]:
     """Read a manifest; that of a failed import has only `failed`."""
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = json_file.read(path)
     return manifest

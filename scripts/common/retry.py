@@ -35,5 +35,5 @@ def failed_outputs(plan: Plan) -> list[str]:
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="") as file:
+    with table.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t"))

@@ -1,8 +1,8 @@
 """The list of the files of a folder, by which one knows whether what was made anew is the same."""
 
-import json
 from pathlib import Path
 
+from scripts.common import json_file
 from scripts.common.checksum import sha256_of
 
 
@@ -12,4 +12,4 @@ def write(path: Path, folder: Path) -> None:
     listed = {
         file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256_of(file)} for file in files
     }
-    path.write_text(json.dumps(listed, indent=1, sort_keys=True) + "\n")
+    json_file.write(path, listed)

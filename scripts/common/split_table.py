@@ -16,7 +16,7 @@ class Membership(NamedTuple):
 
 def write(path: Path, members: dict[str, Membership]) -> None:
     """Write one row a recording, in the given order."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows([recording, *member] for recording, member in members.items())
@@ -24,6 +24,6 @@ def write(path: Path, members: dict[str, Membership]) -> None:
 
 def read(path: Path) -> dict[str, Membership]:
     """Membership by recording."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t")
         return {row["recording"]: Membership(row["subject"], row["split"]) for row in rows}

@@ -14,11 +14,11 @@ from scripts.common.clock import Clock, Segment
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.packets import NUMBERED, instant_of, is_broken, packets, packets_from
+from scripts.common.timeline import NS
 from scripts.common.video import OPEN_OPTIONS, matrix_turn
 
 # A file of its own, and nothing that it names.
 PROTOCOLS = {"protocol_whitelist": "file,subfile"}
-NS = 1_000_000_000
 # More threads would be taken from the items that are decoded beside this one.
 THREADS = 1
 MAX_HOLE_S = 600

@@ -23,10 +23,10 @@ class Working:
         self.folder = folder
         self._lock = threading.Lock()
         note = folder / "mark"
-        if not note.exists() or note.read_text() != mark:
+        if not note.exists() or note.read_text(encoding="utf-8") != mark:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(mark)
+        note.write_text(mark, encoding="utf-8")
         self._status = folder / "status.jsonl"
 
     @staticmethod

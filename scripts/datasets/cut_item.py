@@ -13,6 +13,7 @@ import numpy as np
 
 from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
+from scripts.common.timeline import NS
 from scripts.common.video_item import ItemReader, origin_of, read_sound
 from scripts.datasets.clip_packets import copy_packets
 from scripts.datasets.clip_picture import Shaper, grid
@@ -22,7 +23,8 @@ from scripts.datasets.kept_pictures import KeptPictures
 from scripts.datasets.smart_copy import SmartCutter
 
 US = Fraction(1, 1_000_000)
-NS = Fraction(1, 1_000_000_000)
+# What a rounded instant may lie beside its own.
+ROUNDING_S = Fraction(1, NS)
 # Fewer frames than this are decoded and thrown away rather than sought over.
 SEEK_FRAMES = 50
 MAX_RATE = 240
@@ -133,7 +135,7 @@ def _smart(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, dic
         heard = _heard(task, sound, start_s, stop_s)
         path = Path(task.folder, f"{name}.mp4")
         # A nanosecond earlier: times of the table are rounded, and a picture at a border belongs to its clip.
-        bounds = (origin + Fraction(start_s) - NS, origin + Fraction(stop_s) - NS)
+        bounds = (origin + Fraction(start_s) - ROUNDING_S, origin + Fraction(stop_s) - ROUNDING_S)
         try:
             fits = cutter.cut(path, *bounds, heard)
         except (av.error.FFmpegError, ValueError):

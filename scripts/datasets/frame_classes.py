@@ -1,12 +1,12 @@
 """What is decided of a whole dataset of labelled frames: splits, numbers of classes, which frames are drawn."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from scripts.common import json_file
 from scripts.common.frame_index import Row
 from scripts.datasets.frame_splits import draw_of, interval_key
 
@@ -35,10 +35,10 @@ class Decisions:
     @classmethod
     def read(cls, splits: Path, classes: Path) -> Self:
         """From the tables of `split_frames`."""
-        with splits.open(newline="") as file:
+        with splits.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
         members = {row["item"]: Membership(row["group"], row["split"], int(row["fold"])) for row in rows}
-        found: dict[str, Any] = json.loads(classes.read_text())
+        found: dict[str, Any] = json_file.read(classes)
         return cls(members, found["classes"], found["limits"], found["seed"])
 
     def membership(self, row: Row) -> Membership:
@@ -54,7 +54,7 @@ class Decisions:
 
 def write_splits(path: Path, members: Mapping[str, Membership]) -> None:
     """Write one row a recording, or an interval."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows([item, member.group, member.split, member.fold] for item, member in members.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scripts.common import ledger, sample_index, split_table, table_file
+from scripts.common import json_file, ledger, sample_index, split_table, table_file
 from scripts.common.errors import RunError
 from scripts.common.face_shape import NOSE_TIP
 from scripts.common.job import run
@@ -101,7 +101,7 @@ def index_dataset(
         raise RunError(f"{dataset}: {len(doubled)} names stand for two windows each, such as {doubled[0]}; rename one")
     table_file.write(out_index, _at_their_places(samples, places or {}))
     card = describe(dataset, settings, samples, outcomes, leaking_groups(members))
-    out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    json_file.write(out_card, card)
 
 
 if __name__ == "__main__":

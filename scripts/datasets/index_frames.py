@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scripts.common import frame_index, ledger
+from scripts.common import frame_index, json_file, ledger
 from scripts.common.errors import RunError
 from scripts.common.frame_index import IndexWriter
 from scripts.common.job import run
@@ -78,8 +78,8 @@ def index_frames(
         outcome, item = "filtered" if reason else "written", f"{camera} {reason}".rstrip()
         rows.append(ledger.Row(STEP, recording, item, outcome, reason, float(count)))
     ledger.write(out_ledger, rows)
-    card = describe(dataset, settings, json.loads(classes.read_text()), counts, ledger.read(ledgers))
-    out_card.write_text(json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    card = describe(dataset, settings, json_file.read(classes), counts, ledger.read(ledgers))
+    json_file.write(out_card, card)
 
 
 def _written(ledgers: list[Path]) -> Counter[tuple[str, str]]:

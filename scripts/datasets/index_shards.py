@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.common import ledger, table_file
+from scripts.common import json_file, ledger, table_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.datasets.same_columns import bring_together, common_schema, with_columns
@@ -179,7 +179,7 @@ def index_shards(
     failed_share: float,
 ) -> None:
     """Gather the lots. Raises RunError unless every row of the table ended exactly once, or if too many failed."""
-    planned = json.loads(plan.read_text())["rows"]
+    planned = json_file.read(plan)["rows"]
     counts: Counter[tuple[str, str, str]] = Counter()
     rows = 0
     with pq.ParquetWriter(out_ledger, ledger.SCHEMA, compression="zstd") as writer:
@@ -200,7 +200,7 @@ def index_shards(
     concatenate(metadata, out_metadata, common_schema(metadata))
     link_all(folders, out_folder)
     card = describe(dataset, settings, counts, out_metadata, out_index, licence)
-    out_card.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    json_file.write(out_card, card)
     if settings.get("wandb"):
         send_counts(settings["wandb"], card)
     outcomes = {

@@ -15,9 +15,9 @@ import av
 import numpy as np
 
 from scripts.common.scene_cuts import CutRule
+from scripts.common.timeline import NS
 from scripts.datasets.clip_picture import TIE_NS, Shaper
 
-NS = 1_000_000_000
 # With more than this of one item in memory, its clips are decoded anew.
 MAX_BYTES = 256_000_000
 # More clips of a table than this are not followed picture by picture.

@@ -16,10 +16,10 @@ from scripts.common.lots import SCORES
 from scripts.common.perceptual_hash import perceptual_hash
 from scripts.common.scene_cuts import ContentChange
 from scripts.common.small_picture import SmallPictures
+from scripts.common.timeline import NS
 from scripts.common.video_item import ItemReader
 from scripts.datasets.kept_pictures import KeptPictures
 
-NS = 1_000_000_000
 # A bigger picture than any camera takes is a lie of its header.
 MAX_SIDE_PX = 16384
 # How many pictures stand for an item or a clip where duplicates are looked for.

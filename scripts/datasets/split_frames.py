@@ -1,6 +1,5 @@
 """The split of every recording or interval, the number of every class, and what leaks from one split into another."""
 
-import json
 import logging
 from array import array
 from collections import Counter
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.common import frame_index
+from scripts.common import frame_index, json_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.common.splits import SPLITS, shares_of
@@ -160,7 +159,7 @@ def split_frames(
         "near_duplicates": leaks,
         "leaky": bool(_leaking(members)),
     }
-    out_classes.write_text(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    json_file.write(out_classes, found)
 
 
 def _counted(pictures: Sequence[Path], decisions: Decisions) -> tuple[dict[str, Counter[str]], dict[str, np.ndarray]]:

@@ -1,6 +1,5 @@
 """The scenes of a conformed video, as a table of intervals: each begins with a cut, the first with the video."""
 
-import json
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.common import ledger
+from scripts.common import json_file, ledger
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
@@ -50,7 +49,7 @@ def detect_cuts(
             change.append(content.score(small.bgr(picture)))
     score = np.array(change)
     pairs = scenes(len(score), scene_starts(score, **rule))
-    start_ns = Timeline.of(json.loads(manifest.read_text())).start_ns
+    start_ns = Timeline.of(json_file.read(manifest)).start_ns
     at_start = [float(score[first]) for first, _ in pairs]
     Intervals.make(pairs, at_start, origin_ns=start_ns, per_second=float(Fraction(fps))).write(out_scenes)
     message = f"{len(pairs) - 1} cuts in {len(score)} frames"

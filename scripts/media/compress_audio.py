@@ -5,7 +5,6 @@ decoded again and compared sample by sample before it counts: by ffmpeg and, for
 wvunpack where there is one.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import soundfile
 
-from scripts.common import ledger
+from scripts.common import json_file, ledger
 from scripts.common.clock import Clock
 from scripts.common.errors import InputError, RunError
 from scripts.common.ffmpeg_program import SoundEncoder, decode_sound, output_of
@@ -128,7 +127,7 @@ def compress_audio(
         "samples": heard.samples,
         "groups": [{"file": name, "channels": group} for name, group in zip(names, groups, strict=True)],
     }
-    (out_folder / "channels.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    json_file.write(out_folder / "channels.json", content)
     ledger.write(out_ledger, [ledger.Row("compress_audio", recording, product, "written", value=heard.samples)])
 
 

@@ -133,7 +133,7 @@ def measure_latency(
 
 
 def _write_events(path: Path, rows: list[list[object]]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows)

@@ -29,7 +29,7 @@ def check_inference(spoken: Path, out_checked: Path) -> None:
     ]
     if said:
         raise RunError("\n".join(said))
-    out_checked.write_text("every sound is made\n")
+    out_checked.write_text("every sound is made\n", encoding="utf-8")
 
 
 def _said(rows: list[Row], what: str, happened: str, advice: str, ledger: Path) -> list[str]:

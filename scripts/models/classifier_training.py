@@ -1,6 +1,5 @@
 """One training of a classifier, and its figures beside those of the majority class."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +16,14 @@ from torchmetrics.functional.classification import (
     multiclass_recall,
 )
 
-from scripts.common import figure, ledger
+from scripts.common import figure, json_file, ledger
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
+from scripts.common.splits import SPLITS
 from scripts.models import fitting
 from scripts.models.checkpoint import read_checkpoint
 from scripts.models.classifier_network import Classifier
-from scripts.models.labelled_samples import SPLITS, Labelled, classes_of, read_samples, split_for
+from scripts.models.labelled_samples import Labelled, classes_of, read_samples, split_for
 
 VERSION = 3
 ABOUT = "rushes_classifier"
@@ -140,7 +140,7 @@ def train_classifier(
     fitting.hand_over(working / fitting.CHECKPOINTS, outputs["checkpoints"])
     fitting.hand_over(working / fitting.LOGS, outputs["tf_logs"])
     found, matrix = measure(outputs["checkpoints"] / fitting.BEST, sets)
-    outputs["metrics"].write_text(json.dumps({"model": model, "run": run, **found}, indent=1, sort_keys=True) + "\n")
+    json_file.write(outputs["metrics"], {"model": model, "run": run, **found})
     plot_confusion(outputs["confusion"], matrix, classes, f"{model}, {run}: test")
     ledger.write(outputs["ledger"], [ledger.Row(step, "", f"{model}.{run}", "written")])
 

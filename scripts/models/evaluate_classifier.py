@@ -1,12 +1,11 @@
 """The runs of a classifier side by side: what its subject split says, and what a random split would have claimed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.common import figure
+from scripts.common import figure, json_file
 from scripts.common.job import run
 from scripts.models.labelled_samples import FOLD, RANDOM, WHOLE
 
@@ -56,18 +55,18 @@ def write_table(path: Path, found: dict[str, dict[str, float]]) -> None:
     lines = ["\t".join(["split", *(measure.replace("_", " ") for measure in MEASURES)])]
     for name, figures in found.items():
         lines.append("\t".join([NAMES[name], *(f"{figures[measure]:.3f}" for measure in MEASURES)]))
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def evaluate_classifier(
     metrics: list[Path], out_metrics: Path, out_table: Path, out_plot: Path, *, model: str, runs: list[str]
 ) -> None:
     """Merge the figures of every run. metrics: one file a run, in the order of `runs`."""
-    read = {name: json.loads(file.read_text()) for name, file in zip(runs, metrics, strict=True)}
+    read = {name: json_file.read(file) for name, file in zip(runs, metrics, strict=True)}
     found = side_by_side(read)
     failed = sorted(name for name, content in read.items() if content.get("failed"))
     content = {"model": model, "test": found, "runs": read, "failed": failed}
-    out_metrics.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    json_file.write(out_metrics, content)
     write_table(out_table, found)
     shown = [name for name in (WHOLE, "folds", RANDOM, "majority") if name in found]
     if not shown:

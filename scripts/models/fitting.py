@@ -1,6 +1,5 @@
 """Training that can be killed at any moment: what is on the disk is whole, and the next start goes on from it."""
 
-import json
 import logging
 import shutil
 import warnings
@@ -15,7 +14,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from scripts.common import atomic
+from scripts.common import atomic, json_file
 from scripts.common.errors import RunError
 from scripts.common.job import progress
 from scripts.common.links import link_or_copy
@@ -160,8 +159,8 @@ def open_working(working: Path, facts: Mapping[str, Any], *, epochs: int) -> Non
     facts: all that decides what the training leads to; plain values.
     """
     mark = working / "training.json"
-    text = json.dumps(facts, sort_keys=True) + "\n"
-    if working.exists() and not (mark.exists() and mark.read_text() == text):
+    text = json_file.text(facts, indent=None)
+    if working.exists() and not (mark.exists() and mark.read_text(encoding="utf-8") == text):
         log.info("the working folder is of another training; it begins anew")
         shutil.rmtree(working)
     # Its best weights may be of an epoch that no longer is: what fewer epochs lead to, only those can tell.

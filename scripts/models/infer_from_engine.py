@@ -83,7 +83,7 @@ def _health(address: str, settings: dict[str, Any]) -> dict[str, Any]:
 def _started(engine: Path) -> str:
     stop = time.monotonic() + START_S
     while time.monotonic() < stop:
-        if engine.exists() and (url := engine.read_text().strip()):
+        if engine.exists() and (url := engine.read_text(encoding="utf-8").strip()):
             return url
         time.sleep(0.1)
     raise RunError(f"the engine did not start within {START_S:g} s")

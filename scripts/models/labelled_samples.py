@@ -30,7 +30,6 @@ OPTIONAL = ["offset", "size", "camera", "interval", "place", "group"]
 CLASS = "class"
 # A larger number of a class is something else.
 MOST_CLASSES = 10_000
-SPLITS = ("train", "val", "test")
 # The runs of a model: the dataset's own split, a random split of samples, and folds of whole subjects.
 WHOLE, RANDOM, FOLD = "whole", "random", "fold"
 

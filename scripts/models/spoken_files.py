@@ -1,13 +1,13 @@
 """What is kept of a sound's landmarks: .npy, json by parts of the face, its text, and a video to look at."""
 
 import codecs
-import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from scripts.common import json_file
 from scripts.common.errors import InputError
 from scripts.models.face_pictures import write_faces_video
 from scripts.models.landmark_layout import LAYOUT, PARTS
@@ -56,7 +56,7 @@ def write_spoken(
     target.parent.mkdir(parents=True, exist_ok=True)
     np.save(target.with_name(f"{target.name}.npy"), spoken.pose)
     content = as_json(spoken, decoded(text or b""))
-    target.with_name(f"{target.name}.json").write_text(json.dumps(content, ensure_ascii=False) + "\n")
+    json_file.write(target.with_name(f"{target.name}.json"), content, indent=None)
     if text is not None:
         target.with_name(f"{target.name}.txt").write_bytes(text)
     if sound is not None:

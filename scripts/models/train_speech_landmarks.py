@@ -3,13 +3,12 @@
 Training goes on in a working folder, which outlives a kill; what it has made becomes the rule's outputs at the end.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.common import figure, ledger
+from scripts.common import figure, json_file, ledger
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
 from scripts.common.job import run
@@ -108,7 +107,7 @@ def train_speech_landmarks(
         fitting.hand_over(own / name, target)
     write_epochs_plot(out_val_samples, out_val_samples / "epochs_plot", rate_hz, fps)
     found = measure(out_checkpoints / fitting.BEST, splits)
-    out_metrics.write_text(json.dumps({"model": model, **found}, indent=1, sort_keys=True) + "\n")
+    json_file.write(out_metrics, {"model": model, **found})
     plot_training(out_plot, curve, found)
     ledger.write(out_ledger, [ledger.Row("train_speech_landmarks", "", model, "written")])
 

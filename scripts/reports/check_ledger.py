@@ -47,7 +47,7 @@ def check_ledger(
     plots, overlays, pages: only so that the report is whole before the run may fail.
     """
     count, new = 0, []
-    with failed.open(newline="") as file:
+    with failed.open(encoding="utf-8", newline="") as file:
         # Dead links of a table of URLs are accepted, and may be millions.
         for row in csv.DictReader(file, delimiter="\t"):
             count += 1
@@ -55,7 +55,7 @@ def check_ledger(
                 new.append(row)
     if new:
         raise RunError(describe_failures(new, str(failed)))
-    out_checked.write_text(f"{count} failed, all of them accepted\n")
+    out_checked.write_text(f"{count} failed, all of them accepted\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

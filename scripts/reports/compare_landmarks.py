@@ -41,7 +41,7 @@ def _single(landmarks: Landmarks) -> dict[int, np.ndarray]:
 
 def compare_landmarks(ones: list[Path], others: list[Path], out_table: Path, *, pairs: list[list[str]]) -> None:
     """Write a row a pair. pairs: recording, camera, back end of `ones`, back end of `others`, in their order."""
-    with out_table.open("w", newline="") as file:
+    with out_table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(COLUMNS)
         for path, other_path, pair in zip(ones, others, pairs, strict=True):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from scripts.common.label_intervals import LabelInterval
+from scripts.common.splits import SPLITS
 from scripts.common.timeline import NS
 
-SPLITS = ("train", "val", "test")
 BINS = 60
 # Pictures of a class in a split, and cameras whose pictures are plotted along time.
 SHEET, PLOTTED = 4, 12

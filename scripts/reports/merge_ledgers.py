@@ -109,7 +109,7 @@ def merge_ledgers(
 
 def write_tsv(path: Path, columns: list[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a tab-separated table with a header."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

@@ -53,7 +53,7 @@ class Segment:
 def read_steps(counts: Path) -> dict[str, list[Segment]]:
     """Segments of each step, steps in the order of the table; by outcome, then the largest first."""
     steps: dict[str, list[Segment]] = {}
-    with counts.open(newline="") as file:
+    with counts.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             segment = Segment(row["outcome"], row["reason"], int(row["items"]))
             if segment.items:

@@ -7,7 +7,9 @@ from scripts.common.job import run
 
 def publish_mark(out_mark: Path) -> None:
     """Write it; the same bytes always."""
-    out_mark.write_text("Datasets and reports made by Rushes. This file keeps the bucket while others are replaced.\n")
+    out_mark.write_text(
+        "Datasets and reports made by Rushes. This file keeps the bucket while others are replaced.\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

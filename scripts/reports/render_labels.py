@@ -2,7 +2,6 @@
 
 import base64
 import html
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
 
-from scripts.common import figure, frame_index, label_intervals
+from scripts.common import figure, frame_index, json_file, label_intervals
 from scripts.common.job import progress, run
 from scripts.common.jpeg_quality import jpeg_quality
 from scripts.common.label_intervals import LabelInterval
@@ -42,7 +41,7 @@ def render_labels(
     dataset: str,
 ) -> None:
     """Write the page, one file that needs no network. raw: intervals as they were imported; cleaned: as they label."""
-    found = json.loads(classes.read_text())
+    found = json_file.read(classes)
     pictures = Pictures()
     for number, row in enumerate(frame_index.rows(index, COLUMNS), 1):
         pictures.add(row)

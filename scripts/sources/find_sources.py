@@ -16,10 +16,10 @@ from av.stream import Disposition
 from scripts.common.errors import InputError
 from scripts.common.job import progress
 from scripts.common.names import is_stream_name
+from scripts.common.recordings import BAG_ENDINGS
 from scripts.sources.bag_reader import METADATA, Bag
 from scripts.sources.carriers import recognise
 
-BAG_ENDINGS = (".bag", ".mcap", ".db3")
 VIDEO_ENDINGS = {
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),
     *(".wmv", ".flv", ".mts", ".m2ts", ".3gp", ".ogv", ".mxf"),

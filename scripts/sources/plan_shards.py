@@ -5,7 +5,6 @@ which were appended begin shards of their own, and a row that changed changes it
 """
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.common import atomic
+from scripts.common import atomic, json_file
 from scripts.common.job import progress, run
 from scripts.sources.url_rows import SCHEMA
 from scripts.sources.url_table import count_rows, read_rows
@@ -194,8 +193,8 @@ def plan_shards(
         "rows": rows,
         "shards": sum(len(lot["shards"]) for lot in writer.lots),
     }
-    text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
-    out_plan.write_text(text)
+    text = json_file.text(plan)
+    out_plan.write_text(text, encoding="utf-8")
     Path(kept).parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(Path(kept), text)
 
@@ -203,7 +202,7 @@ def plan_shards(
 def _earlier(kept: Path, limits: dict[str, float]) -> list[list[int]]:
     """Rows of each shard of each lot of the earlier plan, if it was made with the same limits."""
     with suppress(OSError, ValueError, KeyError):
-        plan = json.loads(kept.read_text())
+        plan = json_file.read(kept)
         if plan["limits"] == limits:
             return [lot["shards"] for lot in plan["lots"]]
     return []
