@@ -4,11 +4,17 @@ import sys
 
 from snakemake.utils import min_version
 
-from scripts.common import failures, job_command, missing_inputs, missing_outputs
-from scripts.common import planning_cost, publishing, retry, run_lock
-from scripts.common import plan as planning
+from scripts.planning import failures
+from scripts.planning import job_command
+from scripts.planning import missing_inputs
+from scripts.planning import missing_outputs
+from scripts.planning import planning_cost
+from scripts.planning import publishing
+from scripts.planning import retry
+from scripts.planning import run_lock
+from scripts.planning import plan as planning
 from scripts.common.errors import ConfigError
-from scripts.common.yaml_file import check_config_files
+from scripts.planning.yaml_file import check_config_files
 
 min_version("9.27")
 

@@ -22,7 +22,6 @@ import pyarrow as pa
 
 from benchmarks.table import Row, publish
 from scripts.common import frame_index, label_intervals, ledger
-from scripts.common.config import schema, with_defaults
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.tar_file import TarWriter
 from scripts.common.video import VideoReader
@@ -30,6 +29,7 @@ from scripts.datasets.extract_labelled_frames import extract_labelled_frames
 from scripts.datasets.index_frames import index_frames
 from scripts.datasets.split_frames import split_frames
 from scripts.datasets.write_frames import write_frames
+from scripts.planning.config import schema, with_defaults
 from scripts.sources.import_video import import_video
 
 COMMAND = "make bench AREA=labels"

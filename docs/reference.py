@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.common.config import kinds, schema
+from scripts.planning.config import kinds, schema
 
 TARGET = Path(__file__).parents[1] / "config" / "README.md"
 

@@ -2,10 +2,10 @@
 common: what the rules share - path names, resources, and the files and settings of a recording. Functions only.
 """
 
-from scripts.common.plan import LANDMARK_WEIGHTS, versioned
-from scripts.common.planning_cost import quick
-from scripts.common.recordings import bytes_of, is_remote
-from scripts.common.resources import Work
+from scripts.planning.plan import LANDMARK_WEIGHTS, versioned
+from scripts.planning.planning_cost import quick
+from scripts.planning.recordings import bytes_of, is_remote
+from scripts.planning.resources import Work
 
 path = plan.path
 adopted = sum(len(dataset.adopted) for dataset in plan.datasets.values())

@@ -6,8 +6,8 @@ Makes   exports/{rig}/{recording}/{full,mosaic.{group},merge}.mp4 and the instan
         frame/{camera}/, allframes/, clips/, aviary/
 """
 
-from scripts.common.aviary_rules import AviaryRules
-from scripts.common.exports_rules import ExportRules
+from scripts.planning.aviary_rules import AviaryRules
+from scripts.planning.exports_rules import ExportRules
 
 exports = plan.rooms["exports"]
 of_exports = ExportRules(exports)

@@ -2,7 +2,7 @@
 faces_common: where the tables of faces are, and what a dataset asks of them. Functions only.
 """
 
-from scripts.common.planning_cost import quick
+from scripts.planning.planning_cost import quick
 
 faces_room = plan.rooms["faces"]
 

@@ -2,9 +2,9 @@
 frames_common: settings and inputs of the datasets of labelled frames. Functions only.
 """
 
-from scripts.common.frames_plan import fields_of
-from scripts.common.plan import versioned
-from scripts.common.planning_cost import quick
+from scripts.planning.frames_plan import fields_of
+from scripts.planning.plan import versioned
+from scripts.planning.planning_cost import quick
 
 labelled_frames = plan.rooms["frames"]
 # What decides which frames are taken, and what their pictures are like.

@@ -2,10 +2,10 @@
 models_common: settings, inputs and resources of the models. Functions only.
 """
 
-from scripts.common.inference_plan import OWN
-from scripts.common.models_plan import CLASSIFIERS, INDEX
-from scripts.common.plan import versioned
-from scripts.common.planning_cost import quick
+from scripts.planning.inference_plan import OWN
+from scripts.planning.models_plan import CLASSIFIERS, INDEX
+from scripts.planning.plan import versioned
+from scripts.planning.planning_cost import quick
 
 models = plan.rooms["models"]
 

@@ -2,8 +2,8 @@
 publish_common: names of what leaves for a store. Functions only.
 """
 
-from scripts.common.plan import versioned
-from scripts.common.store import publishable, published
+from scripts.planning.plan import versioned
+from scripts.planning.store import publishable, published
 
 # The first object below the prefix, which stays: Snakemake's plugin deletes a bucket with its last object.
 MARK = "RUSHES.txt"

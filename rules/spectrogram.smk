@@ -6,7 +6,7 @@ Makes   exports/{rig}/{recording}/spectrogram.{group}.mp4 and the instants of it
         latency.tsv
 """
 
-from scripts.common.spectrogram_rules import SpectrogramRules
+from scripts.planning.spectrogram_rules import SpectrogramRules
 
 of_spectrogram = SpectrogramRules(exports)
 

@@ -18,13 +18,13 @@ from typing import Any
 import yaml
 
 from scripts.common import atomic
-from scripts.common import plan as planning
-from scripts.common.cameras_plan import COPIES, CamerasRoom
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import ConfigError, RunError
-from scripts.common.plan import Plan
-from scripts.common.recordings import Recording, is_remote
-from scripts.common.run_lock import LOCK, Lock
+from scripts.planning import plan as planning
+from scripts.planning.cameras_plan import COPIES, CamerasRoom
+from scripts.planning.plan import Plan
+from scripts.planning.recordings import Recording, is_remote
+from scripts.planning.run_lock import LOCK, Lock
 
 
 @dataclass(frozen=True)

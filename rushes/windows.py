@@ -31,7 +31,7 @@ Window = dict[str, Any]
 def middle_of(pose: np.ndarray) -> np.ndarray:
     """Mean of the points of each frame that have a place, float (T, D, 1), of points (T, D, K); 0 where none has.
 
-    As `scripts/common/pose_shape.py` has it, which is not there where rushes is installed.
+    As `scripts/datasets/pose_shape.py` has it, which is not there where rushes is installed.
     """
     seen = np.isfinite(pose)
     count = np.maximum(seen.sum(axis=2, keepdims=True), 1)

@@ -5,10 +5,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from scripts.cameras.runs_on import runs_on
 from scripts.common import json_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
-from scripts.common.runs_on import runs_on
 
 log = logging.getLogger("rushes")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from scripts.cameras.board import Board, BoardFinder
+from scripts.cameras.wanted_pictures import wanted_pictures
 from scripts.common import ledger, table_file
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.errors import InputError
 from scripts.common.job import run
-from scripts.common.wanted_pictures import wanted_pictures
 
 STEP = "detect_boards"
 

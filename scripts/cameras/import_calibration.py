@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from scripts.cameras.calibration_import import read_calibration
+from scripts.cameras.picture_size import picture_size
 from scripts.common import ledger
-from scripts.common.calibration_import import read_calibration
 from scripts.common.job import run
-from scripts.common.picture_size import picture_size
 
 STEP = "import_calibration"
 

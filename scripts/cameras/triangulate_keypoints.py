@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from scripts.cameras.calibration_size import Size, same_size
+from scripts.cameras.picture_size import picture_size
 from scripts.cameras.sightings import Sightings
 from scripts.cameras.triangulation import Points, triangulate
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration, Camera
-from scripts.common.calibration_size import Size, same_size
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.keypoints import Poses, Skeleton
-from scripts.common.picture_size import picture_size
 
 STEP = "triangulate_keypoints"
 

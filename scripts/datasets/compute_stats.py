@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.common import split_table
 from scripts.common.errors import RunError
 from scripts.common.job import run
 from scripts.common.landmarks import POINTS
 from scripts.common.statistics import Moments, merge_all
+from scripts.datasets import split_table
 
 log = logging.getLogger("rushes")
 

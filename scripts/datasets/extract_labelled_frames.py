@@ -21,7 +21,6 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.names import picture_name
-from scripts.common.perceptual_hash import perceptual_hash
 from scripts.common.tar_file import TarWriter
 from scripts.common.timeline import Timeline
 from scripts.common.video import VideoReader, pixel_shape
@@ -38,6 +37,7 @@ from scripts.datasets.labelled_frames import (
     slack_of,
     stretches,
 )
+from scripts.datasets.perceptual_hash import perceptual_hash
 from scripts.datasets.picture_form import Form
 
 log = logging.getLogger("rushes")

@@ -16,9 +16,9 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.keypoints import Poses
-from scripts.common.pose_shape import middle_of
 from scripts.common.statistics import Moments
 from scripts.datasets.extract_windows import window_starts
+from scripts.datasets.pose_shape import middle_of
 from scripts.datasets.window_checks import Exclusion, Reject, spoken_for
 
 STEP = "extract_poses"

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from scripts.common import lots, table_file
-from scripts.common.hash_bands import bands, is_plain
 from scripts.common.job import run
+from scripts.datasets.hash_bands import bands, is_plain
 
 SCHEMA = pa.schema([("key", pa.string()), ("same_as", pa.string())])
 

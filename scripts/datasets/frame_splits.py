@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from scripts.common.hash_bands import bands, is_plain
 from scripts.common.splits import SPLITS, hashed_split
+from scripts.datasets.hash_bands import bands, is_plain
 
 # Pairs of hashes that are compared at once.
 CHUNK = 2**22

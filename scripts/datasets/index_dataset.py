@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scripts.common import json_file, ledger, sample_index, split_table, table_file
+from scripts.common import json_file, ledger, sample_index, table_file
 from scripts.common.errors import RunError
 from scripts.common.face_shape import NOSE_TIP
 from scripts.common.job import run
-from scripts.common.split_table import Membership
+from scripts.datasets import split_table
+from scripts.datasets.split_table import Membership
 
 # How models take the landmarks of a window: (relative to the point `origin` - mean) / (std + epsilon), flattened.
 STATISTICS = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6}

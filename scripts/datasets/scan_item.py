@@ -13,12 +13,12 @@ from scripts.common.clock import Clock
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.lots import SCORES
-from scripts.common.perceptual_hash import perceptual_hash
 from scripts.common.scene_cuts import ContentChange
 from scripts.common.small_picture import SmallPictures
 from scripts.common.timeline import NS
 from scripts.common.video_item import ItemReader
 from scripts.datasets.kept_pictures import KeptPictures
+from scripts.datasets.perceptual_hash import perceptual_hash
 
 # A bigger picture than any camera takes is a lie of its header.
 MAX_SIDE_PX = 16384

@@ -5,8 +5,8 @@ The decision itself is the plan's (scripts/common/splits.py), so that the DAG sh
 
 from pathlib import Path
 
-from scripts.common import split_table
 from scripts.common.job import run
+from scripts.datasets import split_table
 
 
 def split_dataset(out_splits: Path, *, splits: dict[str, str], subjects: dict[str, str]) -> None:

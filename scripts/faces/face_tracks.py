@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scripts.common.ahead import ahead
 from scripts.common.bgr_picture import Picture
+from scripts.faces.ahead import ahead
 
 # Two boxes show the same face if they share this part of their union.
 SAME_FACE = 0.5

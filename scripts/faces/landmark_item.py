@@ -17,10 +17,10 @@ import av
 import cv2
 import numpy as np
 
-from scripts.common.ahead import ahead
 from scripts.common.bgr_picture import Picture, in_colour
 from scripts.common.errors import RunError
 from scripts.common.landmarks import Landmarks, face_boxes
+from scripts.faces.ahead import ahead
 from scripts.faces.backends import LandmarkNetwork, open_detector, open_network
 from scripts.faces.face_tracks import SAME_FACE, Detector, Sighting, follow_faces, overlap
 from scripts.faces.smoothing import finished

@@ -21,9 +21,9 @@ from scripts.common import manifest as manifests
 from scripts.common.clock import Clock, Gap, Segment
 from scripts.common.errors import InputError
 from scripts.common.job import progress, run
-from scripts.common.placed_sound import Span, place_segments, resampled, with_segment
 from scripts.common.sound_writer import SoundWriter
 from scripts.common.timeline import NS, Timeline
+from scripts.media.placed_sound import Span, place_segments, resampled, with_segment
 
 FULL_SCALE = 32768
 SILENCE_SAMPLES = 1 << 20

@@ -20,8 +20,8 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
-from scripts.common.mosaic import Mosaic
 from scripts.common.synchronised import NOTHING, synchronise
+from scripts.media.mosaic import Mosaic
 from scripts.media.render_mosaic import layout_of
 
 log = logging.getLogger("rushes")

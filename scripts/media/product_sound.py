@@ -6,8 +6,8 @@ from typing import Any
 
 from scripts.common.clock import Clock
 from scripts.common.errors import InputError
-from scripts.common.placed_sound import MissingChannelError, Mix, Part
 from scripts.common.timeline import NS
+from scripts.media.placed_sound import MissingChannelError, Mix, Part
 
 
 def mix_of(

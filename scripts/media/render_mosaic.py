@@ -23,9 +23,9 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
-from scripts.common.mosaic import Layout, Mosaic, lay_out, rows_of
 from scripts.common.product_writer import ProductWriter, SoundCoding, encoder_rate
 from scripts.common.synchronised import Synchronised, synchronise
+from scripts.media.mosaic import Layout, Mosaic, lay_out, rows_of
 from scripts.media.product_sound import lacking, mix_of
 
 # The cells of cameras of which nothing decodes.

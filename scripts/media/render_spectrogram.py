@@ -15,12 +15,12 @@ from scripts.common.calibration_file import Calibration
 from scripts.common.clock import Clock
 from scripts.common.errors import InputError
 from scripts.common.job import run
-from scripts.common.mosaic import Cell, Layout
-from scripts.common.placed_sound import MissingChannelError, Mix, Part
 from scripts.common.synchronised import Synchronised
 from scripts.common.timeline import NS
 from scripts.common.video import plane_arrays
 from scripts.media.location_track import LocationTrack
+from scripts.media.mosaic import Cell, Layout
+from scripts.media.placed_sound import MissingChannelError, Mix, Part
 from scripts.media.product_sound import lacking, side_lacks
 from scripts.media.render_mosaic import render_grid, written
 from scripts.media.spectrogram_strip import Look, SpectrogramStrip

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from scripts.common.errors import InputError
-from scripts.common.inference_plan import LARGEST_MB, OTHER_SOUNDS, SOUNDS, TEXT
+from scripts.common.file_endings import LARGEST_MB, OTHER_SOUNDS, SOUNDS, TEXT
 from scripts.common.resample import Line, nominal_ratio, resample
 from scripts.common.sample_rate import check_rate
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scripts.common.speech_gate import speech_stretches
 from scripts.models.sounds import at_rate
+from scripts.models.speech_gate import speech_stretches
 
 LOUDNESS, SILERO = "loudness", "silero"
 # As the section faces.speech has them by default.

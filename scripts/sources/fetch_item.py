@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 
-from scripts.common.containers import HEAD_BYTES, container_of, looks_like
 from scripts.common.cut_short import breaks_off
 from scripts.common.errors import InputError, is_machine_fault
 from scripts.sources import partial_file
+from scripts.sources.containers import HEAD_BYTES, container_of, looks_like
 from scripts.sources.web_answers import ItemTime, PassingError, WebAnswers, short
 
 CHUNK_BYTES = 2**18

@@ -14,9 +14,9 @@ import av
 from av.stream import Disposition
 
 from scripts.common.errors import InputError
+from scripts.common.file_endings import BAGS
 from scripts.common.job import progress
 from scripts.common.names import is_stream_name
-from scripts.common.recordings import BAG_ENDINGS
 from scripts.sources.bag_reader import METADATA, Bag
 from scripts.sources.carriers import recognise
 
@@ -201,7 +201,7 @@ def _pair(folder: str, names: list[str], videos: dict[str, bool]) -> Iterator[Fo
 
 
 def _is_bag(name: str) -> bool:
-    return name.lower().endswith(BAG_ENDINGS)
+    return name.lower().endswith(BAGS)
 
 
 def _open_bag(path: str) -> BagFound | LeftOut:

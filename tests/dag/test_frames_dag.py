@@ -2,8 +2,8 @@
 
 import pytest
 
-from scripts.common.plan import load
-from scripts.common.store import published
+from scripts.planning.plan import load
+from scripts.planning.store import published
 from tests.dag.archive import COLUMNS, MEDIA, Archive
 
 ACTS = {"kind": "frames", "rig": "booth", "split": {"train": 0.5, "val": 0.5, "test": 0}}

@@ -3,7 +3,7 @@
 import pytest
 
 from scripts.common import ledger
-from scripts.common.plan import load
+from scripts.planning.plan import load
 from tests.dag.archive import Archive
 
 LIPS = {"kind": "speech_landmarks", "dataset": "visemes"}

@@ -33,7 +33,7 @@ def test_before_the_plan_a_dry_run_shows_its_job_and_the_estimate(archive):
 
 
 def test_the_estimate_knows_rows_and_shards(archive):
-    from scripts.common.shards_plan import estimate, make_shards
+    from scripts.planning.shards_plan import estimate, make_shards
 
     settings = settings_of(archive.root / "t.txt", shard_rows=2)
     assert "about 5 rows, 2 shards of at most 2" in estimate(make_shards("web", settings))

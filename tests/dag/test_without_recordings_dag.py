@@ -2,8 +2,8 @@
 
 import pytest
 
-from scripts.common.config import ConfigError
-from scripts.common.plan import load
+from scripts.planning.config import ConfigError
+from scripts.planning.plan import load
 from tests.dag.archive import Archive
 from tests.unit.shard_maker import write_table
 

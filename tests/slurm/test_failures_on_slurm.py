@@ -7,7 +7,7 @@ import pytest
 from tests.slurm.clusters import REPO, Cluster
 
 SNAKEFILE = """
-from scripts.common import failures
+from scripts.planning import failures
 
 rule all:
     input: "said", "cancelled"

@@ -13,7 +13,7 @@ import pytest
 from tests.slurm.clusters import REPO, Cluster
 
 SNAKEFILE = """
-from scripts.common import run_lock
+from scripts.planning import run_lock
 
 run_lock.guard(workflow)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.slurm.clusters import REPO, Cluster
 
 SNAKEFILE = """
-from scripts.common import job_command
+from scripts.planning import job_command
 
 job_command.guard(workflow, config.get("results", ""))
 

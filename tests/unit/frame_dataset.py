@@ -13,16 +13,16 @@ import numpy as np
 
 from rushes.synthetic.bars import read_number
 from scripts.common import frame_index, jpeg, label_intervals, ledger
-from scripts.common.config import schema, with_defaults
-from scripts.common.frame_groups import known_splits
 from scripts.common.label_intervals import LabelInterval
-from scripts.common.perceptual_hash import perceptual_hash
 from scripts.common.tar_file import TarWriter, read_part
 from scripts.datasets.arrange_frames import arrange_frames
 from scripts.datasets.extract_labelled_frames import extract_labelled_frames
 from scripts.datasets.index_frames import index_frames
+from scripts.datasets.perceptual_hash import perceptual_hash
 from scripts.datasets.split_frames import split_frames
 from scripts.datasets.write_frames import write_frames
+from scripts.planning.config import schema, with_defaults
+from scripts.planning.frame_groups import known_splits
 from tests.unit.made_media import Imported, Pictures, run_import, write_media
 
 NS = 1_000_000_000

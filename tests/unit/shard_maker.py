@@ -15,14 +15,14 @@ import av
 import numpy as np
 
 from scripts.common import annotation_table, clips, ledger, lots
-from scripts.common.annotations_plan import make_annotations
-from scripts.common.config import checked, schema
-from scripts.common.shards_plan import make_shards
 from scripts.datasets.cut_shard import cut_shard
 from scripts.datasets.index_shards import index_shards
 from scripts.datasets.scan_shard import scan_shard
 from scripts.datasets.write_shard import write_shard
 from scripts.faces.detect_lot_speech import detect_lot_speech
+from scripts.planning.annotations_plan import make_annotations
+from scripts.planning.config import checked, schema
+from scripts.planning.shards_plan import make_shards
 from scripts.sources.fetch_shard import fetch_shard
 from scripts.sources.plan_shards import plan_shards
 

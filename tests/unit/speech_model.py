@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from scripts.common.config import checked, schema
-from scripts.common.models_plan import NOT_OF_THE_WEIGHTS
 from scripts.models.train_speech_landmarks import train_speech_landmarks
+from scripts.planning.config import checked, schema
+from scripts.planning.models_plan import NOT_OF_THE_WEIGHTS
 
 OUTPUTS = {
     "checkpoints": "checkpoints",

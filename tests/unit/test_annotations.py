@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scripts.common import annotation_table, ledger
 from scripts.common.annotation import ClipTask, Lot, annotate_batches, sampled
-from scripts.common.annotations_plan import Annotation
 from scripts.common.errors import ConfigError, InputError, RunError
 from scripts.common.landmarks import Landmarks
 from scripts.common.versions import LOT_METHODS
@@ -23,6 +22,7 @@ from scripts.datasets.compute_flow import method_of
 from scripts.datasets.write_shard import record_of
 from scripts.faces.find_clip_landmarks import find_clip_landmarks
 from scripts.faces.landmark_item import LandmarkFinder, Search
+from scripts.planning.annotations_plan import Annotation
 from tests.unit.shard_maker import FOUR, Made, annotate, make, scene_video, settings_of, write_table
 from tests.unit.tiny_whisper import build
 

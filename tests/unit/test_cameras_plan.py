@@ -4,8 +4,8 @@ import cv2
 import pytest
 
 from scripts.common.errors import ConfigError
-from scripts.common.marker_dictionaries import MARKERS
-from scripts.common.plan import load
+from scripts.planning.marker_dictionaries import MARKERS
+from scripts.planning.plan import load
 from tests.unit.examples import House
 
 ARENA = {"source": "files", "cameras": {"top": "{source}/*.top.mp4", "side": "{source}/*.side.mp4"}, "multicam": {}}

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.cameras.check_gpu import check_gpu, look
+from scripts.cameras.runs_on import runs_on
 from scripts.common.errors import RunError
-from scripts.common.runs_on import runs_on
 
 OLD = ["sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
 NEW = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"]

@@ -4,8 +4,8 @@ import pytest
 
 from scripts.common import ledger
 from scripts.common.errors import RunError
-from scripts.common.plan import load
 from scripts.models.check_inference import check_inference
+from scripts.planning.plan import load
 from tests.unit.examples import House, make_files
 
 MADE = ledger.Row("infer_landmarks", "", "a.wav", "written")

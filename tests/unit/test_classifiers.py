@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from scripts.common import ledger
-from scripts.common.config import checked, schema
 from scripts.common.errors import InputError, RunError
 from scripts.common.job import execute
 from scripts.models.checkpoint import read_checkpoint
@@ -20,6 +19,7 @@ from scripts.models.evaluate_classifier import evaluate_classifier
 from scripts.models.labelled_samples import classes_of, read_samples, split_for
 from scripts.models.train_clip_classifier import train_clip_classifier
 from scripts.models.train_frame_classifier import train_frame_classifier
+from scripts.planning.config import checked, schema
 
 pytestmark = pytest.mark.torch
 

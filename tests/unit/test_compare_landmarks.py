@@ -7,8 +7,8 @@ import numpy as np
 
 from scripts.common.face_shape import eye_distance
 from scripts.common.landmarks import Landmarks
-from scripts.common.plan import load
 from scripts.faces.extract_landmarks import extract_landmarks
+from scripts.planning.plan import load
 from scripts.reports.compare_landmarks import compare_landmarks, distances
 from tests.unit.examples import House, conformed_frames, face_points, one_face
 

@@ -14,10 +14,10 @@ from rushes.remove_originals import main, repointed
 from scripts.cameras import compress_video as module
 from scripts.cameras.compress_video import compare, compress_video
 from scripts.common import ledger
-from scripts.common.cameras_plan import COPIES
 from scripts.common.checksum import sha256_of
 from scripts.common.errors import InputError
-from scripts.common.plan import load
+from scripts.planning.cameras_plan import COPIES
+from scripts.planning.plan import load
 from tests.unit.examples import REPO, House
 from tests.unit.made_media import TONE, UNEVEN, Pictures, Sound, numbers_in, write_media
 
@@ -234,7 +234,7 @@ def test_a_damaged_card_is_one_line_and_the_other_recording_goes_on(house, tmp_p
 def test_beside_a_run_nothing_is_moved(house, tmp_path, capsys):
     before = everything(tmp_path / "raw")
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from pathlib import Path; from scripts.common.run_lock import LOCK, Lock\n"
+        [sys.executable, "-c", "import sys\nfrom scripts.planning.run_lock import LOCK, Lock\n"
          "lock = Lock(LOCK); print('held', flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPO)},
     )  # fmt: skip

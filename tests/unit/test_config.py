@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common.config import checked, kinds, load_config, rational, schema, with_defaults
 from scripts.common.errors import ConfigError
 from scripts.common.names import is_folder_name, is_recording_name, is_stream_name, nearest
+from scripts.planning.config import checked, kinds, load_config, rational, schema, with_defaults
 
 
 def mistake(config: dict[Any, Any]) -> str:

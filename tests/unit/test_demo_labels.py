@@ -7,9 +7,9 @@ import pytest
 from rushes.synthetic.labels_truth import FOLDERS, look, wanted_labels
 from rushes.synthetic.theatre import write_theatre
 from scripts.common import label_intervals
-from scripts.common.config import schema, with_defaults
 from scripts.datasets.clean_labels import clean_labels
 from scripts.labels.import_labels import import_labels
+from scripts.planning.config import schema, with_defaults
 from scripts.sources.join_chunks import join_chunks
 from tests.unit.frame_dataset import Whole, extract, gathered, settings
 from tests.unit.test_classifiers import train

@@ -14,7 +14,6 @@ from scripts.common.empty import write_empty
 from scripts.common.encoder import Coding
 from scripts.common.ffmpeg_program import SoundEncoder
 from scripts.common.job import execute
-from scripts.common.plan import load
 from scripts.common.product_writer import ProductWriter
 from scripts.common.synchronised import Synchronised
 from scripts.media import compress_audio as compress_module
@@ -28,6 +27,7 @@ from scripts.media.extract_stills import extract_stills
 from scripts.media.link_aviary_names import link_aviary_names
 from scripts.media.merge_video_audio import merge_video_audio
 from scripts.media.render_mosaic import render_mosaic
+from scripts.planning.plan import load
 from tests.unit.examples import House
 from tests.unit.side_by_side import decoded, stamps, write_camera, write_microphone
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.common.errors import ConfigError
-from scripts.common.exports_rules import ExportRules
-from scripts.common.plan import load
-from scripts.common.retry import failed_outputs
+from scripts.planning.exports_rules import ExportRules
+from scripts.planning.plan import load
+from scripts.planning.retry import failed_outputs
 from tests.unit.examples import House
 
 COLUMNS = ["recording", "rig", "source"]

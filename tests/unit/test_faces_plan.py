@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from scripts.common.config import load_config
 from scripts.common.errors import ConfigError
-from scripts.common.faces_plan import LANDMARK_WEIGHTS, search_settings
-from scripts.common.plan import load
+from scripts.planning.config import load_config
+from scripts.planning.faces_plan import LANDMARK_WEIGHTS, search_settings
+from scripts.planning.plan import load
 from tests.unit.examples import House
 
 OTHER = {

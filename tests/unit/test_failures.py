@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.common.failures import summary
+from scripts.planning.failures import summary
 
 RECORD = """
 Error in rule conform_audio:

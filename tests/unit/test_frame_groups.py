@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common.config import schema, with_defaults
 from scripts.common.errors import ConfigError
-from scripts.common.frame_groups import known_splits
 from scripts.common.splits import SPLITS, shares_of
 from scripts.datasets.frame_splits import stratify
+from scripts.planning.config import schema, with_defaults
+from scripts.planning.frame_groups import known_splits
 
 GROUPS = {"r0": "ann", "r1": "ann", "r2": "bob", "r3": "cat"}
 LISTS = {"train": ["ann"], "val": ["bob"], "test": ["cat"]}

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common.errors import ConfigError, InputError
-from scripts.common.plan import load
 from scripts.common.wall_clock import wall_seconds
 from scripts.labels.formats import READERS, Source, guess
 from scripts.labels.import_labels import import_labels
 from scripts.labels.marks import Mark, runs
 from scripts.labels.tiers import timed
 from scripts.labels.time_base import TimeBase, seconds_of
+from scripts.planning.plan import load
 from tests.unit import label_files as made
 from tests.unit.examples import House
 from tests.unit.imported_labels import SETTINGS, START_NS, read

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 import torch
 
-from scripts.common import split_table
 from scripts.common.errors import InputError
 from scripts.common.landmarks import Landmarks
+from scripts.datasets import split_table
 from scripts.datasets.compute_stats import compute_stats
 from scripts.datasets.extract_windows import extract_windows
 from scripts.faces.backends.openseeface import IBUG, INNER_CORNERS, complete

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common import ledger, sample_index, split_table
+from scripts.common import ledger, sample_index
 from scripts.common.errors import RunError
 from scripts.common.landmarks import POINTS
 from scripts.common.ledger import Row
-from scripts.common.split_table import Membership
 from scripts.common.statistics import Moments
+from scripts.datasets import split_table
 from scripts.datasets.compute_stats import compute_stats
 from scripts.datasets.index_dataset import index_dataset, leaking_groups
 from scripts.datasets.split_dataset import split_dataset
+from scripts.datasets.split_table import Membership
 
 S = 10**9
 MEMBERS = {"a": Membership("Ann", "train"), "b": Membership("Ann", "train"), "c": Membership("Bob", "val")}

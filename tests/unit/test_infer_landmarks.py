@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 
 from scripts.common import ledger
 from scripts.common.checkpoint_names import find_checkpoint, is_tensorflow
-from scripts.common.config import checked, schema
 from scripts.common.errors import ConfigError, InputError
-from scripts.common.speech_gate import speech_stretches
 from scripts.models import requests_again, result_names
 from scripts.models.checkpoint import IDENTITY, read_checkpoint
 from scripts.models.infer_landmarks import infer_landmarks
 from scripts.models.sounds import read_sound
+from scripts.models.speech_gate import speech_stretches
 from scripts.models.speech_inference import Speaker, blend, presence, window_starts
 from scripts.models.spoken_stretches import LOUDNESS, SILERO, stretches_by
+from scripts.planning.config import checked, schema
 from tests.unit.speaking_checkpoint import make_checkpoint, write_speech
 from tests.unit.test_speech_and_cuts import sound_of
 

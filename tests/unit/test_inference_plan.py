@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from scripts.common.errors import ConfigError
-from scripts.common.plan import load
+from scripts.planning.plan import load
 from tests.unit.examples import House, make_files
 
 SOUNDS = ["talks/x.wav", "talks.zip", "a/talks/x.wav", "b/talks/x.wav", "b/talks.zip", "a b/x.wav", "a_b/x.wav"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rushes.windows import middle_of
-from scripts.common import pose_shape
+from scripts.datasets import pose_shape
 from tests.unit.examples import REPO
 
 # What runs inside of a checkout alone: module, with those below it -> why.

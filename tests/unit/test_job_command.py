@@ -6,7 +6,7 @@ import pytest
 from snakemake_interface_executor_plugins.utils import format_cli_arg
 
 from scripts.common.errors import ConfigError
-from scripts.common.job_command import check, is_plain
+from scripts.planning.job_command import check, is_plain
 
 
 def after_two_shells(name: str) -> str:

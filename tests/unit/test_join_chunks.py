@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common import jpeg, ledger
-from scripts.common.config import schema, with_defaults
 from scripts.common.errors import ConfigError, InputError
+from scripts.planning.config import schema, with_defaults
 from scripts.sources.chunk_times import declared, natural, place
 from scripts.sources.import_frames import import_frames, times_ns
 from scripts.sources.join_chunks import join_chunks
@@ -332,7 +332,7 @@ def test_instants_of_numbers_are_exact_to_half_a_nanosecond(numbers):
 
 
 def test_the_sheet_finds_every_chunk_and_the_pictures_of_a_subject(tmp_path, monkeypatch):
-    from scripts.common.plan import load
+    from scripts.planning.plan import load
 
     monkeypatch.chdir(tmp_path)
     house = House(tmp_path)

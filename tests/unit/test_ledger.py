@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.common import ledger, sample_index, split_table
+from scripts.common import ledger, sample_index
 from scripts.common.ledger import Row
-from scripts.common.split_table import Membership
+from scripts.datasets import split_table
+from scripts.datasets.split_table import Membership
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 PRINTABLE = TEXT.filter(str.isprintable)

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from scripts.common import ledger, manifest
-from scripts.common.aviary_rules import AviaryRules
 from scripts.common.clock import Clock, Gap
 from scripts.common.empty import write_empty
 from scripts.common.errors import ConfigError, RunError
 from scripts.common.frame_table import FrameTable
-from scripts.common.plan import load
 from scripts.common.synchronised import synchronise
 from scripts.common.timeline import Timeline
 from scripts.media.link_aviary_names import base_name, link_aviary_names
+from scripts.planning.aviary_rules import AviaryRules
+from scripts.planning.plan import load
 from tests.unit.examples import House
 from tests.unit.made_media import NS
 

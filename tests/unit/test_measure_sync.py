@@ -15,12 +15,12 @@ from onnx import TensorProto, helper, numpy_helper
 from scripts.common import ledger
 from scripts.common.errors import ConfigError, InputError, RunError
 from scripts.common.landmarks import Landmarks
-from scripts.common.plan import load
 from scripts.common.sync_scores import SHIFTS, SyncScores
 from scripts.common.video import VideoWriter
 from scripts.datasets.speakers import Faces
 from scripts.datasets.window_checks import check_sync
 from scripts.faces.measure_sync import lag_of, measure_sync
+from scripts.planning.plan import load
 from tests.unit.examples import House, face_points, one_face
 
 FRAMES = 90

@@ -13,7 +13,7 @@ ENVIRONMENT = {**os.environ, "SLURM_CONF": os.devnull}
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
-from scripts.common import missing_inputs
+from scripts.planning import missing_inputs
 
 missing_inputs.guard(workflow)
 

@@ -14,7 +14,7 @@ ENVIRONMENT = {**os.environ, "SLURM_CONF": os.devnull}
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
-from scripts.common import missing_outputs
+from scripts.planning import missing_outputs
 
 missing_outputs.guard(workflow)
 

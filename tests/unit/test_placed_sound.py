@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.common.clock import Clock, Segment
-from scripts.common.placed_sound import MissingChannelError, Mix, Part
+from scripts.media.placed_sound import MissingChannelError, Mix, Part
 from tests.unit.made_media import NS
 
 RATE = 48_000

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.common import plan as planning
 from scripts.common.errors import ConfigError
-from scripts.common.plan import Paths, for_targets, load, versioned
-from scripts.common.resources import SHORTEST_MIN, Work
+from scripts.planning import plan as planning
+from scripts.planning.plan import Paths, for_targets, load, versioned
+from scripts.planning.resources import SHORTEST_MIN, Work
 from tests.unit.examples import House
 
 FULL = ["recording", "rig", "source", "subject", "start", "end", "split"]

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common.braces import expand_braces
-from scripts.common.config import checked, schema
 from scripts.common.errors import ConfigError, RunError
-from scripts.common.shards_plan import make_shards
 from scripts.common.table_kinds import ENDINGS
+from scripts.planning.config import checked, schema
+from scripts.planning.shards_plan import make_shards
 from scripts.sources import url_table
 from scripts.sources.plan_shards import fill_shards
 from scripts.sources.url_rows import clips_text, seconds_of

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from snakemake.exceptions import ChildIOException
 from snakemake.output_index import OutputIndex
 
-from scripts.common.planning_cost import check_nesting_quickly, find_scripts_once, match_by_prefix
+from scripts.planning.planning_cost import check_nesting_quickly, find_scripts_once, match_by_prefix
 
 
 @pytest.fixture(scope="module", autouse=True)

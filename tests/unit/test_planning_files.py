@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from snakemake.io import IOFile, flag
 from snakemake.iocontainers import InputFiles, Namedlist, Wildcards
 
-from scripts.common import planning_files
+from scripts.planning import planning_files
 
 TIME = 1_700_000_000.25
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from rushes.windows import Windows
-from scripts.common import ledger, sample_index, split_table, table_file
+from scripts.common import ledger, sample_index, table_file
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.errors import InputError, RunError
 from scripts.common.frame_table import FrameTable
 from scripts.common.keypoints import Poses, Skeleton
 from scripts.common.statistics import Moments
+from scripts.datasets import split_table
 from scripts.datasets.compute_stats import compute_stats
 from scripts.datasets.extract_poses import extract_poses
 from scripts.datasets.index_dataset import index_dataset

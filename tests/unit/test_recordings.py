@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common.config import load_config
 from scripts.common.errors import ConfigError
-from scripts.common.recordings import read_exclusions, read_recordings, tidy
-from scripts.common.rigs import Rig, make_rig
-from scripts.common.sheet import read_sheet
+from scripts.planning.config import load_config
+from scripts.planning.recordings import read_exclusions, read_recordings, tidy
+from scripts.planning.rigs import Rig, make_rig
+from scripts.planning.sheet import read_sheet
 from tests.unit.examples import AVIARY, BOOTH, make_files, write_sheet
 
 COLUMNS = ["recording", "rig", "source"]

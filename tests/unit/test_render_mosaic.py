@@ -16,10 +16,10 @@ from scripts.common.empty import write_empty
 from scripts.common.encoder import Coding, usable
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.mosaic import lay_out, rows_of
 from scripts.common.product_writer import encoder_rate
 from scripts.common.synchronised import Synchronised
 from scripts.media.merge_video_audio import merge_video_audio
+from scripts.media.mosaic import lay_out, rows_of
 from scripts.media.render_mosaic import render_mosaic
 from tests.unit.made_media import NS, Pictures, numbers_in, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, decoded, samples_of, stamps, write_camera, write_microphone

@@ -10,9 +10,9 @@ from scripts.common.clock import Clock, Segment
 from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
-from scripts.common.mosaic import Cell
 from scripts.common.synchronised import Synchronised
 from scripts.media.location_track import LocationTrack
+from scripts.media.mosaic import Cell
 from scripts.media.render_spectrogram import RING_YUV, draw_ring, in_cell, render_spectrogram
 from scripts.media.spectrogram_strip import Look, SpectrogramStrip, colour_table, rows_of_band
 from tests.unit.made_media import NS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scripts.common.frame_table import FrameTable
-from scripts.common.resources import LONGEST_MIN, SHORTEST_MIN, Work, counted
+from scripts.planning.resources import LONGEST_MIN, SHORTEST_MIN, Work, counted
 
 WILDCARDS = SimpleNamespace(recording="walk")
 

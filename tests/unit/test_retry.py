@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.common.plan import Paths, load
-from scripts.common.retry import failed_outputs
+from scripts.planning.plan import Paths, load
+from scripts.planning.retry import failed_outputs
 from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
 from tests.unit.examples import House
 

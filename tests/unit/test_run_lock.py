@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.common import leftovers, run_lock
 from scripts.common.errors import RunError
-from scripts.common.run_lock import Lock, Run, guard, job_prefix, peek, refusal
+from scripts.planning import leftovers, run_lock
+from scripts.planning.run_lock import Lock, Run, guard, job_prefix, peek, refusal
 
 REPO = Path(__file__).parents[2]
 RUN = Run("1120-140512-0a1b2c3d", "node1", 4711, "ada", 1_700_000_000_000_000_000, "rushes-1120-140512-0a1b2c3d")
@@ -24,7 +24,7 @@ RUN = Run("1120-140512-0a1b2c3d", "node1", 4711, "ada", 1_700_000_000_000_000_00
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from scripts.common.run_lock import Lock
+from scripts.planning.run_lock import Lock
 lock = Lock(Path(sys.argv[1]))
 if os.fork():
     print("held", flush=True)

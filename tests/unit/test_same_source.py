@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.common.errors import ConfigError
-from scripts.common.plan import load
-from scripts.common.recordings import Recording
-from scripts.common.same_source import joined_groups, refuse_apart
+from scripts.planning.plan import load
+from scripts.planning.recordings import Recording
+from scripts.planning.same_source import joined_groups, refuse_apart
 from tests.unit.examples import House
 
 EMPTY: dict[str, Any] = {

@@ -18,11 +18,11 @@ from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import get_types_from_msg
 
 from rushes.synthetic import messages as m
-from scripts.common.config import load_config
 from scripts.common.errors import RunError
 from scripts.common.names import is_folder_name, is_recording_name, is_stream_name
-from scripts.common.recordings import Recording, read_recordings
-from scripts.common.rigs import make_rig
+from scripts.planning.config import load_config
+from scripts.planning.recordings import Recording, read_recordings
+from scripts.planning.rigs import make_rig
 from scripts.sources.find_sources import Topic
 from scripts.sources.propose import bag_streams
 from scripts.sources.proposed_names import recording_name, short_names, stream_name, why_unfit

@@ -8,12 +8,12 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from scripts.common.config import load_config
 from scripts.common.scene_cuts import ContentChange, find_cuts
 from scripts.common.small_picture import SmallPictures
 from scripts.common.video import VideoReader
 from scripts.faces.find_clip_landmarks import cuts_of
 from scripts.faces.scene_starts import scene_starts
+from scripts.planning.config import load_config
 
 RULE = load_config({})["faces"]["cuts"]
 LIBRARY = {name: RULE[name] for name in ("threshold", "min_scene_frames")}

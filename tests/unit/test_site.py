@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from scripts.common.errors import ConfigError
-from scripts.common.site import GpuKind, Site, read_site, request
+from scripts.planning.site import GpuKind, Site, read_site, request
 
 REPO = Path(__file__).parents[2]
 T4 = GpuKind("t4", 7.5, 16)

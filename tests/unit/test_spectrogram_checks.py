@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.common.errors import ConfigError
-from scripts.common.plan import load
-from scripts.common.spectrogram_rules import SpectrogramRules
+from scripts.planning.plan import load
+from scripts.planning.spectrogram_rules import SpectrogramRules
 from tests.unit.examples import House
 
 POSITIONS = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]

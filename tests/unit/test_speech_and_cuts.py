@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from scripts.common import ledger
 from scripts.common.clock import Clock
-from scripts.common.config import load_config
 from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
@@ -23,6 +22,7 @@ from scripts.common.intervals import Intervals
 from scripts.common.speech import CHUNK, SHA256, SpeechNetwork, packaged_weights, speech_segments
 from scripts.faces.detect_cuts import detect_cuts
 from scripts.faces.detect_speech import detect_speech
+from scripts.planning.config import load_config
 from tests.unit.examples import REPO, conformed_frames
 
 CUTS = load_config({})["faces"]["cuts"]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.common.datasets import make_dataset
 from scripts.common.errors import ConfigError
 from scripts.common.splits import SPLITS, hashed_split, shares_of, split_recordings
+from scripts.planning.datasets import make_dataset
 
 NAMES = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=5)
 GROUPS = st.dictionaries(NAMES, st.sampled_from("ABCDEFGH"), max_size=20)
@@ -153,7 +153,7 @@ def test_thirds_are_a_whole():
 
 
 def test_a_dataset_splits_by_what_it_says(tmp_path, monkeypatch):
-    from scripts.common import plan
+    from scripts.planning import plan
     from tests.unit.examples import House
 
     monkeypatch.chdir(tmp_path)
@@ -176,8 +176,8 @@ def test_a_dataset_splits_by_what_it_says(tmp_path, monkeypatch):
 
 
 def test_a_dataset_of_another_rate_than_its_rig_is_a_mistake():
-    from scripts.common.config import load_config
-    from scripts.common.rigs import make_rig
+    from scripts.planning.config import load_config
+    from scripts.planning.rigs import make_rig
     from tests.unit.examples import BOOTH
 
     entry = {"kind": "windows", "rig": "booth", "fps": 30}

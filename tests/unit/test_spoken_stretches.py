@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from scripts.common.config import checked, schema
 from scripts.common.errors import RunError
 from scripts.models import spoken_stretches
 from scripts.models.spoken_stretches import LOUDNESS, RULE, SILERO, stretches_by
+from scripts.planning.config import checked, schema
 from tests.unit.test_speech_and_cuts import sound_of
 
 

@@ -17,7 +17,7 @@ import yaml
 import rushes
 from rushes.video2dataset import ARGUMENTS, main, publish, remove, write_run
 from rushes.video2dataset_arguments import DEFAULT, ArgumentError, read_config, translate
-from scripts.common.config import load_config
+from scripts.planning.config import load_config
 from tests.unit.examples import REPO
 from tests.unit.shard_maker import FOUR, make, scene_video, write_table
 

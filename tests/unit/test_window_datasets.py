@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from rushes.windows import Windows
-from scripts.common import ledger, sample_index, split_table
+from scripts.common import ledger, sample_index
 from scripts.common.errors import ConfigError, InputError
 from scripts.common.face_shape import relative_to_nose
-from scripts.common.plan import load
 from scripts.common.statistics import Moments, merge_all
+from scripts.datasets import split_table
 from scripts.datasets.adopt_windows import adopt_windows
 from scripts.datasets.compute_stats import compute_stats
 from scripts.datasets.extract_windows import extract_windows
 from scripts.datasets.index_dataset import index_dataset
 from scripts.datasets.pack_windows import pack_windows
+from scripts.planning.plan import load
 from tests.unit.examples import House, conformed_clock, conformed_frames, face_points, one_face, ramp
 from tests.unit.test_extract_windows import LIMITS
 

@@ -3,7 +3,7 @@
 import pytest
 
 from scripts.common.errors import ConfigError
-from scripts.common.yaml_file import check_config_files, read_yaml
+from scripts.planning.yaml_file import check_config_files, read_yaml
 
 
 def said_of(path, content):

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from scripts.cameras.detectors.interface import Detector
+from scripts.cameras.wanted_pictures import wanted_pictures
 from scripts.common.errors import RunError
 from scripts.common.keypoints import KeypointWriter
-from scripts.common.wanted_pictures import wanted_pictures
 
 Batch = tuple[list[int], list[np.ndarray]]
 
