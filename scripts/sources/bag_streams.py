@@ -1,18 +1,17 @@
 """The declared cameras and microphones of a bag, on their way from topic to file."""
 
 from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import av
 
-from scripts.common import atomic, ledger, manifest
-from scripts.common.empty import write_empty
+from scripts.common import manifest
 from scripts.common.errors import InputError
 from scripts.sources.bag_reader import Topic
 from scripts.sources.carriers import SOUND_INFO, Carrier
 from scripts.sources.image_stream import ImageCoding
+from scripts.sources.imported import Imported
 from scripts.sources.message_layout import CorruptMessageError, Read
 from scripts.sources.picture_stream import PictureStream
 from scripts.sources.pixel_formats import FloatRange
@@ -20,7 +19,6 @@ from scripts.sources.sound_stream import SoundStream
 from scripts.sources.stamp_belief import UNKNOWN, StampTimes
 from scripts.sources.wanted_part import WHOLE, Part
 
-STEP = "export_bag"
 SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
 
 # What may be wrong with stamps, for a person.
@@ -37,27 +35,17 @@ STAMPS = {
 
 
 @dataclass
-class Declared:
-    """A camera (kind "video") or microphone ("sound") of the rig.
+class Declared(Imported):
+    """A camera or microphone that messages become.
 
-    media, table: its two outputs. writer: takes its messages. error: why it cannot be had. stamps: what is known of its
-    clock. part: what is wanted, by its own clock. count: frames or samples. notes: what a person should know. entry:
-    for the manifest.
+    type: of the messages. writer: takes them. stamps: what is known of its clock. part: what is wanted, by its own
+    clock.
     """
 
-    name: str
-    kind: str
-    setting: dict[str, Any]
-    media: Path
-    table: Path
     type: str = ""
     writer: PictureStream | SoundStream | None = None
     stamps: StampTimes = UNKNOWN
-    error: InputError | None = None
     part: Part = WHOLE
-    count: int = 0
-    notes: list[str] = field(default_factory=list)
-    entry: dict[str, Any] = field(default_factory=dict)
     _ahead_ns: int = 0
 
     @property
@@ -116,23 +104,17 @@ class Declared:
         """Give it up: its outputs become whole and empty."""
         self.discard()
         self.error, self.notes = error, []
-        self.entry = manifest.failed_entry(self.kind, error.reason, error.message, topic=self.topic)
-        for path in (self.media, self.table):
-            atomic.remove(path)
-            write_empty(path, path.name)
+        self.write_empty()
+
+    def entry(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return super().entry() | ({} if self.error is None else {"topic": self.topic})
 
     def discard(self) -> None:
         """Let go of its files."""
         if self.writer is not None:
             self.writer.discard()
         self.writer = None
-
-    def row(self, recording: str) -> ledger.Row:
-        """Its row of the ledger."""
-        if self.error is not None:
-            reason, message = self.error.reason, self.error.message
-            return ledger.Row(STEP, recording, self.name, "failed", reason, message=message)
-        return ledger.Row(STEP, recording, self.name, "written", value=self.count, message="; ".join(self.notes))
 
     def _finish_video(self, writer: PictureStream) -> None:
         video = writer.finish()
@@ -145,7 +127,7 @@ class Declared:
         self._note(video.dropped, video.stamps, video.notes, "frame")
         start_ns, stop_ns = self.part.start_ns, self.part.stop_ns
         first_ns, last_ns = video.frames.start_ns, video.frames.stop_ns
-        self.entry = manifest.picture_entry(
+        self.facts = manifest.picture_entry(
             video.frames,
             topic=self.topic,
             type=self.type,
@@ -169,7 +151,7 @@ class Declared:
             missing_s = sum(gap.stop_sample - gap.start_sample for gap in sound.clock.gaps) / sound.clock.rate_hz
             self.notes.append(f"holes filled with zeros: {len(sound.clock.gaps)}, {missing_s:.3f} s in all")
         self._note(sound.dropped, sound.stamps, sound.notes, "sample")
-        self.entry = manifest.sound_entry(
+        self.facts = manifest.sound_entry(
             sound.clock,
             topic=self.topic,
             type=self.type,

@@ -22,13 +22,13 @@ from scripts.common.packets import NUMBERED, is_broken, packets
 from scripts.common.timeline import NS
 from scripts.common.video import OPEN_OPTIONS
 
-KINDS = {"video": ("no_picture", "picture"), "audio": ("no_sound", "sound")}
+KINDS = {"video": ("no_picture", "picture"), "sound": ("no_sound", "sound")}
 
 # As ffmpeg chooses: a stream marked as default is worth this many pixels.
 DEFAULT_PIXELS = 5_000_000
 CHOICES = {
     "video": "the largest picture, 5,000,000 pixels more for a stream marked as default; the first of equals",
-    "audio": "the first sound",
+    "sound": "the first sound",
 }
 NAMED = "named in the config"
 
@@ -58,7 +58,7 @@ def open_media(path: Path) -> InputContainer:
 
 
 def choose_stream(container: InputContainer, kind: str, named: int | None, name: str) -> tuple[Stream, str]:
-    """The stream for a camera (kind "video") or microphone ("audio"), and the rule that chose it.
+    """The stream for a camera (kind "video") or microphone ("sound"), and the rule that chose it.
 
     named: index in the file, from the config.  name: of the file, for the message of the InputError.
     """
@@ -73,15 +73,15 @@ def choose_stream(container: InputContainer, kind: str, named: int | None, name:
     if not offered:
         raise InputError(reason, f"{name}: it holds no {word}, only {seen or 'nothing'}")
     rule = CHOICES[kind] if len(offered) > 1 else f"the only {word}"
-    if kind == "audio":
+    if kind == "sound":
         return offered[0], rule
     return max(offered, key=lambda stream: (_worth(stream), -stream.index)), rule
 
 
 def is_media(stream: Stream, kind: str) -> bool:
-    """Whether a stream is moving picture ("video") or sound ("audio") that can be decoded, no cover art."""
+    """Whether a stream is moving picture ("video") or sound ("sound") that can be decoded, no cover art."""
     cover = bool(stream.disposition & Disposition.attached_pic)
-    return stream.type == kind and stream.codec_context is not None and not cover
+    return stream.type == ("audio" if kind == "sound" else kind) and stream.codec_context is not None and not cover
 
 
 def codec_of(stream: Stream) -> str:

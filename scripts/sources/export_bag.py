@@ -20,6 +20,7 @@ from scripts.sources.message_layout import CorruptMessageError
 from scripts.sources.stamp_belief import SURVEYED, clock_offsets, usual_delay_ns
 
 log = logging.getLogger("rushes")
+STEP = "export_bag"
 
 
 def export_bag(
@@ -76,11 +77,11 @@ def export_bag(
         out_manifest,
         recording=recording,
         source=bag,
-        streams={stream.name: stream.entry for stream in streams},
+        streams={stream.name: stream.entry() for stream in streams},
         topics=topics,
         warnings=warnings,
     )
-    ledger.write(out_ledger, [stream.row(recording) for stream in streams])
+    ledger.write(out_ledger, [stream.row(STEP, recording) for stream in streams])
     failures = [f"{stream.name}: {stream.error.message}" for stream in streams if stream.error]
     for line in failures + warnings:
         log.warning("%s: %s", recording, line)

@@ -1,6 +1,6 @@
 """The streams that a rig's cameras and microphones take from files: found, checked, and when they start."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 from av.container.input import InputContainer
 from av.stream import Stream
 
-from scripts.common import ledger, manifest
 from scripts.common.cut_short import cut_short
 from scripts.common.errors import InputError
 from scripts.common.packets import NUMBERED
@@ -25,50 +24,25 @@ from scripts.sources.container import (
     scan_packets,
     tick_of,
 )
-
-STEP = "import_video"
+from scripts.sources.imported import Imported
 
 
 @dataclass
-class Track:
-    """A camera (kind "video") or microphone ("audio") on its way from a stream of a file to its two outputs.
+class Track(Imported):
+    """A camera or microphone that a stream of a file becomes.
 
-    media, table: outputs.  packets: of a camera.  error: why it cannot be had.  count: frames or samples
-    written.  notes: what a person should know.
+    stream: its index in the file.  choice: the rule that chose it.  packets: of a camera.
     """
 
-    name: str
-    kind: str
-    setting: dict[str, Any]
-    media: Path
-    table: Path
     stream: int = -1
     choice: str = ""
     start_ns: int = 0
     packets: PacketTable | None = None
-    error: InputError | None = None
-    count: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
     @property
     def file(self) -> int:
         """Index of its file among the sources, -1 if there is none."""
         return int(self.setting.get("file", 0))
-
-    def entry(self) -> dict[str, Any]:
-        """What the manifest says of it."""
-        if self.error is None:
-            return self.facts
-        kind = {"video": "video", "audio": "sound"}[self.kind]
-        return manifest.failed_entry(kind, self.error.reason, self.error.message)
-
-    def row(self, recording: str) -> ledger.Row:
-        """Its row of the ledger."""
-        error = self.error
-        if error is None:
-            return ledger.Row(STEP, recording, self.name, "written", value=self.count, message="; ".join(self.notes))
-        return ledger.Row(STEP, recording, self.name, "failed", error.reason, error.value, error.limit, error.message)
 
 
 def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> list[dict[str, Any]]:
@@ -102,7 +76,7 @@ def _find_in(container: InputContainer, name: str, tracks: list[Track], stop_s: 
         try:
             stream, track.choice = choose_stream(container, track.kind, track.setting.get("stream"), name)
             track.stream = stream.index
-            if track.kind == "audio":
+            if track.kind == "sound":
                 track.start_ns = 0 if sound_alone(container) else in_ns(stream, stream.start_time or 0)
             if taken.setdefault(track.stream, track.name) != track.name:
                 raise InputError(

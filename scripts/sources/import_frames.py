@@ -18,13 +18,13 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from scripts.common import ledger, manifest
-from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.jpeg_quality import jpeg_quality
 from scripts.common.packet_writer import PacketWriter
 from scripts.common.timeline import NS
+from scripts.sources.imported import Imported, refuse_all_failed
 
 log = logging.getLogger("rushes")
 STEP = "import_frames"
@@ -112,47 +112,50 @@ def import_frames(
     video is a `failed` row and has empty outputs. Raises InputError if that holds for all, for the same cause.
     """
     fps = Fraction(str(numbers["fps"]))
-    entries: dict[str, dict[str, Any]] = {}
-    rows: list[ledger.Row] = []
-    errors: list[InputError] = []
-    warnings: list[str] = []
-    for name, video, table in zip(cameras, out_videos, out_frames, strict=True):
+    streams = [
+        Imported(name, "video", cameras[name], video, table)
+        for name, video, table in zip(cameras, out_videos, out_frames, strict=True)
+    ]
+    for stream in streams:
         try:
-            found = numbered(source, cameras[name]["pattern"])
-            check_reach(found, fps, numbers["first"])
-            times = times_ns(np.array([number for number, _ in found], np.int64), fps, numbers["first"])
-            wanted = [
-                (int(time), file)
-                for time, (_, file) in zip(times, found, strict=True)
-                if time >= start_s * NS and (not stop_s or time < stop_s * NS)
-            ]
-            if not wanted:
-                raise InputError("no_picture", f"{name}: no picture of {source.name} fits what its rig names; add some")
-            frames, facts, notes = write_video(video, source, wanted, fps)
-            frames = replace(frames, source_frame=frame_numbers(frames.time_ns, fps))
-            # The clock begins with number `first`, also where its picture is missing.
-            facts["start_ns"] = round(start_s * NS)
+            import_camera(stream, source, fps, numbers["first"], (start_s, stop_s))
         except InputError as error:
-            errors.append(error)
-            for path in (video, table):
-                path.unlink(missing_ok=True)
-                write_empty(path, path.name)
-            entries[name] = manifest.failed_entry("video", error.reason, error.message)
-            rows.append(ledger.Row(STEP, recording, name, "failed", error.reason, message=error.message))
-            continue
-        frames.write(table)
-        lowest, highest = facts.get("jpeg_quality", (0, 0))
-        if lowest != highest:
-            notes.append(f"the JPEG quality drifts, from {lowest} to {highest}; it tells a network the time")
-        warnings += [f"{name}: {note}" for note in notes]
-        entries[name] = manifest.picture_entry(frames, **facts)
-        rows.append(ledger.Row(STEP, recording, name, "written", value=float(len(frames)), message="; ".join(notes)))
-    if len(errors) == len(cameras) and len({error.message for error in errors}) == 1:
-        raise errors[0]
+            stream.error = error
+            stream.write_empty()
+    refuse_all_failed(streams)
+    warnings = [f"{stream.name}: {note}" for stream in streams for note in stream.notes]
     for line in warnings:
         log.warning("%s: %s", recording, line)
+    entries = {stream.name: stream.entry() for stream in streams}
     manifest.write(out_manifest, recording=recording, source=[source], streams=entries, warnings=warnings)
-    ledger.write(out_ledger, rows)
+    ledger.write(out_ledger, [stream.row(STEP, recording) for stream in streams])
+
+
+def import_camera(stream: Imported, source: Path, fps: Fraction, first: int, wanted_s: tuple[float, float]) -> None:
+    """Write the video and the frame table of a camera. Raises InputError if its pictures cannot be one video.
+
+    first: number of the picture at 0.  wanted_s: see `import_frames`.
+    """
+    start_s, stop_s = wanted_s
+    found = numbered(source, stream.setting["pattern"])
+    check_reach(found, fps, first)
+    times = times_ns(np.array([number for number, _ in found], np.int64), fps, first)
+    wanted = [
+        (int(time), file)
+        for time, (_, file) in zip(times, found, strict=True)
+        if time >= start_s * NS and (not stop_s or time < stop_s * NS)
+    ]
+    if not wanted:
+        raise InputError("no_picture", f"{stream.name}: no picture of {source.name} fits what its rig names; add some")
+    frames, facts, stream.notes = write_video(stream.media, source, wanted, fps)
+    frames = replace(frames, source_frame=frame_numbers(frames.time_ns, fps))
+    frames.write(stream.table)
+    # The clock begins with number `first`, also where its picture is missing.
+    stream.facts = manifest.picture_entry(frames, **facts, start_ns=round(start_s * NS))
+    stream.count = len(frames)
+    lowest, highest = facts.get("jpeg_quality", (0, 0))
+    if lowest != highest:
+        stream.notes.append(f"the JPEG quality drifts, from {lowest} to {highest}; it tells a network the time")
 
 
 def write_video(

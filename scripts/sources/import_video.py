@@ -14,7 +14,6 @@ from av.container.input import InputContainer
 from av.video.stream import VideoStream
 
 from scripts.common import ledger, manifest
-from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
@@ -24,6 +23,7 @@ from scripts.common.timeline import NS
 from scripts.sources import picture_track
 from scripts.sources.container import Cut, codec_of, open_media, plan_copy
 from scripts.sources.file_tracks import Track, cut_of, find_tracks, in_ns, sound_alone
+from scripts.sources.imported import refuse_all_failed
 from scripts.sources.picture_track import PictureCopy
 from scripts.sources.sound_track import SoundTrack
 
@@ -32,6 +32,7 @@ SHORT_S = 0.5
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "flac"}
 
 log = logging.getLogger("rushes")
+STEP = "import_video"
 
 
 def import_video(
@@ -62,7 +63,7 @@ def import_video(
         for name, video, table in zip(cameras, out_videos, out_frames, strict=True)
     ]
     sounds = [
-        Track(name, "audio", microphones[name], sound, clock)
+        Track(name, "sound", microphones[name], sound, clock)
         for name, sound, clock in zip(microphones, out_sounds, out_clocks, strict=True)
     ]
     tracks = [*pictures, *sounds]
@@ -72,15 +73,10 @@ def import_video(
         own = [track for track in tracks if track.file == index and track.error is None]
         if own:
             import_tracks(path, own, cut)
-    errors = [track.error for track in tracks if track.error is not None]
-    if len(errors) == len(tracks) and len({error.message for error in errors}) == 1:
-        raise errors[0]
+    refuse_all_failed(tracks)
     for track in tracks:
-        if track.error is None:
-            continue
-        for path in (track.media, track.table):
-            path.unlink(missing_ok=True)
-            write_empty(path, path.name)
+        if track.error is not None:
+            track.write_empty()
     warnings = [f"{track.name}: {note}" for track in tracks for note in track.notes]
     manifest.write(
         out_manifest,
@@ -90,7 +86,7 @@ def import_video(
         topics=topics,
         warnings=warnings,
     )
-    ledger.write(out_ledger, [track.row(recording) for track in tracks])
+    ledger.write(out_ledger, [track.row(STEP, recording) for track in tracks])
     for line in warnings:
         log.warning("%s: %s", recording, line)
 
@@ -102,7 +98,7 @@ def import_tracks(path: Path, tracks: list[Track], cut: Cut) -> None:
     with open_media(path) as container:
         for track in tracks:
             stream = container.streams[track.stream]
-            if track.kind == "audio":
+            if track.kind == "sound":
                 heard[track.name] = SoundTrack(
                     track.media, cast(AudioStream, stream), cut=cut, from_zero=sound_alone(container)
                 )
@@ -113,7 +109,7 @@ def import_tracks(path: Path, tracks: list[Track], cut: Cut) -> None:
         _feed(container, tracks, {**heard, **copies})
         for track in tracks:
             try:
-                if track.kind == "audio":
+                if track.kind == "sound":
                     _finish_sound(track, heard[track.name], container, path, cut)
                 else:
                     _finish_pictures(track, copies.get(track.name), container, path, cut)

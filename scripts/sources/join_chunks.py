@@ -15,7 +15,6 @@ import numpy as np
 
 from scripts.common import ledger, manifest
 from scripts.common.clock import Clock
-from scripts.common.empty import write_empty
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable, frame_period_ns
 from scripts.common.job import progress, run
@@ -25,6 +24,7 @@ from scripts.sources.chunk_writer import JoinedSound, JoinedVideo
 from scripts.sources.container import open_media, rescale
 from scripts.sources.file_tracks import Track, find_tracks, in_ns
 from scripts.sources.import_video import import_video
+from scripts.sources.imported import Imported, refuse_all_failed
 
 log = logging.getLogger("rushes")
 STEP = "join_chunks"
@@ -43,21 +43,13 @@ class Chunk:
 
 
 @dataclass
-class Stream:
-    """A camera or microphone on its way. chunks: what the manifest says of each.  notes: what a person should know."""
+class Stream(Imported):
+    """A camera or microphone that chunks become. chunks: what the manifest says of each.  lost: rows of those lost."""
 
-    name: str
-    kind: str
-    setting: dict[str, Any]
-    media: Path
-    table: Path
     joined: JoinedVideo | JoinedSound
     files: list[Path]
-    error: InputError | None = None
     chunks: list[dict[str, Any]] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
     lost: list[ledger.Row] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def measure(path: Path, streams: Sequence[Stream]) -> Chunk:
@@ -110,7 +102,7 @@ def join_chunks(
             for n, video, table in zip(cameras, out_videos, out_frames, strict=True)
         ),
         *(
-            Stream(n, "audio", microphones[n], sound, clock, JoinedSound(sound), _files(microphones[n], source))
+            Stream(n, "sound", microphones[n], sound, clock, JoinedSound(sound), _files(microphones[n], source))
             for n, sound, clock in zip(microphones, out_sounds, out_clocks, strict=True)
         ),
     ]
@@ -128,15 +120,8 @@ def join_chunks(
             progress(number, len(files), "chunks")
     for stream in streams:
         _finish(stream)
-    errors = [stream.error for stream in streams if stream.error is not None]
-    if len(errors) == len(streams) and len({error.message for error in errors}) == 1:
-        raise errors[0]
-    entries = {
-        s.name: s.facts
-        if s.error is None
-        else manifest.failed_entry({"video": "video", "audio": "sound"}[s.kind], s.error.reason, s.error.message)
-        for s in streams
-    }
+    refuse_all_failed(streams)
+    entries = {stream.name: stream.entry() for stream in streams}
     manifest.write(out_manifest, recording=recording, source=source, streams=entries, warnings=warnings)
     ledger.write(out_ledger, [row for stream in streams for row in _rows(stream, recording)])
     for line in warnings:
@@ -192,7 +177,7 @@ def _append(
     own = [stream for stream in streams if stream.error is None]
     with tempfile.TemporaryDirectory(dir=tmpdir, prefix="rushes_chunk_") as name:
         folder = Path(name)
-        seen, heard = ([s for s in own if s.kind == kind] for kind in ("video", "audio"))
+        seen, heard = ([s for s in own if s.kind == kind] for kind in ("video", "sound"))
         try:
             import_video(
                 [chunk.path],
@@ -260,9 +245,7 @@ def _finish(stream: Stream) -> None:
         )
     if stream.error is not None:
         stream.joined.discard()
-        for path in (stream.media, stream.table):
-            path.unlink(missing_ok=True)
-            write_empty(path, path.name)
+        stream.write_empty()
         return
     facts = {**stream.facts, "chunks": stream.chunks, "stop_ns": max(chunk["stop_ns"] for chunk in stream.chunks)}
     if isinstance(stream.joined, JoinedVideo):
@@ -277,13 +260,12 @@ def _finish(stream: Stream) -> None:
 
 def _rows(stream: Stream, recording: str) -> list[ledger.Row]:
     """The row of a stream, and one for each chunk that is lost."""
-    error = stream.error
-    if error is not None:
-        return [ledger.Row(STEP, recording, stream.name, "failed", error.reason, message=error.message)]
-    count = stream.facts.get("frames", stream.facts.get("samples", 0))
-    more = f"; and {len(stream.notes) - NOTED} more, see its manifest" if len(stream.notes) > NOTED else ""
-    message = "; ".join(stream.notes[:NOTED]) + more
-    return [ledger.Row(STEP, recording, stream.name, "written", value=float(count), message=message), *stream.lost]
+    if stream.error is not None:
+        return [stream.row(STEP, recording)]
+    stream.count = stream.facts.get("frames", stream.facts.get("samples", 0))
+    if len(stream.notes) > NOTED:
+        stream.notes = [*stream.notes[:NOTED], f"and {len(stream.notes) - NOTED} more, see its manifest"]
+    return [stream.row(STEP, recording), *stream.lost]
 
 
 if __name__ == "__main__":
