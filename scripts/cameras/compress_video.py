@@ -15,11 +15,12 @@ import numpy as np
 
 from scripts.common import json_file, ledger
 from scripts.common.checksum import sha256_of
+from scripts.common.encoder import THREADS
 from scripts.common.errors import InputError, RunError
 from scripts.common.ffmpeg_program import FULL, program
 from scripts.common.job import progress, run
 from scripts.common.packets import instant_of
-from scripts.common.video import ENCODER_THREADS, VideoReader, upright
+from scripts.common.video import VideoReader, upright
 
 STEP = "compress_video"
 # Of a stretched picture of so many pixels a side; a copy that shows something else is far below.
@@ -82,7 +83,7 @@ def encode(source: Path, target: Path, stream: int, crf: int, preset: str) -> No
     picture = f"0:{stream}" if stream >= 0 else "0:v:0"
     command = [program(), "-v", "error", "-nostdin", "-y", "-i", f"file:{source}", "-map", picture, "-map", "0:a?"]
     command += ["-c:a", "copy", "-c:v", "libx264", "-crf", str(crf), "-preset", preset, "-pix_fmt", "yuv420p"]
-    command += ["-x264-params", "cpu-independent=1", "-threads", str(ENCODER_THREADS), "-fps_mode", "passthrough"]
+    command += ["-x264-params", "cpu-independent=1", "-threads", str(THREADS), "-fps_mode", "passthrough"]
     command += ["-enc_time_base", "demux", "-sws_flags", "accurate_rnd+bitexact", "-fflags", "+bitexact"]
     # The part has an ending of its own.
     command += ["-flags", "+bitexact", "-map_metadata", "-1", "-f", "mp4", f"file:{target}"]

@@ -10,12 +10,13 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from scripts.common import mp4
 from scripts.common.camera_pictures import TIME_TOLERANCE_US, microseconds, row_at
 from scripts.common.edit_list import set_edit_length
 from scripts.common.encoder import Coding
 from scripts.common.frame_table import FrameTable
 from scripts.common.lost_frames import leaning_on
-from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
+from scripts.common.packet_writer import MP4_OPTIONS, TIME_BASE, disk_errors
 from scripts.common.product_writer import ProductWriter, encoder_rate
 from scripts.common.video import OPEN_OPTIONS, VideoReader, even, fitted, upright
 
@@ -103,11 +104,10 @@ class Timed:
 @contextmanager
 def packet_copier(target: Path, template: VideoStream) -> Iterator[Callable[[Timed, int, int], None]]:
     """An MP4 of the packets of a stream, in the order of decoding, at new times: copy(packet, pts_us, dts_us)."""
-    with disk_errors(target), av.open(f"file:{target}", "w", format="mp4", options=MP4_OPTIONS) as container:
+    with disk_errors(target), mp4.create(target, **MP4_OPTIONS) as container:
         stream = container.add_stream_from_template(template, opaque=True)
         stream.time_base = TIME_BASE
-        if template.codec_context.name in TAGS:
-            stream.codec_context.codec_tag = TAGS[template.codec_context.name]
+        mp4.tag(stream, template.codec_context.name)
         last_us: int | None = None
 
         def copy(timed: Timed, pts_us: int, dts_us: int) -> None:

@@ -14,13 +14,12 @@ from typing import Any
 import av
 from av.video.stream import VideoStream
 
+from scripts.common import mp4
 from scripts.common.errors import InputError, is_machine_fault
 
 TIME_BASE = Fraction(1, 1_000_000)
-# The µs of the track hold for the whole file; no date, no version of the library.
-MP4_OPTIONS = {"fflags": "+bitexact", "movie_timescale": "1000000", "video_track_timescale": "1000000"}
-# HEVC under this tag plays everywhere; `hev1` does not.
-TAGS = {"hevc": "hvc1"}
+# The µs of the track hold for the whole file.
+MP4_OPTIONS = {"movie_timescale": "1000000", "video_track_timescale": "1000000"}
 # Distance of the DTS that stand before the first picture; any would do.
 LEAD_US = 1_000
 # Steps between two pictures of a track are 31 bits of its time scale.
@@ -42,13 +41,11 @@ class PacketWriter:
         self._steps = (0, 0)
         self._count = 0
         with disk_errors(path):
-            self._container = av.open(f"file:{path}", "w", format="mp4", options=MP4_OPTIONS)
+            self._container = mp4.create(path, **MP4_OPTIONS)
             # opaque: the codec is copied by its parameters, so that one without an encoder here (AV1) will do, too.
             self._stream = self._container.add_stream_from_template(template, opaque=True)
         self._stream.time_base = TIME_BASE
-        tag = TAGS.get(template.codec_context.name)
-        if tag:
-            self._stream.codec_context.codec_tag = tag
+        mp4.tag(self._stream, template.codec_context.name)
 
     def fits(self, pts_us: int) -> bool:
         """Whether a picture can still be given this time: after all that is decoded before it, and not taken."""

@@ -16,18 +16,17 @@ from typing import Any, Protocol, Self
 import av
 import numpy as np
 
+from scripts.common import mp4
 from scripts.common.encoder import THREADS, Coding
-from scripts.common.packet_writer import MP4_OPTIONS, TAGS, TIME_BASE, disk_errors
+from scripts.common.packet_writer import MP4_OPTIONS, TIME_BASE, disk_errors
 from scripts.common.timeline import NS
 
 # Pictures that wait for the encoder.
 QUEUE = 4
 # Sound is written so far ahead of the pictures.
 LEAD_S = Fraction(1, 2)
-SOUND_BLOCK = 1024
 # PCM is packed: bare in an MP4 it is a noise to players of 2022.
 SOUND_CODECS = {"aac": ("aac", "fltp"), "pcm": ("alac", "s32p")}
-LAYOUTS = {1: "mono", 2: "stereo"}
 # A keyframe stands at least so often.
 GOP_S = 2
 # Steps between two samples of a track are 31 bits of its time scale.
@@ -76,10 +75,8 @@ class SoundTrack:
     def __init__(self, container: Any, sound: Sound, coding: SoundCoding) -> None:
         name, self._form = SOUND_CODECS[coding.codec]
         self._container, self._sound, self._done = container, sound, 0
-        self._stream = container.add_stream(name, rate=sound.rate_hz, layout=LAYOUTS[sound.sides])
+        self._stream = mp4.add_sound(container, name, sound.rate_hz, sound.sides)
         context = self._stream.codec_context
-        context.flags |= av.codec.context.Flags.bitexact.value
-        context.thread_count = 1
         context.time_base = self._stream.time_base = Fraction(1, sound.rate_hz)
         if coding.codec == "aac":
             context.bit_rate = coding.kbps * 1000 * sound.sides
@@ -88,7 +85,7 @@ class SoundTrack:
         """Write all sound before `instant_s`, and a little more."""
         wanted = min(self._sound.samples, int((instant_s + LEAD_S) * self._sound.rate_hz))
         while self._done < wanted:
-            count = min(SOUND_BLOCK, self._sound.samples - self._done)
+            count = min(mp4.SOUND_BLOCK, self._sound.samples - self._done)
             self._mux(self._frame(self._sound.read(count)))
             self._done += count
 
@@ -101,12 +98,7 @@ class SoundTrack:
         if self._form == "s32p":
             # 24 bits stand in the upper bytes.
             block = np.clip(np.rint(block.astype(np.float64) * 2**23), -(2**23), 2**23 - 1).astype(np.int32) << 8
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(block), format=self._form, layout=LAYOUTS[self._sound.sides]
-        )
-        frame.sample_rate, frame.pts = self._sound.rate_hz, self._done
-        frame.time_base = Fraction(1, self._sound.rate_hz)
-        return frame
+        return mp4.sound_frame(block, self._done, self._sound.rate_hz, self._form)
 
     def _mux(self, frame: av.AudioFrame | None) -> None:
         for packet in self._stream.encode(frame):
@@ -141,17 +133,13 @@ class ProductWriter:
         self._keyframes: set[int] = set()
         options = {**MP4_OPTIONS, "video_track_timescale": str(self._base.denominator)}
         with disk_errors(path):
-            self._container = av.open(f"file:{path}", "w", format="mp4", options=options)
-        self._stream: Any = self._container.add_stream(coding.name, rate=rate, options=coding.options)
-        context: Any = self._stream.codec_context
-        context.thread_count = THREADS
+            self._container = mp4.create(path, **options)
+        self._stream = mp4.add_pictures(self._container, coding, rate, threads=THREADS)
+        context = self._stream.codec_context
         context.width, context.height = size
         context.pix_fmt = "yuv420p"
-        context.flags |= av.codec.context.Flags.bitexact.value
         context.gop_size = max(1, round(GOP_S * rate))
         context.time_base = self._stream.time_base = self._base
-        if coding.codec in TAGS:
-            context.codec_tag = TAGS[coding.codec]
         self._sound = SoundTrack(self._container, sound, sound_coding or SoundCoding("aac")) if sound else None
         self._queue: queue.Queue[tuple[av.VideoFrame, int] | None] = queue.Queue(QUEUE)
         self._error: BaseException | None = None

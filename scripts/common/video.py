@@ -12,11 +12,12 @@ from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
+from scripts.common import mp4
+from scripts.common.encoder import THREADS, Coding
 from scripts.common.packets import instant_of, packets, packets_from
 
 # Constants, never the job's threads: what is made must not depend on the machine.
 DECODER_THREADS = 2
-ENCODER_THREADS = 2
 
 # Scaling and conversion that give the same pixels on every processor.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -108,15 +109,10 @@ class VideoWriter:
 
     def __init__(self, path: Path, *, rate: Fraction, time_base: Fraction, crf: int, preset: str) -> None:
         """rate: frames a second; a keyframe stands at least every two seconds."""
-        self._container = av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"})
-        self._stream = self._container.add_stream(
-            "libx264",
-            rate=rate,
-            options={"crf": str(crf), "preset": preset, "x264-params": "cpu-independent=1", "a53cc": "0"},
-        )
+        self._container = mp4.create(path)
+        self._stream = mp4.add_pictures(self._container, Coding("h264", crf, preset), rate, threads=THREADS)
         context = self._stream.codec_context
-        context.thread_count, context.thread_type = ENCODER_THREADS, "FRAME"
-        context.flags |= av.codec.context.Flags.bitexact.value
+        context.thread_type = "FRAME"
         context.gop_size = max(1, round(2 * rate))
         context.time_base = self._stream.time_base = time_base
         self._time_base = time_base
@@ -140,11 +136,8 @@ class VideoWriter:
         if self.size is not None:
             return
         context = self._stream.codec_context
+        mp4.take_form(context, picture)
         self.size = context.width, context.height = even(picture.width), even(picture.height)
-        context.pix_fmt = "yuv420p"
-        context.color_range = ColorRange.MPEG
-        context.colorspace = picture.colorspace
-        context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
         if pixel_shape:
             context.sample_aspect_ratio = pixel_shape
 

@@ -6,18 +6,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
+from scripts.common import mp4
 from scripts.common.cut_video import COPIED
 from scripts.common.edit_list import set_edit_length
-from scripts.common.packet_writer import TAGS
 from scripts.common.video_item import ItemReader
 from scripts.datasets.clip_writer import add_sound, sound_blocks
 from scripts.datasets.decode_times import decode_times
 
-# The edit list is told in microseconds; times of the pictures stay what they are.
-OPTIONS = {"fflags": "+bitexact", "movie_timescale": "1000000"}
 # Times of clips are rounded more than those of packets.
 TICK_S = Fraction(1, 2_000)
 # Sound lies so much beside its pictures in a file, at most.
@@ -96,12 +93,13 @@ def copy_packets(
     """
     with ItemReader(url) as source:
         plan = _plan(source, start, stop) if source.video is not None else Plan({}, None)
-    with ItemReader(url) as source, av.open(f"file:{path}", "w", format="mp4", options=OPTIONS) as target:
+    # The edit list is told in microseconds; times of the pictures stay what they are.
+    with ItemReader(url) as source, mp4.create(path, movie_timescale="1000000") as target:
         made = {}
         for stream in filter(None, (source.video, source.audio if sound is None else None)):
             made[stream.index] = target.add_stream_from_template(stream, opaque=True)
-            if stream is source.video and stream.codec_context.name in TAGS:
-                made[stream.index].codec_context.codec_tag = TAGS[stream.codec_context.name]
+            if stream is source.video:
+                mp4.tag(made[stream.index], stream.codec_context.name)
         # After the pictures: the edit list that is looked for is the first of the file.
         encoded = add_sound(target, sound, bitrate)
         count = 0

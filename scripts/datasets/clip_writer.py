@@ -7,21 +7,16 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
 
+from scripts.common import mp4
 from scripts.common.aac_rates import AAC_RATES_HZ
 from scripts.common.encoder import Coding
-from scripts.common.packet_writer import TAGS
 
 # What is encoded must not depend on the machine; small clips gain nothing by more.
 ENCODER_THREADS = 1
-SOUND_BLOCK = 1024
 # Bits a second of a channel: what ffmpeg's guide for AAC advises, and from where its quick coder is the better one.
 CHANNEL_BITRATE = 64_000
 US = Fraction(1, 1_000_000)
-# PyAV writes beyond the planes of a frame of so many channels; packed, it has one.
-TOO_MANY_PLANES = 8
-LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 class ClipWriter:
@@ -42,24 +37,17 @@ class ClipWriter:
 
         With a rate whose pictures come at equal steps, their times are exact in the file.
         """
-        self._container = av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"})
+        self._container = mp4.create(path)
         self._video: Any = None
         self._audio: Any = None
         self._blocks: Iterator[av.AudioFrame] = iter(())
         self._waiting: Any = None
         self.size: tuple[int, int] | None = None
         if rate is not None:
-            self._video = self._container.add_stream(coding.name, rate=rate, options=coding.options)
-            context = self._video.codec_context
-            if coding.codec in TAGS:
-                context.codec_tag = TAGS[coding.codec]
-            context.thread_count = ENCODER_THREADS
-            context.flags |= av.codec.context.Flags.bitexact.value
+            self._video = mp4.add_pictures(self._container, coding, rate, threads=ENCODER_THREADS)
             self._step = 1 / rate
         if sound is not None:
-            self._audio = self._container.add_stream("aac", rate=rate_hz, layout=LAYOUTS[len(sound)])
-            set_bitrate(self._audio, bitrate, len(sound))
-            self._audio.codec_context.flags |= av.codec.context.Flags.bitexact.value
+            self._audio = add_sound(self._container, (sound, rate_hz), bitrate)
             self._blocks = sound_blocks(sound, rate_hz)
             self._waiting = next(self._blocks, None)
 
@@ -79,11 +67,8 @@ class ClipWriter:
         """Write a yuv420p picture at `time_us`; on_grid: its number, where pictures come at equal steps."""
         if self.size is None:
             context = self._video.codec_context
-            self.size = context.width, context.height = picture.width, picture.height
-            context.pix_fmt = "yuv420p"
-            context.color_range = ColorRange.MPEG
-            context.colorspace = picture.colorspace
-            context.color_primaries, context.color_trc = picture.color_primaries, picture.color_trc
+            mp4.take_form(context, picture)
+            self.size = context.width, context.height
             base = self._step if on_grid is not None else US
             context.time_base = self._video.time_base = base
         elif (picture.width, picture.height) != self.size:
@@ -109,9 +94,8 @@ def add_sound(target: Any, sound: tuple[np.ndarray, int] | None, bitrate: int) -
     """A stream of AAC for the sound of a clip, float32 (channels, N) with its rate; None without."""
     if sound is None:
         return None
-    stream = target.add_stream("aac", rate=sound[1], layout=LAYOUTS[len(sound[0])])
+    stream = mp4.add_sound(target, "aac", sound[1], len(sound[0]))
     set_bitrate(stream, bitrate, len(sound[0]))
-    stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
     return stream
 
 
@@ -128,13 +112,9 @@ def set_bitrate(stream: Any, bitrate: int, channels: int) -> None:
 
 def sound_blocks(sound: np.ndarray, rate_hz: int) -> Iterator[av.AudioFrame]:
     """Frames for an encoder, of a sound that is float32 (channels, N)."""
-    for start in range(0, sound.shape[1], SOUND_BLOCK):
-        part = sound[:, start : start + SOUND_BLOCK]
-        packed = len(part) >= TOO_MANY_PLANES
-        part = np.ascontiguousarray(part.T.reshape(1, -1) if packed else part)
-        block = av.AudioFrame.from_ndarray(part, format="flt" if packed else "fltp", layout=LAYOUTS[len(sound)])
-        block.sample_rate, block.time_base, block.pts = rate_hz, Fraction(1, rate_hz), start
-        yield block
+    for start in range(0, sound.shape[1], mp4.SOUND_BLOCK):
+        part = sound[:, start : start + mp4.SOUND_BLOCK]
+        yield mp4.sound_frame(part, start, rate_hz)
 
 
 def sound_of_clip(
@@ -145,7 +125,7 @@ def sound_of_clip(
     part = sound[:, max(0, first) : max(0, stop)]
     if part.shape[1] < stop - first:
         part = np.pad(part, ((0, 0), (0, stop - first - part.shape[1])))
-    wanted = out_channels or min(len(part), max(LAYOUTS))
+    wanted = out_channels or min(len(part), max(mp4.LAYOUTS))
     if len(part) != wanted:
         part = np.repeat(part.mean(axis=0, keepdims=True), wanted, axis=0)
     rate = out_rate_hz or rate_hz

@@ -14,6 +14,8 @@ from typing import Any
 import av
 import numpy as np
 
+from scripts.common import mp4
+from scripts.common.encoder import Coding
 from scripts.common.video_item import ItemReader
 from scripts.datasets.clip_writer import ENCODER_THREADS, add_sound, sound_blocks
 from scripts.datasets.decode_times import decode_times
@@ -96,7 +98,7 @@ class SmartCutter:
         shown = [pts for pts, _ in head] + list(pieces.copied) + [pts for pts, _ in tail]
         with (
             ItemReader(self._url) as source,
-            av.open(f"file:{path}", "w", format="mp4", options={"fflags": "+bitexact"}) as target,
+            mp4.create(path) as target,
         ):
             video = target.add_stream_from_template(source.video)
             audio = add_sound(target, sound, self._audio["bitrate"])
@@ -151,13 +153,10 @@ class SmartCutter:
         encoder.time_base, encoder.thread_count = self.time_base, ENCODER_THREADS
         encoder.color_range, encoder.colorspace = picture.color_range, picture.colorspace
         encoder.color_primaries, encoder.color_trc = picture.color_primaries, picture.color_trc
-        encoder.flags |= av.codec.context.Flags.bitexact.value
-        encoder.options = {
-            "crf": str(self._video["crf"]),
-            "preset": self._video["preset"],
-            "x264-params": f"cpu-independent=1:sps-id={SET_ID}:bframes=0:repeat-headers=1",
-            "a53cc": "0",
-        }
+        mp4.make_bitexact(encoder)
+        more = f":sps-id={SET_ID}:bframes=0:repeat-headers=1"
+        options = Coding("h264", self._video["crf"], self._video["preset"]).options
+        encoder.options = {**options, "x264-params": options["x264-params"] + more}
         return encoder
 
     def _every(

@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 
-from scripts.common import ledger
+from scripts.common import ledger, mp4
 from scripts.common.cut_video import encode_frames
 from scripts.common.encoder import Coding
 from scripts.common.errors import InputError, RunError
@@ -25,7 +25,7 @@ from scripts.common.packets import packets
 from scripts.common.video import OPEN_OPTIONS, VideoReader
 
 # No date, no version of the library; and times stay what they are where a picture is decoded before it is shown.
-OPTIONS = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
+OPTIONS = {**mp4.SAME_BYTES, "avoid_negative_ts": "disabled"}
 # What a time may lose.
 HALF_TICK_S = 0.0005
 # Of pictures that must be encoded: nearly without loss, and quick.

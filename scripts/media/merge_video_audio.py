@@ -9,13 +9,13 @@ from typing import Any
 import av
 import numpy as np
 
-from scripts.common import ledger, table_file
+from scripts.common import ledger, mp4, table_file
 from scripts.common.clock import Clock
 from scripts.common.edit_list import set_edit_length
 from scripts.common.errors import InputError
 from scripts.common.frame_table import frame_period_ns
 from scripts.common.job import run
-from scripts.common.packet_writer import MP4_OPTIONS, TAGS, disk_errors
+from scripts.common.packet_writer import MP4_OPTIONS, disk_errors
 from scripts.common.packets import packets
 from scripts.common.product_writer import SoundCoding, SoundTrack
 from scripts.common.video import OPEN_OPTIONS
@@ -57,12 +57,11 @@ def merge_video_audio(
         # Its own unit of time: microseconds do not hold a gap of an hour.
         assert picture.time_base is not None
         options = {**MP4_OPTIONS, "video_track_timescale": str(picture.time_base.denominator)}
-        target = stack.enter_context(av.open(f"file:{out_video}", "w", format="mp4", options=options))
+        target = stack.enter_context(mp4.create(out_video, **options))
         stack.enter_context(mix)
         copy = target.add_stream_from_template(picture, opaque=True)
         copy.time_base = picture.time_base
-        if picture.codec_context.name in TAGS:
-            copy.codec_context.codec_tag = TAGS[picture.codec_context.name]
+        mp4.tag(copy, picture.codec_context.name)
         track = SoundTrack(target, mix, SoundCoding(sound["codec"], sound["kbps"]))
         hidden_end = False
         for packet in packets(source, [picture]):

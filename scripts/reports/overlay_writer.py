@@ -8,14 +8,16 @@ from typing import Any, Self
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange
 
-from scripts.common.video import ENCODER_THREADS, as_yuv420p
+from scripts.common import mp4
+from scripts.common.encoder import THREADS, Coding
+from scripts.common.video import as_yuv420p
 
 Colour = tuple[int, int, int]
 
-CRF = 23
-PRESET = "veryfast"
+CODING = Coding("h264", crf=23, preset="veryfast")
+# For the encoder's plans; each picture says its own time.
+USUAL_RATE = Fraction(25)
 
 # OpenCV draws to 1 / 2**SHIFT of a pixel.
 SHIFT = 4
@@ -26,7 +28,6 @@ TEXT_WEIGHT = 400
 # A canvas on which no text needs a second line.
 ROOM_PX = 4096
 
-AAC_FRAME = 1024
 AAC_BITS_PER_SAMPLE = 4
 
 
@@ -35,8 +36,7 @@ class OverlayWriter:
 
     def __init__(self, path: Path, size: tuple[int, int], signal: np.ndarray, rate_hz: int) -> None:
         """size: even width and height.  signal: float32 (N,), begins with the first picture."""
-        options = {"fflags": "+bitexact", "movflags": "+faststart"}
-        self._container = av.open(f"file:{path}", "w", format="mp4", options=options)
+        self._container = mp4.create(path, movflags="+faststart")
         self._pictures = self._add_pictures(size)
         self._signal, self._rate_hz, self._heard = signal, rate_hz, 0
         self._sound = self._add_sound() if len(signal) else None
@@ -60,33 +60,24 @@ class OverlayWriter:
 
     def _add_pictures(self, size: tuple[int, int]) -> Any:
         # Without B-frames no player has to start the picture at a time other than 0.
-        options = {"crf": str(CRF), "preset": PRESET, "x264-params": "cpu-independent=1:bframes=0"}
-        stream = self._container.add_stream("libx264", rate=25, options=options)
+        options = {"x264-params": CODING.options["x264-params"] + ":bframes=0"}
+        stream = mp4.add_pictures(self._container, CODING, USUAL_RATE, threads=THREADS, **options)
         context = stream.codec_context
-        context.width, context.height = size
-        context.pix_fmt, context.color_range = "yuv420p", ColorRange.MPEG
-        context.colorspace = as_yuv420p(av.VideoFrame(*size, "bgr24")).colorspace
-        context.thread_count, context.thread_type = ENCODER_THREADS, "FRAME"
-        context.flags |= av.codec.context.Flags.bitexact.value
+        mp4.take_form(context, as_yuv420p(av.VideoFrame(*size, "bgr24")))
+        context.thread_type = "FRAME"
         context.time_base = stream.time_base = Fraction(1, 90_000)
         return stream
 
     def _add_sound(self) -> Any:
-        stream = self._container.add_stream("aac", rate=self._rate_hz, layout="mono")
-        context = stream.codec_context
-        context.format, context.bit_rate = "fltp", AAC_BITS_PER_SAMPLE * self._rate_hz
-        context.thread_count = 1
-        context.flags |= av.codec.context.Flags.bitexact.value
+        stream = mp4.add_sound(self._container, "aac", self._rate_hz, 1)
+        stream.codec_context.bit_rate = AAC_BITS_PER_SAMPLE * self._rate_hz
         return stream
 
     def _write_sound(self, stop: int) -> None:
         stop = min(stop, len(self._signal))
         while self._sound is not None and self._heard < stop:
-            block = self._signal[None, self._heard : min(stop, self._heard + AAC_FRAME)]
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="mono")
-            frame.sample_rate, frame.time_base = self._rate_hz, Fraction(1, self._rate_hz)
-            frame.pts = self._heard
-            self._container.mux(self._sound.encode(frame))
+            block = self._signal[None, self._heard : min(stop, self._heard + mp4.SOUND_BLOCK)]
+            self._container.mux(self._sound.encode(mp4.sound_frame(block, self._heard, self._rate_hz)))
             self._heard += block.shape[1]
 
 

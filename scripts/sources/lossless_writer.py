@@ -6,6 +6,7 @@ from typing import Any
 
 import av
 
+from scripts.common import mp4
 from scripts.common.packet_writer import MP4_OPTIONS, TIME_BASE
 from scripts.sources.pixel_formats import lossless_form
 
@@ -18,11 +19,11 @@ class LosslessWriter:
     """Writes pictures of one size and kind to `path`. size: of the first one."""
 
     def __init__(self, path: Path, *, rate: Fraction) -> None:
-        self._container = av.open(f"file:{path}", "w", format="mp4", options=MP4_OPTIONS)
+        self._container = mp4.create(path, **MP4_OPTIONS)
         self._stream: Any = self._container.add_stream("ffv1", rate=rate, options=OPTIONS)
         context = self._stream.codec_context
         context.thread_count = THREADS
-        context.flags |= av.codec.context.Flags.bitexact.value
+        mp4.make_bitexact(context)
         context.time_base = self._stream.time_base = TIME_BASE
         self.size: tuple[int, int] | None = None
         self.layout = ""
