@@ -80,12 +80,20 @@ def _check_finite(value: Any, place: str) -> None:
 
 
 def with_defaults(value: Any, rules: Mapping) -> Any:
-    """A copy of `value` in which every key that is left out has its schema's default."""
+    """A copy of `value` in which every key that is left out has its schema's default.
+
+    Snakemake takes another order for another value. Keys that the schema knows stand in an order of their own, and so
+    do names of a mapping that the schema calls `unordered`; others, such as cameras, as they are given.
+    """
     if not isinstance(value, dict):
         return _number(value, rules)
     properties: Mapping = rules.get("properties", {})
     extra = rules.get("additionalProperties", {})
-    whole = {**{name: rule["default"] for name, rule in properties.items() if "default" in rule}, **value}
+    forms = (rules, *rules.get("oneOf", ()))
+    known = [name for form in forms for name in form.get("properties", {}) if name in value]
+    others = [name for name in value if name not in known]
+    given = {name: value[name] for name in (*known, *(sorted(others) if rules.get("unordered") else others))}
+    whole = {**{name: rule["default"] for name, rule in properties.items() if "default" in rule}, **given}
     return {
         name: with_defaults(item, properties.get(name, extra if isinstance(extra, dict) else {}))
         for name, item in whole.items()

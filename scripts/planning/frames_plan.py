@@ -219,6 +219,11 @@ def checked_settings(entry: dict[str, Any], place: str) -> dict[str, Any]:
         raise ConfigError(f"{place}.priority: `overlaps: priority` wants classes, the strongest first")
     if entry["labels"]["unknown"] != "keep" and not entry["classes"]:
         raise ConfigError(f"{place}.classes: `labels.unknown: {entry['labels']['unknown']}` wants a list of classes")
+    spellings: dict[str, str] = {}
+    for name, to in entry["labels"]["map"].items():
+        other = spellings.setdefault(" ".join(name.split()).casefold(), name)
+        if entry["labels"]["map"][other] != to:
+            raise ConfigError(f"{place}.labels.map: `{other}` and `{name}` are one label, whatever the case; keep one")
     split = entry["split"]
     if split["by"] == "interval" and (split["method"] != "hash" or split["lists"]):
         raise ConfigError(f"{place}.split: intervals are split by hash; leave out method and lists")

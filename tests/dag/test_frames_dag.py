@@ -117,6 +117,7 @@ def test_a_classifier_learns_from_the_dataset_of_the_config(archive):
         ({"stride": 2, "fps": 5}, "stride and fps both say"),
         ({"overlaps": "priority"}, "datasets.acts.priority"),
         ({"labels": {"unknown": "drop"}}, "datasets.acts.classes"),
+        ({"labels": {"map": {"sit": "a", "Sit": "b"}}}, "datasets.acts.labels.map: `Sit` and `sit` are one label"),
         ({"split": {"by": "interval", "method": "folds"}}, "intervals are split by hash"),
         ({"split": {"method": "folds", "folds": 3, "fold": 3}}, "the last is number 2"),
         ({"size": 3}, "datasets.acts.size"),

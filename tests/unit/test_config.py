@@ -40,6 +40,36 @@ def test_defaults_fill_the_sections_of_every_dataset_and_leave_what_is_given():
     assert entry["limits"] == {"jump": 0.5}
 
 
+def reversed_keys(value: Any) -> Any:
+    """The same mappings with their keys the other way round."""
+    if not isinstance(value, dict):
+        return value
+    return {name: reversed_keys(item) for name, item in reversed(value.items())}
+
+
+def test_another_order_of_keys_is_the_same_config_where_it_means_nothing():
+    acts: dict[str, Any] = {
+        "kind": "frames",
+        "rig": "booth",
+        "labels": {"map": {"Walk": "walk", "run": "go"}, "case": "lower"},
+        "split": {"lists": {"train": [1], "val": [2], "test": [3]}, "val": 0.5, "seed": 3},
+    }
+    booth = {
+        "source": "bag",
+        "microphones": {"array": {"topic": "/a", "stamp": "block_end", "rate_hz": 8000}},
+        "chunks": {"starts_s": {"b": 1, "a": 0}},
+    }
+    config = {"datasets": {"acts": acts}, "rigs": {"booth": booth}}
+    # As text, which keeps the order.
+    assert str(load_config(config)) == str(load_config(dict(reversed(reversed_keys(config).items()))))
+
+
+def test_cameras_keep_their_order():
+    cameras = {"b": "/b", "a": "/a"}
+    made = load_config({"rigs": {"r": {"source": "bag", "cameras": cameras}}})
+    assert list(made["rigs"]["r"]["cameras"]) == ["b", "a"]
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), "nan", "-inf"])
 def test_what_is_no_finite_number_is_refused(number):
     assert mistake({"preview": number}).startswith("config.preview: ")
