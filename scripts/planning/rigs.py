@@ -1,14 +1,22 @@
 """Rigs: the named cameras and microphones of a kind of recording, and where each is found in the source."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from scripts.common.errors import ConfigError
 from scripts.common.names import instead_of, is_stream_name
-from scripts.planning.config import rational
+from scripts.planning.config import rational, schema, with_defaults
 
 # Folders and endings of the results tree that a stream must not be called.
 _TAKEN = {"manifest", "export"}
+# Which kinds of source heed a key of a rig, or of one of its streams; all of them heed the others.
+_OF_RIG = {"salvage": ("bag",), "max_message_mb": ("bag",), "chunks": ("chunks",), "frames": ("frames",)}
+_OF_STREAM = {
+    **dict.fromkeys(("type", "raw", "float_range", "float_unit", "time"), ("bag",)),
+    **dict.fromkeys(("stamp", "info_topic", "rate_hz", "channels", "sample_format"), ("bag",)),
+    "stream": ("file", "files", "chunks"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ def make_rig(name: str, entry: dict[str, Any], media: dict[str, Any]) -> Rig:
     place = f"rigs.{name}"
     if not is_stream_name(name):
         raise ConfigError(f"{place}: a rig's name becomes a folder; {instead_of(name, '_+=@-')}")
+    defaults = with_defaults({}, schema("rigs"))
+    _refuse_foreign([key for key in _OF_RIG if entry[key] != defaults[key]], entry["source"], _OF_RIG, place)
     cameras = _streams(entry["cameras"], entry["source"], f"{place}.cameras", {"time": "auto"})
     microphones = _streams(
         entry["microphones"], entry["source"], f"{place}.microphones", {"stamp": "auto", "latency_ms": 0.0}
@@ -70,6 +80,15 @@ def make_rig(name: str, entry: dict[str, Any], media: dict[str, Any]) -> Rig:
     )
 
 
+def _refuse_foreign(keys: Iterable[str], source: str, heeded: Mapping[str, tuple[str, ...]], place: str) -> None:
+    for key in keys:
+        if source not in heeded.get(key, (source,)):
+            raise ConfigError(
+                f"{place}: `{key}` is for another kind of source ({', '.join(heeded[key])}); this rig's is `{source}`, "
+                "which does not heed it: leave it out"
+            )
+
+
 def _streams(entries: dict[str, Any], source: str, place: str, defaults: dict[str, Any]) -> tuple[StreamSource, ...]:
     streams = [_stream(name, entry, source, f"{place}.{name}", defaults) for name, entry in entries.items()]
     folded: dict[str, str] = {}
@@ -87,10 +106,9 @@ def _stream(name: str, entry: Any, source: str, place: str, defaults: dict[str, 
     setting = dict(entry) if isinstance(entry, dict) else {key: entry}
     if other in setting:
         raise ConfigError(f"{place}: `{other}` is for another kind of source; this rig's is `{source}`, with `{key}`")
-    if source == "bag" and "type" in setting:
+    _refuse_foreign(setting, source, _OF_STREAM, place)
+    if "type" in setting:
         setting.setdefault(key, "*")
-    if source != "bag" and "type" in setting:
-        raise ConfigError(f"{place}: `type` is for bags; this rig's source is `{source}`")
     if key not in setting:
         raise ConfigError(f"{place}: the key `{key}` is missing")
     where = setting[key]

@@ -318,7 +318,7 @@ def rig_mistake(**entry):
             "`path` is for another kind of source; this rig's is `bag`",
         ),
         ({"source": "bag", "cameras": {"a": ["/x", "/y"]}}, "one topic is wanted, not a list"),
-        ({"source": "file", "cameras": {"a": {"time": "log"}}}, "rigs.r.cameras.a: the key `path` is missing"),
+        ({"source": "file", "cameras": {"a": {"stream": 1}}}, "rigs.r.cameras.a: the key `path` is missing"),
         ({"source": "file", "cameras": {"a": "{recording}.mp4"}}, "another placeholder than {source} and {stem}"),
         (
             {"source": "file", "cameras": {"a": "x"}, "conform": {"fps": "x"}},
@@ -328,6 +328,42 @@ def rig_mistake(**entry):
 )
 def test_a_wrong_rig_names_its_place(entry, message):
     assert message in rig_mistake(**entry)
+
+
+@pytest.mark.parametrize(
+    ("source", "key", "value"),
+    [
+        ("file", "salvage", True),
+        ("frames", "max_message_mb", 100),
+        ("bag", "chunks", {"starts": "names"}),
+        ("chunks", "frames", {"first": 0}),
+    ],
+)
+def test_a_key_of_a_rig_that_its_source_does_not_heed_is_refused(source, key, value):
+    message = rig_mistake(source=source, cameras={"a": "{source}/S1C1{frame}.jpg"}, **{key: value})
+    assert message.startswith(f"rigs.r: `{key}` is for another kind of source (")
+    assert f"; this rig's is `{source}`" in message
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "key", "value"),
+    [
+        ("file", "cameras", "time", "stamp"),
+        ("chunks", "cameras", "raw", "lossless"),
+        ("files", "microphones", "stamp", "block_end"),
+        ("file", "microphones", "rate_hz", 8000),
+        ("bag", "cameras", "stream", 0),
+    ],
+)
+def test_a_key_of_a_stream_that_its_source_does_not_heed_is_refused(source, kind, key, value):
+    where = {"topic": "/x"} if source == "bag" else {"path": "{source}"}
+    message = rig_mistake(source=source, **{kind: {"a": {**where, key: value}}})
+    assert message.startswith(f"rigs.r.{kind}.a: `{key}` is for another kind of source (")
+
+
+def test_what_every_source_has_by_default_may_be_said():
+    said = {"salvage": False, "max_message_mb": 256, "chunks": {}, "frames": {"first": 1}}
+    assert rigs(r={**BOOTH, **said})["r"].source == "file"
 
 
 def test_a_rig_overrides_the_media_section():
