@@ -20,6 +20,8 @@ from scripts.planning.same_source import joined_groups, refuse_apart
 
 # Files that a message names.
 SHOWN = 5
+# Limits that the scores of the model `faces.sync.model` are held against.
+OF_SYNC = ("low_sync", "sync_offset")
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,12 @@ def _common(entry: dict[str, Any], place: str) -> dict[str, Any]:
         "speaker": entry["speaker"],
         "shard_samples": entry["shard_samples"],
     }
+
+
+def without_sync(entry: dict[str, Any]) -> dict[str, Any]:
+    """A dataset's entry without limits of scores that no model gives."""
+    limits = {name: value for name, value in entry["limits"].items() if name not in OF_SYNC}
+    return {**entry, "limits": limits}
 
 
 def splits_of(recordings: Iterable[Recording], entry: dict[str, Any], place: str) -> dict[str, str]:

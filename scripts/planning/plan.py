@@ -12,7 +12,7 @@ from scripts.common.errors import ConfigError
 from scripts.common.versions import versioned as versioned
 from scripts.planning.cameras_plan import CamerasRoom
 from scripts.planning.config import load_config, schema
-from scripts.planning.datasets import Dataset, make_datasets
+from scripts.planning.datasets import Dataset, make_datasets, without_sync
 from scripts.planning.exports_plan import Exports
 from scripts.planning.faces_plan import LANDMARK_WEIGHTS as LANDMARK_WEIGHTS
 from scripts.planning.faces_plan import FacesRoom
@@ -254,6 +254,8 @@ def load(given: Mapping[str, Any]) -> Plan:
     datasets: dict[str, Dataset] = {}
     for kind, make in kinds.items():
         entries = {name: entry for name, entry in config["datasets"].items() if entry["kind"] == kind}
+        if not config["faces"]["sync"]["model"]:
+            entries = {name: without_sync(entry) for name, entry in entries.items()}
         datasets |= make(entries, rigs, recordings.values())
     adopted = (speaker for dataset in datasets.values() for speaker in dataset.adopted)
     check_names(config["known_failures"], [*listed, *adopted], "known_failures")
