@@ -2,6 +2,7 @@
 common: what the rules share - path names, resources, and the files and settings of a recording. Functions only.
 """
 
+from scripts.planning import card_settings as cards
 from scripts.planning.plan import LANDMARK_WEIGHTS, versioned
 from scripts.planning.planning_cost import quick
 from scripts.planning.recordings import bytes_of, is_remote
@@ -227,6 +228,12 @@ def recordings_after(wildcards):
 
 def dataset_setting(name):
     return quick(lambda wildcards: getattr(plan.datasets[wildcards.dataset], name))
+
+
+@quick
+def card_settings(wildcards):
+    """The settings on the card of a dataset of windows or poses."""
+    return cards.of_windows(plan.datasets[wildcards.dataset], plan.config["datasets"][wildcards.dataset])
 
 
 def kept(pattern):

@@ -202,8 +202,8 @@ rule index_dataset:
     params:
         dataset="{dataset}",
         places=dataset_setting("places"),
-        settings=lambda wildcards: plan.config["datasets"][wildcards.dataset],
-        key=lambda wildcards: versioned(1, settings=plan.config["datasets"][wildcards.dataset]),
+        settings=card_settings,
+        key=lambda wildcards: versioned(1, settings=card_settings(wildcards)),
     script:
         "../scripts/datasets/index_dataset.py"
 

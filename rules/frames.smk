@@ -130,8 +130,8 @@ rule index_frames:
     params:
         dataset="{dataset}",
         parts=parts_of,
-        settings=frames_fact("entry"),
-        key=lambda wildcards: versioned(2, settings=frames_fact("entry")(wildcards)),
+        settings=frames_card,
+        key=lambda wildcards: versioned(2, settings=frames_card(wildcards)),
     script:
         "../scripts/datasets/index_frames.py"
 

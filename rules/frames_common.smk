@@ -2,6 +2,7 @@
 frames_common: settings and inputs of the datasets of labelled frames. Functions only.
 """
 
+from scripts.planning import card_settings as cards
 from scripts.planning.frames_plan import fields_of
 from scripts.planning.plan import versioned
 from scripts.planning.planning_cost import quick
@@ -50,6 +51,12 @@ def frames_key(version, *names):
         return versioned(version, **{name: entry[name] for name in names})
 
     return key
+
+
+@quick
+def frames_card(wildcards):
+    """The settings on a dataset's card."""
+    return cards.of_frames(labelled_frames.datasets[wildcards.dataset].entry)
 
 
 @quick

@@ -97,9 +97,9 @@ class Archive(House):
         is_folder = path.parent.name == "npz" or path.suffix == ".shards" or path.name in names
         path.mkdir(exist_ok=True) if is_folder else path.touch()
 
-    def finish(self) -> None:
+    def finish(self, **changes: Any) -> None:
         """Make every file of the run as an empty one, with Snakemake's record of how it was made."""
-        self.write()
+        self.write(**changes)
         _, text = snakemake(self.root, "--summary")
         table = text[text.index("output_file\t") :].splitlines()[1:]
         for path in (self.root / line.split("\t")[0] for line in table):

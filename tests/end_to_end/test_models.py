@@ -56,3 +56,31 @@ def test_sounds_are_spoken_by_it_and_one_that_cannot_be_read_ends_the_run_badly(
     run = trained.snakemake(*asked, timeout=300)
     assert run.returncode == 0, run.stdout
     assert "Nothing to be done" in trained.snakemake(*asked, "-n").stdout
+
+
+@pytest.mark.torch
+def test_another_form_of_its_dataset_leaves_a_model_and_its_checkpoint_what_they_are(trained):
+    folder = trained.root / "results" / "datasets" / "visemes"
+    before = {name: (folder / name).read_bytes() for name in ("index.parquet", "card.json")}
+    config = trained.root / CONFIGFILE
+    text = config.read_text()
+    assert text.count("    augment_factor: 2\n") == 1
+    config.write_text(
+        text.replace("    augment_factor: 2\n", "    augment_factor: 2\n    formats: [folders, shards]\n")
+    )
+    assert "Nothing to be done" in trained.snakemake("models", "-n").stdout
+    run = trained.snakemake("datasets", "--cores", "2", timeout=300)
+    assert run.returncode == 0, run.stdout
+    assert list((folder / "shards" / "train").glob("*.tar"))
+    # Even where they are made again, index and card are what the checkpoint knows.
+    run = trained.snakemake("datasets", "--cores", "2", "--forcerun", "index_dataset", timeout=300)
+    assert run.returncode == 0, run.stdout
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    (trained.root / "few").mkdir()
+    soundfile.write(trained.root / "few" / "good.wav", Speech.make(3.0, [], 3).sound(48_000, 16_000), 16_000)
+    asked = ("audio_dir=few", "checkpoint=results/models/lips/checkpoints/best.ckpt", "inference={dataset: visemes}")
+    run = trained.snakemake("infer", "--cores", "2", "--config", *asked, timeout=300)
+    assert run.returncode == 0, run.stdout
+    assert "train_speech_landmarks" not in run.stdout
+    (made,) = (trained.root / "results" / "inference").glob("few/*/landmarks/good.npy")
+    assert np.load(made, allow_pickle=False).shape == (75, 68, 2)
