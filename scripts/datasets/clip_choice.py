@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scripts.common import ledger
+from scripts.common.clip_form import AT_KEYFRAMES, OF_COPIES, changes_pictures, changes_sound
 from scripts.common.frame_table import FrameTable
 from scripts.common.lots import Item, Speech
 from scripts.common.scene_cuts import find_cuts, scenes
@@ -121,7 +122,7 @@ def lacking(choice: Chosen, clip: Clip) -> str:
 
 def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
     # One that lies after the end, or has no length, is none: the keyframe before it would make one of it.
-    if precision not in ("keyframe", "keyframe_adjusted") or not facts["keyframes_s"] or clip.seconds <= 0:
+    if precision not in AT_KEYFRAMES or not facts["keyframes_s"] or clip.seconds <= 0:
         return clip
     bounds = keyframe_bounds(clip, facts["keyframes_s"], facts["duration_s"], inwards=precision == "keyframe_adjusted")
     return replace(clip, start_s=bounds[0], stop_s=bounds[1], asked_s=(clip.start_s, clip.stop_s))
@@ -129,10 +130,9 @@ def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
 
 def _unchanged(facts: dict[str, Any], settings: dict[str, Any]) -> bool:
     """Whether an item that is wanted whole may be taken byte by byte."""
-    video, audio = settings["video"], settings["audio"]
-    asked = video["width"] or video["height"] or video["fps"] or audio["rate_hz"] or audio["channels"]
+    asked = changes_pictures(settings["video"]) or changes_sound(settings["audio"])
     fits = facts["container"] == "mov" and {facts["video_codec"], facts["audio_codec"]} <= OF_MP4
-    return not asked and fits and settings["encode_formats"] == {"video": "mp4"}
+    return not asked and fits and settings["encode_formats"] == OF_COPIES
 
 
 def _scenes(

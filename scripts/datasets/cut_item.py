@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
+from scripts.common.clip_form import OF_COPIES, changes_pictures
 from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.timeline import NS
@@ -54,7 +55,7 @@ def cut_item(task: CutTask) -> dict[str, Any]:
     """
     made: dict[str, dict[str, str]] = {}
     notes: dict[str, str] = {}
-    if task.precision in ("keyframe", "keyframe_adjusted"):
+    if task.copies:
         made, notes = _copied(task)
     if len(made) == len(task.clips):
         return {"parts": made, "failed": {}, "notes": notes}
@@ -124,10 +125,9 @@ def _copied(task: CutTask) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
 
 def _smart(task: CutTask, sound: tuple[np.ndarray, int] | None) -> dict[str, dict[str, str]]:
     """The clips that can be put together of copied GOPs and encoded edges; the others are left to be encoded."""
-    video = task.video
-    if video["width"] or video["height"] or video["fps"] or set(task.formats) != {"video"} or not len(task.frames):
+    if changes_pictures(task.video) or task.formats != OF_COPIES or not len(task.frames):
         return {}
-    cutter = SmartCutter(task.url, video, task.audio)
+    cutter = SmartCutter(task.url, task.video, task.audio)
     if not cutter.fits:
         return {}
     origin, made = origin_of(task.frames), {}

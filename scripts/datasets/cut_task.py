@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from scripts.common.clip_form import AT_KEYFRAMES, OF_COPIES, changes_pictures, changes_sound
 from scripts.common.frame_table import FrameTable
 from scripts.datasets.clip_picture import grid
 
@@ -27,6 +28,12 @@ class CutTask:
     def fps(self) -> Fraction | None:
         """Frames a second of the clips; None for the item's own."""
         return Fraction(self.video["fps"]) if self.video["fps"] else None
+
+    @property
+    def copies(self) -> bool:
+        """Whether the packets of the item serve its clips as they are."""
+        changes = changes_pictures(self.video) or changes_sound(self.audio)
+        return self.precision in AT_KEYFRAMES and self.formats == OF_COPIES and not changes
 
     def shown(self) -> set[int]:
         """Numbers of the frames that any of the clips shows."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from scripts.common.clip_form import changes_pictures, changes_sound
 from scripts.common.errors import ConfigError
 from scripts.common.names import instead_of, is_stream_name, nearest
 from scripts.common.table_kinds import local_tables, rows_about
@@ -74,9 +75,9 @@ class ShardsDataset:
     @property
     def cuts_ahead(self) -> bool:
         """Whether clips can be cut of the pictures that a scan decodes: all that says which is known by then."""
-        entry, video, audio = self.entry, self.entry["video"], self.entry["audio"]
+        entry = self.entry
         known = entry["clips"] in ("auto", "whole", "table", "cuts", "longest_cut")
-        changes = any(video[name] for name in ("width", "height", "fps")) or audio["rate_hz"] or audio["channels"]
+        changes = changes_pictures(entry["video"]) or changes_sound(entry["audio"])
         stays = entry["clips"] in ("auto", "whole") and not changes
         encodes = entry["precision"] == "exact" and bool({"video", "frames"} & set(entry["encode_formats"]))
         return self.looks and known and encodes and not stays and not entry["filters"]["duplicates"]

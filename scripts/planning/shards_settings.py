@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
+from scripts.common.clip_form import OF_COPIES, changes_pictures
 from scripts.common.errors import ConfigError
 from scripts.planning.config import rational
 
@@ -13,7 +14,8 @@ def check_shards(entry: dict[str, Any], place: str) -> None:
     if entry["max_s"] and entry["min_s"] > entry["max_s"]:
         raise ConfigError(f"{place}.min_s: {entry['min_s']:g} is more than max_s, {entry['max_s']:g}: no clip is left")
     _check_filters(entry["filters"], f"{place}.filters")
-    _check_copies(entry, f"{place}.precision")
+    if entry["precision"] == "smart":
+        _check_smart(entry, f"{place}.precision")
     coding = entry["video"]
     if coding["codec"] != "av1" and coding["crf"] > 51:
         raise ConfigError(f"{place}.video.crf: {coding['codec']} goes to 51")
@@ -38,14 +40,12 @@ def _check_filters(filters: dict[str, Any], place: str) -> None:
             raise ConfigError(f"{place}.min_{name}: {least:g} is more than max_{name}, {most:g}: no clip is left")
 
 
-def _check_copies(entry: dict[str, Any], place: str) -> None:
-    """What is copied as it is neither changes nor is encoded otherwise."""
-    changes = [key for key in ("width", "height", "fps") if entry["video"][key]]
-    resampled = entry["precision"] != "smart" and any(entry["audio"][key] for key in ("rate_hz", "channels"))
-    if entry["precision"] != "exact" and (changes or resampled):
-        raise ConfigError(f"{place}: {entry['precision']} copies what is there; to change it, set exact")
-    if entry["precision"] != "exact" and entry["encode_formats"] != {"video": "mp4"}:
-        raise ConfigError(f"{place}: {entry['precision']} gives mp4 alone; for other formats, set exact")
+def _check_smart(entry: dict[str, Any], place: str) -> None:
+    """GOPs that are copied as they are neither change nor are encoded otherwise."""
+    if changes_pictures(entry["video"]):
+        raise ConfigError(f"{place}: smart copies what is there; to change it, set exact")
+    if entry["encode_formats"] != OF_COPIES:
+        raise ConfigError(f"{place}: smart gives mp4 alone; for other formats, set exact")
     codec = entry["video"]["codec"]
-    if codec != "h264" and entry["precision"] == "smart":
+    if codec != "h264":
         raise ConfigError(f"{place}: smart encodes edges of h264 alone; for {codec}, set exact")

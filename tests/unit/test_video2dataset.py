@@ -123,6 +123,25 @@ def test_low_is_keyframe_and_no_limit_is_none():
     assert (entry["precision"], entry["max_s"]) == ("keyframe", 0)
 
 
+@pytest.mark.parametrize("precision", ["low", "keyframe_adjusted"])
+def test_size_rate_and_sound_go_with_every_precision(tmp_path, precision):
+    config = yaml.safe_load(DOWNSAMPLE)
+    config["subsampling"]["ClippingSubsampler"]["args"] |= {"precision": precision, "min_length": 0.5}
+    config["subsampling"]["AudioRateSubsampler"] = {"args": {"sample_rate": 8000}}
+    entry = entry_of(config, encode_formats={"video": "mp4", "audio": "m4a"})
+    load_config({"datasets": {"dataset": entry}})
+    # A cut and a keyframe every second.
+    table = write_table(tmp_path / "t.csv", "url", str(scene_video(tmp_path / "a.mp4", FOUR, gop=25)))
+    settings = {name: value for name, value in entry.items() if name not in ("kind", "table", "columns", "fetch")}
+    made = make(tmp_path / "made", table, **settings)
+    assert [(clip.start_s, clip.stop_s) for clip in made.clips.values()] == [(k, k + 1) for k in range(4)]
+    for key in made.clips:
+        with av.open(str(made.unpack(key))) as container:
+            assert [(p.width, p.height) for p in container.decode(video=0)] == [(224, 224)] * 5
+        with av.open(str(made.unpack(key, "m4a"))) as container:
+            assert container.streams.audio[0].rate == 8000
+
+
 def test_minus_one_and_nothing_leave_things_as_they_are():
     audio = {"AudioRateSubsampler": {"args": {"sample_rate": -1, "n_audio_channels": None}}}
     size = {"ResolutionSubsampler": {"args": {"height": -1, "video_size": -1}}}
