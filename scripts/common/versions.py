@@ -7,7 +7,7 @@ from typing import Any
 LOT_METHODS = {
     "scan_shard": 2,
     "detect_lot_speech": 1,
-    "cut_shard": 5,
+    "cut_shard": 6,
     "compute_flow": 2,
     "extract_clip_frames": 2,
     "embed_clips": 2,

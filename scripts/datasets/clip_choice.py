@@ -1,6 +1,6 @@
 """Which clips of an item are cut, and which are filtered with a reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -67,13 +67,12 @@ def choose(
         threshold=settings["scan"]["threshold"],
         min_scene_frames=settings["scan"]["min_scene_frames"],
     )
-    found = divided(found, max_s=settings["max_s"], strategy=settings["strategy"])
     whole = settings["clips"] == "whole" or (settings["clips"] == "auto" and not item.clips)
     alone = whole and not settings["max_s"]
+    found = found if alone else _parts(found, facts, settings)
     chosen = Chosen(item, facts, frames, {}, [], False, _scenes(frames, scores, facts, settings["scan"]))
     for number, clip in enumerate(found):
         name = item.key if alone else f"{item.key}_{number:05d}"
-        clip = _at_keyframes(clip, facts, settings["precision"]) if not alone else clip
         first, stop = frames_of(frames, clip.start_s, clip.stop_s)
         black, freeze = settings["scan"]["black"], settings["scan"]["freeze"]
         clip = replace(clip, scores=scores_of(scores, first, stop, black, freeze))
@@ -120,9 +119,17 @@ def lacking(choice: Chosen, clip: Clip) -> str:
     return "; ".join(said)
 
 
+def _parts(clips: Sequence[Clip], facts: dict[str, Any], settings: dict[str, Any]) -> list[Clip]:
+    """The clips that are cut of those that are wanted: brought to keyframes first, which makes them longer."""
+    keyframes_s = facts["keyframes_s"] if settings["precision"] in AT_KEYFRAMES else []
+    if keyframes_s:
+        clips = [_at_keyframes(clip, facts, settings["precision"]) for clip in clips]
+    return divided(clips, max_s=settings["max_s"], strategy=settings["strategy"], keyframes_s=keyframes_s)
+
+
 def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
     # One that lies after the end, or has no length, is none: the keyframe before it would make one of it.
-    if precision not in AT_KEYFRAMES or not facts["keyframes_s"] or clip.seconds <= 0:
+    if clip.seconds <= 0:
         return clip
     bounds = keyframe_bounds(clip, facts["keyframes_s"], facts["duration_s"], inwards=precision == "keyframe_adjusted")
     return replace(clip, start_s=bounds[0], stop_s=bounds[1], asked_s=(clip.start_s, clip.stop_s))

@@ -1,8 +1,10 @@
 """Which stretches of an item become clips, and by what they are filtered. Pure."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -83,18 +85,45 @@ def scenes_in(
     return [(ends[a], ends[b]) for a, b in scenes(len(frames), find_cuts(change, threshold, min_scene_frames))]
 
 
-def divided(clips: Sequence[Clip], *, max_s: float, strategy: str) -> list[Clip]:
-    """Clips longer than `max_s` in parts of that length, the last of what is left; `first`: the first part alone."""
-    if not max_s:
-        return list(clips)
-    parts = []
+def divided(clips: Sequence[Clip], *, max_s: float, strategy: str, keyframes_s: Sequence[float] = ()) -> list[Clip]:
+    """Clips longer than `max_s` in parts of that length, the last of what is left; `first`: the first part alone.
+
+    keyframes_s: rising; where one stands within that length, a part ends at the last of them.
+    """
+    parts: list[Clip] = []
     for clip in clips:
-        count = max(1, math.ceil((clip.seconds - ROUNDING_S) / max_s))
-        starts = [clip.start_s + number * max_s for number in range(1 if strategy == "first" else count)]
-        parts += [Clip(start, min(start + max_s, clip.stop_s), clip.caption) for start in starts]
-        if len(starts) == count:
-            parts[-1] = replace(parts[-1], short_s=clip.short_s)
+        own = _parts(clip, max_s, keyframes_s) if max_s and clip.seconds > max_s + ROUNDING_S else [clip]
+        parts += own[:1] if strategy == "first" else own
     return parts
+
+
+def _parts(clip: Clip, max_s: float, keyframes_s: Sequence[float]) -> list[Clip]:
+    asked_start_s, asked_stop_s = clip.asked_s or (clip.start_s, clip.stop_s)
+    # What a keyframe far before it put ahead of a clip is in no part of its own.
+    spans = [span for span in pairwise(_bounds(clip, max_s, keyframes_s)) if span[1] > asked_start_s]
+    parts = []
+    for start_s, stop_s in spans:
+        is_first, is_last = start_s == spans[0][0], stop_s == clip.stop_s
+        asked_s = asked_start_s if is_first else start_s, asked_stop_s if is_last else stop_s
+        part = replace(clip, start_s=start_s, stop_s=stop_s, short_s=clip.short_s if is_last else 0.0)
+        parts.append(replace(part, asked_s=asked_s if clip.asked_s else None))
+    return parts
+
+
+def _bounds(clip: Clip, max_s: float, keyframes_s: Sequence[float]) -> list[float]:
+    """Where parts of a clip begin and end."""
+    bounds = [clip.start_s]
+    # Multiples of the length, not sums: errors of rounding do not add up.
+    origin_s, count = clip.start_s, 1
+    while clip.stop_s - bounds[-1] > max_s + ROUNDING_S:
+        limit_s = origin_s + count * max_s
+        key = bisect_right(keyframes_s, limit_s + ROUNDING_S) - 1
+        if key >= 0 and keyframes_s[key] > bounds[-1] + ROUNDING_S:
+            origin_s, count = float(keyframes_s[key]), 0
+            limit_s = origin_s
+        bounds.append(limit_s)
+        count += 1
+    return [*bounds, clip.stop_s]
 
 
 def keyframe_bounds(

@@ -16,7 +16,7 @@ from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.timeline import NS
 from scripts.common.video_item import ItemReader, origin_of, read_sound
-from scripts.datasets.clip_packets import copy_packets
+from scripts.datasets.clip_packets import CopyError, copy_packets
 from scripts.datasets.clip_picture import Shaper, grid
 from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
 from scripts.datasets.cut_task import CutTask
@@ -111,6 +111,8 @@ def _copied(task: CutTask) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
         path = Path(task.folder, f"{name}.mp4")
         heard = _heard(task, sound, start_s, stop_s)
         try:
+            if task.begins_between(start_s):
+                raise CopyError("no keyframe stands at its start")
             bounds = (origin + Fraction(start_s), origin + Fraction(stop_s))
             copy_packets(task.url, path, *bounds, sound=heard, bitrate=task.audio["bitrate"])
         except (av.error.FFmpegError, ValueError) as error:

@@ -6,7 +6,9 @@ from typing import Any
 
 from scripts.common.clip_form import AT_KEYFRAMES, OF_COPIES, changes_pictures, changes_sound
 from scripts.common.frame_table import FrameTable
+from scripts.common.timeline import NS
 from scripts.datasets.clip_picture import grid
+from scripts.datasets.clip_times import ROUNDING_S
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class CutTask:
         """Whether the packets of the item serve its clips as they are."""
         changes = changes_pictures(self.video) or changes_sound(self.audio)
         return self.precision in AT_KEYFRAMES and self.formats == OF_COPIES and not changes
+
+    def begins_between(self, start_s: float) -> bool:
+        """Whether a start lies behind a keyframe: pictures of another clip then stand between the two."""
+        keys_s = self.frames.time_ns[self.frames.keyframe] / NS
+        before = keys_s[keys_s <= start_s + ROUNDING_S]
+        return bool(len(before)) and bool(before[-1] < start_s - ROUNDING_S)
 
     def shown(self) -> set[int]:
         """Numbers of the frames that any of the clips shows."""

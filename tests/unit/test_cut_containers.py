@@ -175,7 +175,7 @@ def test_the_sound_of_a_copied_clip_begins_with_its_pictures(tmp_path, folder, e
 
 def test_a_copied_clip_has_the_sound_that_its_item_names(tmp_path, folder):
     pictures, heard = folder / "silent.mp4", folder / "heard.m4a"
-    numbered_video(pictures, FRAMES, options={"bf": "2"})
+    numbered_video(pictures, FRAMES, options={"bf": "2", "sc_threshold": "0"})
     numbered_video(heard.with_suffix(".mp4"), FRAMES, options={"bf": "2"}, sound="aac")
     clips = [("a", 8.0, 12.32)]
     settings = settings_of(write_table(tmp_path / "t.txt"), precision="keyframe")
