@@ -14,12 +14,13 @@ from scripts.common.errors import InputError
 from scripts.sources.bag_reader import Bag
 from scripts.sources.bag_streams import Declared, Taker
 from scripts.sources.carriers import CODED_SOUND, SOUND_INFO, Carrier
+from scripts.sources.early_stamps import mend_early, mend_order, stamped_bytes
 from scripts.sources.message_layout import CorruptMessageError
 from scripts.sources.picture_stream import can_begin
 from scripts.sources.picture_times import PictureTimes
 from scripts.sources.sound_message import block_of, said_form
 from scripts.sources.sound_stream import SoundStream
-from scripts.sources.stamp_belief import BELIEVED_NS, SURVEYED, StampBelief, mend_early
+from scripts.sources.stamp_belief import BELIEVED_NS, SURVEYED, StampBelief
 from scripts.sources.wanted_part import Part
 
 # Read so long before the part, too: encoded video begins with a keyframe.
@@ -133,10 +134,10 @@ def _line(sizes: Sequence[int], stamps_ns: Sequence[int], per_byte_ns: float, *,
     at_start: whether a stamp is the start of its block, else it is its end.
     """
     stamp_ns = np.array(stamps_ns, np.int64)
-    mend_early(stamp_ns)
-    ends = np.cumsum(sizes)
-    x = ends - sizes if at_start else ends
-    late_ns = (stamp_ns - stamp_ns[0]).astype(np.float64)
+    mend_order(stamp_ns)
+    x = stamped_bytes(np.array(sizes), at_start=at_start)
     if not per_byte_ns and len(x) > 1:
-        per_byte_ns = float(late_ns[-1] / (x[-1] - x[0]))
+        per_byte_ns = float((stamp_ns[-1] - stamp_ns[0]) / (x[-1] - x[0]))
+    mend_early(stamp_ns, per_byte_ns * x)
+    late_ns = (stamp_ns - stamp_ns[0]).astype(np.float64)
     return int(stamp_ns[0]) + round(float(np.min(late_ns - per_byte_ns * x))), per_byte_ns

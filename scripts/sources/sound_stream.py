@@ -15,12 +15,13 @@ from scripts.common.sample_rate import check_rate
 from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
 from scripts.sources.audio_clock import Fit, begun_anew, fit_clock
 from scripts.sources.carriers import CODED_SOUND, Carrier
+from scripts.sources.early_stamps import mend_early, stamped_bytes
 from scripts.sources.message_layout import text
 from scripts.sources.row_spool import RowSpool
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
 from scripts.sources.sound_form import Form, format_named, is_mp3, stored_as, to_stored
 from scripts.sources.sound_message import block_of, said_form
-from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes, mend_early
+from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes
 from scripts.sources.wanted_part import WHOLE
 
 DEFAULT_FORMAT = "s16le"
@@ -155,8 +156,9 @@ class SoundStream:
             )
         check_rate(form.rate_hz, "its topic, or the rig,")
         stamp_ns, sizes = self._blocks.rows().T
-        if early := mend_early(stamp_ns):
-            self._stamps["stamps_out_of_order"] += early
+        per_byte_ns = 1e9 / (form.rate_hz * form.frame_bytes)
+        due_ns = stamped_bytes(sizes, at_start=self._stamp == "block_start") * per_byte_ns
+        self._stamps += mend_early(stamp_ns, due_ns)
         fit = fit_clock(
             sizes,
             stamp_ns,

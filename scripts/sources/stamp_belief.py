@@ -153,28 +153,3 @@ def find_steps(delay_ns: np.ndarray, log_ns: np.ndarray) -> list[tuple[int, int]
 def _least(delays_ns: np.ndarray) -> int:
     """The least delay, but for a wrong stamp or two."""
     return int(np.partition(delays_ns, WRONG_STAMPS)[WRONG_STAMPS])
-
-
-def mend_early(stamp_ns: np.ndarray) -> int:
-    """Put early stamps, int64 (N,), in the middle between their neighbours; returns how many.
-
-    A block may come late, but its clock takes nothing for early.
-    """
-    early = np.flatnonzero(early_stamps(stamp_ns))
-    stamp_ns[early] = stamp_ns[early - 1] + (stamp_ns[early + 1] - stamp_ns[early - 1]) // 2
-    return len(early)
-
-
-def early_stamps(stamp_ns: np.ndarray) -> np.ndarray:
-    """Which stamps of blocks that follow each other are early, bool (N,): alone before the one in front of them.
-
-    stamp_ns: int64 (N,). The next one is in order again, and the middle between both neighbours lies more than a block
-    later. A stamp that is late, of which there are many, makes none.
-    """
-    early = np.zeros(len(stamp_ns), bool)
-    if len(stamp_ns) < FEWEST:
-        return early
-    before, own, after = stamp_ns[:-2], stamp_ns[1:-1], stamp_ns[2:]
-    block_ns = np.median(np.abs(np.diff(stamp_ns)))
-    early[1:-1] = (own < before) & (before < after) & ((before + (after - before) // 2) - own > block_ns)
-    return early

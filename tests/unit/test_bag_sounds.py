@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
-from scripts.sources.stamp_belief import early_stamps
 from tests.unit.bag_maker import (
     DRIVERS,
     FORK,
@@ -219,7 +216,9 @@ def test_what_follows_a_hole_keeps_its_samples_and_its_time(tmp_path: Path) -> N
     assert "holes filled with zeros: 2, 0.110 s in all" in made.rows["mic"].message
 
 
-@pytest.mark.parametrize("wrong", [{50: 51, 51: 50}, {50: 0}, {50: 20}, {30: 31, 31: 30, 70: 40}])
+@pytest.mark.parametrize(
+    "wrong", [{50: 51, 51: 50}, {50: 0}, {50: 20}, {98: 99, 99: 98}, {99: 97}, {30: 31, 31: 30, 70: 40}]
+)
 def test_a_stamp_out_of_order_moves_no_clock(tmp_path: Path, wrong: dict[int, int]) -> None:
     ros = Ros(2, {RAW: RAW_AUDIO})
     for block, data in enumerate(blocks_of(2)):
@@ -232,13 +231,6 @@ def test_a_stamp_out_of_order_moves_no_clock(tmp_path: Path, wrong: dict[int, in
     assert len(clock.segments) == 1
     assert not clock.gaps
     assert made.manifest["streams"]["mic"]["stamps"]["stamps_out_of_order"] == (2 if len(wrong) == 3 else 1)
-
-
-@given(delay_ms=st.floats(0, 200), at=st.integers(0, 39))
-def test_a_late_block_makes_no_early_one(delay_ms: float, at: int) -> None:
-    stamp_ns = START_NS + np.arange(40) * 10 * MS
-    stamp_ns[at] += round(delay_ms * MS)
-    assert not early_stamps(stamp_ns).any()
 
 
 def test_the_latency_of_a_device_is_taken_off(tmp_path: Path) -> None:
