@@ -16,7 +16,8 @@ from scripts.sources.bag_part import want_part
 from scripts.sources.bag_reader import Bag, Topic
 from scripts.sources.bag_streams import Declared, Taker
 from scripts.sources.carriers import PICTURES, SOUND_INFO, SOUNDS, Carrier, recognise
-from scripts.sources.message_layout import CorruptMessageError
+from scripts.sources.message_layout import CorruptMessageError, Read
+from scripts.sources.sound_message import usual_block_ns
 from scripts.sources.stamp_belief import SURVEYED, clock_offsets, usual_delay_ns
 
 log = logging.getLogger("rushes")
@@ -99,7 +100,9 @@ def _find_takers(streams: list[Declared], bag: Bag, crf: int, max_bytes: int) ->
     delays_ns = [_usual_delay_ns(stream, bag, topic) for stream, topic in topics]
     for (stream, topic), delay_ns, offset_ns in zip(topics, delays_ns, clock_offsets(delays_ns), strict=True):
         try:
-            stream.open(topic, crf, delay_ns, offset_ns)
+            # Such a delay is that of the clock and the whole block, which is logged when it is over.
+            block_ns = _usual_block_ns(stream, bag, topic) if offset_ns and stream.kind == "sound" else 0
+            stream.open(topic, crf, delay_ns, offset_ns - block_ns)
             _add_takers(stream, bag, topic, _kinds(stream), takers, max_bytes)
             if stream.kind == "sound":
                 for info in _find_infos(stream, bag, topic):
@@ -161,21 +164,38 @@ def _find_infos(stream: Declared, bag: Bag, topic: Topic) -> list[Topic]:
 
 def _first_stamps(bag: Bag, topic: Topic, kinds: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     """Stamp, 0 without one, and log time of the first messages of a topic."""
-    readers = {}
+    readers: dict[int, Read] = {}
     for key in topic.connections:
         carrier = _carrier(bag, key, kinds)
         if carrier:
-            stamp = (carrier.fields["sec"], carrier.fields["nanosec"]) if "sec" in carrier.fields else ()
-            readers[key] = bag.reader(key, stamp) if stamp else None
+            stamped = "sec" in carrier.fields
+            stamp = (carrier.fields["sec"], carrier.fields["nanosec"]) if stamped else ()
+            readers[key] = bag.reader(key, stamp) if stamped else lambda _: (0, 0)
+    for _, log_ns, (sec, nanosec) in _first_messages(bag, topic, readers):
+        yield sec * 10**9 + nanosec, log_ns
+
+
+def _usual_block_ns(stream: Declared, bag: Bag, topic: Topic) -> int:
+    """How long the blocks of a sound are whose stamps are their starts; 0 of other streams."""
+    rule = stream.setting.get("stamp", "auto")
+    carriers = {key: carrier for key in topic.connections if (carrier := _carrier(bag, key, SOUNDS))}
+    starts = {key: one for key, one in carriers.items() if (one.stamp if rule == "auto" else rule) == "block_start"}
+    readers = {key: bag.reader(key, tuple(carrier.fields.values())) for key, carrier in starts.items()}
+    return usual_block_ns(
+        (starts[key], dict(zip(starts[key].fields, values, strict=True)))
+        for key, _, values in _first_messages(bag, topic, readers)
+    )
+
+
+def _first_messages(bag: Bag, topic: Topic, readers: dict[int, Read]) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
+    """Connection, log time and what is read of the first messages of a topic."""
     # Damage is said where the bag is read for good.
     with suppress(InputError):
         for key, log_ns, raw in islice(bag.messages([topic.name]), SURVEYED):
             if key not in readers or raw is None:
                 continue
-            read = readers[key]
             with suppress(CorruptMessageError):
-                sec, nanosec = read(raw) if read else (0, 0)
-                yield sec * 10**9 + nanosec, log_ns
+                yield key, log_ns, readers[key](raw)
 
 
 def _add_takers(

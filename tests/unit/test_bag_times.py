@@ -1,10 +1,11 @@
-"""Times of a camera's pictures: stamps, where they can be believed."""
+"""Times by stamps, where they can be believed: of a camera's pictures, and of a microphone with another zero."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -12,8 +13,10 @@ from scripts.sources.picture_table import PictureTable
 from scripts.sources.stamp_belief import StampTimes, clock_offsets
 from tests.unit.bag_maker import (
     COMPRESSED,
+    DRIVERS,
     MS,
     PERIOD_NS,
+    RAW_AUDIO,
     START_NS,
     Export,
     Ros,
@@ -21,6 +24,10 @@ from tests.unit.bag_maker import (
     export,
     picture,
 )
+
+RAW = "foxglove_msgs/msg/RawAudio"
+STAMPED = "audio_common_msgs/msg/AudioDataStamped"
+RATE_HZ = 8_000
 
 
 def stamped(tmp_path: Path, stamps_ns: list[int], logs_ns: list[int], time: str = "auto") -> Export:
@@ -141,6 +148,49 @@ def test_a_camera_whose_clock_was_not_set_is_brought_onto_that_of_the_recording(
     assert said in [
         line.replace(f"{(zero_ns - 2 * MS) / 1e9:+.3f}", f"{zero_ns / 1e9:+.3f}") for line in made.manifest["warnings"]
     ]
+
+
+def camera_and_microphone(tmp_path: Path, block_ms: int, kind: str, stamp: str, **part: float) -> Export:
+    """A camera whose log delay is 2 ms, and a microphone whose clock counts from its own start; both begin at once."""
+    ros = Ros(2, {RAW: RAW_AUDIO, **DRIVERS})
+    jpeg = as_uint8(cv2.imencode(".jpg", picture())[1].tobytes())
+    for k in range(75):
+        time_ns = START_NS + k * PERIOD_NS
+        ros.send(time_ns + 2 * MS, "/cam", COMPRESSED, header=ros.header(time_ns), format="jpeg", data=jpeg)
+    for block, samples in enumerate(np.arange(3 * RATE_HZ, dtype="<i2").reshape(3_000 // block_ms, -1)):
+        data = as_uint8(samples.tobytes())
+        start_ms, end_ms = block * block_ms, (block + 1) * block_ms
+        stamp_ns = (end_ms if stamp == "block_end" else start_ms) * MS
+        log_ns = START_NS + end_ms * MS + MS // 2
+        if kind == RAW:
+            form = {"format": "pcm-s16", "sample_rate": RATE_HZ, "number_of_channels": 1}
+            ros.send(log_ns, "/mic", RAW, timestamp=ros.time(stamp_ns), data=data, **form)
+        else:
+            audio = ros.make("audio_common_msgs/msg/AudioData", data=data)
+            ros.send(log_ns, "/mic", kind, header=ros.header(stamp_ns), audio=audio)
+    setting = {"topic": "/mic", "stamp": stamp, "rate_hz": RATE_HZ, "channels": 1, "sample_format": "s16le"}
+    return export(ros.write(tmp_path / "two.mcap"), tmp_path / "out", {"cam": "/cam"}, {"mic": setting}, **part)
+
+
+@pytest.mark.parametrize("block_ms", [10, 200, 1_000])
+@pytest.mark.parametrize(
+    ("kind", "stamp"), [(RAW, "auto"), (RAW, "block_start"), (RAW, "block_end"), (STAMPED, "block_start")]
+)
+def test_a_microphone_with_another_zero_is_no_block_late(tmp_path: Path, block_ms: int, kind: str, stamp: str) -> None:
+    made = camera_and_microphone(tmp_path, block_ms, kind, stamp)
+    assert abs(made.clock("mic").start_ns - (START_NS + MS // 2)) <= 1
+    apart_s = (START_NS + MS // 2) / 1e9
+    said = f"mic: its stamps are those of a clock -{apart_s:.3f} s from the recording's, moved onto it"
+    assert said in made.manifest["warnings"]
+
+
+def test_a_part_of_a_microphone_with_another_zero_begins_with_that_of_the_camera(tmp_path: Path) -> None:
+    made = camera_and_microphone(tmp_path, 200, RAW, "auto", start_s=1.0, stop_s=2.0)
+    assert made.frames("cam").time_ns[0] == START_NS + 10**9
+    assert abs(made.clock("mic").start_ns - (START_NS + 10**9)) <= MS // 8
+    first = RATE_HZ - RATE_HZ // 2_000
+    samples, _ = soundfile.read(made.folder / "mic.wav", dtype="int16")
+    assert samples.tolist() == list(range(first, first + RATE_HZ))
 
 
 def test_stamps_of_another_clock_are_believed_where_the_rig_says_so(tmp_path: Path) -> None:
