@@ -98,7 +98,7 @@ def _messages(bag: Bag, connections: Connections) -> Iterator[tuple[Carrier, int
                 continue
             taker = connections[key]
             with suppress(CorruptMessageError):
-                yield taker.carrier, log_ns, dict(zip(taker.carrier.fields, taker.read(raw), strict=True))
+                yield taker.carrier, log_ns, dict(zip(taker.carrier.fields, taker.values(log_ns, raw), strict=True))
 
 
 def _first_sample(

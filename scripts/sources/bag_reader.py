@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from os.path import commonpath
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,9 @@ from scripts.sources.joined_messages import JoinedMessages, Message
 from scripts.sources.mcap_file import McapFile, is_without_summary, profile_of
 from scripts.sources.message_layout import Leaf, Read, compile_reader
 from scripts.sources.ros1_salvage import Ros1Salvage
+from scripts.sources.set_back import LEAST_NS
+from scripts.sources.storage_order import Order, find_order
+from scripts.sources.stretches import Move, Stretch, merge_moves
 
 METADATA = "metadata.yaml"
 # `max_message_mb`, where nobody says another.
@@ -57,7 +61,8 @@ class Topic:
 
 
 class Bag:
-    """An open bag. topics: by name.  notes: what a person should know of it.
+    """An open bag. topics: by name.  notes: what a person should know of it. moves: what its recording machine's clock
+    was set back by; log times are those of the clock that it began with, stamps are as they were sent.
 
     salvage: read what is good of a bag that is cut off or has no index. max_bytes: larger messages are not read.
     """
@@ -71,7 +76,9 @@ class Bag:
         self._salvage, self._max_bytes = salvage, max_bytes
         self._paths = paths
         self._name = paths[0].name if len(paths) == 1 else f"{Path(commonpath(paths)).name} ({len(paths)} files)"
+        self.moves: list[Move] = []
         self._readers: list[Reader] = []
+        self._orders: dict[int, Order] = {}
         self._connections: dict[int, Connection | Channel] = {}
         self._leaves: dict[tuple[str, str], list[Leaf]] = {}
 
@@ -81,6 +88,7 @@ class Bag:
             for reader in self._readers:
                 self._connections |= {id(connection): connection for connection in reader.connections}
             self.topics = {topic.name: topic for topic in self._list_topics()}
+            self._find_order()
         except Exception as error:
             self._stack.close()
             raise self._unreadable(error) from error
@@ -94,7 +102,7 @@ class Bag:
     @property
     def start_ns(self) -> int:
         """Log time of the first message."""
-        return min(reader.start_time for reader in self._readers)
+        return min(order.start_ns for order in self._orders.values())
 
     def messages(self, topics: Iterable[str], start: int | None = None, stop: int | None = None) -> Iterator[Message]:
         """All messages of `topics` by log time, from `start` up to `stop`, ns, where they are given."""
@@ -109,7 +117,8 @@ class Bag:
 
     def _joined(self, readers: list[Reader], parts: list[Iterator[Message]]) -> Iterator[Message]:
         """Messages of several files by log time. Slices may overlap: what two of them hold comes once."""
-        joined = JoinedMessages([(reader.start_time, reader.end_time) for reader in readers])
+        orders = [self._orders[id(reader)] for reader in readers]
+        joined = JoinedMessages([(order.start_ns, order.end_ns) for order in orders])
         yield from joined.join(parts, {key: connection.topic for key, connection in self._connections.items()})
         if joined.twice:
             self.notes.append(f"messages that two of the bag's files hold, taken once: {joined.twice}")
@@ -190,26 +199,56 @@ class Bag:
             kind = next(iter(connections.values())).msgtype.replace("/msg/", "/")
             yield Topic(name, kind, sum(c.msgcount for c in connections.values()), tuple(connections))
 
+    def _find_order(self) -> None:
+        """Find where the clock was set back, and say so."""
+        set_back_ns = last_ns = 0
+        doubted: set[str] = set()
+        for reader in self._readers:
+            order = find_order(reader, self._max_bytes)
+            # What a recorder writes next goes on by the clock that was set.
+            if set_back_ns and order.start_ns >= last_ns - LEAST_NS:
+                order = order.moved(set_back_ns)
+            set_back_ns, last_ns = order.stretches[-1].shift_ns, order.last_ns
+            self._orders[id(reader)] = order
+            doubted.update(order.doubted)
+        self.moves = merge_moves(move for order in self._orders.values() for move in order.moves)
+        for before, move in pairwise([Move(self.start_ns, 0), *self.moves] if self.moves else []):
+            self.notes.append(
+                f"the recording machine's clock was set back by {(move.shift_ns - before.shift_ns) / 1e9:.3f} s "
+                f"{(move.log_ns - self.start_ns) / 1e9:.3f} s after the first message: all that follows is moved "
+                "behind what was before"
+            )
+        if doubted:
+            self.notes.append(
+                f"log times of {', '.join(sorted(doubted))} run back, those of other topics do not: its messages are "
+                "taken in the order of their log times"
+            )
+
     def _read(self, reader: Reader, connections: list[Any], start: int | None, stop: int | None) -> Iterator[Message]:
         """Messages of one reader; errors of this generator are the bag's, those of its consumer do not come here."""
         count = 0
         try:
-            messages: Iterator[tuple[Connection | Channel, int, bytes | memoryview | None]]
-            if isinstance(reader, Reader1):
-                messages = ros1_messages.read_messages(reader, connections, start, stop, self._max_bytes)
-            elif isinstance(reader, McapFile | Ros1Salvage):
-                messages = reader.messages(connections, start, stop)
-            else:
-                messages = ros2_messages.read_messages(reader, connections, start, stop, self._max_bytes)
-            for connection, log_ns, raw in messages:
-                count += 1
-                yield id(connection), log_ns, raw
+            for stretch in self._orders[id(reader)].stretches:
+                by_ns = stretch.shift_ns
+                span = (None if start is None else start - by_ns, None if stop is None else stop - by_ns)
+                for connection, log_ns, raw in self._read_stretch(reader, connections, span, stretch):
+                    count += 1
+                    yield id(connection), log_ns + by_ns, raw
         except Exception as error:
             broken = self._unreadable(error, f" after {count} messages")
             if not self._salvage or not isinstance(broken, InputError):
                 raise broken from error
             said = f"salvaged: {broken.message}"
             self.notes += [said] if said not in self.notes else []
+
+    def _read_stretch(
+        self, reader: Reader, connections: list[Any], span: tuple[int | None, int | None], stretch: Stretch
+    ) -> Iterator[tuple[Connection | Channel, int, bytes | memoryview | None]]:
+        if isinstance(reader, Reader1):
+            return ros1_messages.read_messages(reader, connections, *span, self._max_bytes, stretch)
+        if isinstance(reader, McapFile | Ros1Salvage):
+            return reader.messages(connections, *span, stretch)
+        return ros2_messages.read_messages(reader, connections, *span, self._max_bytes, stretch)
 
     def _unreadable(self, error: Exception, where: str = "") -> Exception:
         """What to raise for an error of a library: the machine's faults stay what they are."""

@@ -17,6 +17,7 @@ from scripts.sources.picture_stream import PictureStream
 from scripts.sources.pixel_formats import FloatRange
 from scripts.sources.sound_stream import SoundStream
 from scripts.sources.stamp_belief import UNKNOWN, StampTimes
+from scripts.sources.stretches import Move, moved_stamp
 from scripts.sources.wanted_part import WHOLE, Part
 
 SOUND_SETTINGS = ("stamp", "latency_ms", "rate_hz", "channels", "sample_format")
@@ -172,12 +173,13 @@ class Declared(Imported):
 
 @dataclass(frozen=True)
 class Taker:
-    """Gives the messages of one connection to one stream. max_bytes: larger ones are left out."""
+    """Gives the messages of one connection to one stream. max_bytes: larger ones are left out; moves: see Bag."""
 
     stream: Declared
     carrier: Carrier
     read: Read
     max_bytes: int
+    moves: list[Move]
 
     def take(self, log_ns: int, raw: bytes | memoryview | None) -> None:
         """Take a message, None: one that is too large; what cannot be read is counted by the stream."""
@@ -188,7 +190,7 @@ class Taker:
             if raw is None or len(raw) > self.max_bytes:
                 self._skip(writer, log_ns, f"larger than {round(self.max_bytes / 2**20, 3):g} MB (max_message_mb)")
             elif self.carrier.kind != SOUND_INFO:
-                writer.take(self.carrier, log_ns, self.read(raw))
+                writer.take(self.carrier, log_ns, self.values(log_ns, raw))
             elif isinstance(writer, SoundStream):
                 writer.take_info(self.carrier, self.read(raw))
         except CorruptMessageError:
@@ -197,6 +199,18 @@ class Taker:
             self.stream.fail(error)
         except av.FFmpegError as error:
             self.stream.fail(InputError("undecodable", f"its pictures cannot be written: {error.strerror}"))
+
+    def values(self, log_ns: int, raw: bytes | memoryview) -> tuple[Any, ...]:
+        """Values of the carrier's fields, the stamp on the clock that the recording began with."""
+        values = self.read(raw)
+        if not self.moves or log_ns < self.moves[0].log_ns or "sec" not in self.carrier.fields:
+            return values
+        value = dict(zip(self.carrier.fields, values, strict=True))
+        stamp_ns = value["sec"] * 10**9 + value["nanosec"]
+        if stamp_ns:
+            stamp_ns = moved_stamp(stamp_ns, log_ns, self.stream.stamps.delay_ns or 0, self.moves)
+        value["sec"], value["nanosec"] = divmod(stamp_ns, 10**9)
+        return tuple(value.values())
 
     def _skip(self, writer: PictureStream | SoundStream, log_ns: int, why: str) -> None:
         """What was only read on the way to the part is not counted."""

@@ -205,7 +205,7 @@ def _add_takers(
         carrier = _carrier(bag, key, kinds)
         if carrier:
             read = bag.reader(key, tuple(carrier.fields.values()))
-            takers.setdefault(key, []).append(Taker(stream, carrier, read, max_bytes))
+            takers.setdefault(key, []).append(Taker(stream, carrier, read, max_bytes, bag.moves))
 
 
 def _carrier(bag: Bag, key: int, kinds: tuple[str, ...]) -> Carrier | None:

@@ -4,6 +4,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,8 +19,11 @@ from mcap.records import Schema as SchemaRecord
 from scripts.common.errors import InputError
 from scripts.sources import mcap_records
 from scripts.sources.channels import Channel
+from scripts.sources.mcap_order import mcap_runs_back, stored_messages
 from scripts.sources.mcap_records import FOOTER, MAGIC, Message, Places
 from scripts.sources.mcap_schemas import fields_of
+from scripts.sources.set_back import LatestLogTimes
+from scripts.sources.stretches import WHOLE, Stretch
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -76,6 +80,7 @@ class McapFile:
         self.connections: list[Channel] = []
         self.start_time = self.end_time = 0
         self.salvaged = 0
+        self._latest = LatestLogTimes()
 
     def __enter__(self) -> Self:
         self._file = self._path.open("rb")
@@ -97,17 +102,41 @@ class McapFile:
         self._file.close()
 
     def messages(
-        self, connections: list[Channel], start: int | None = None, stop: int | None = None
+        self,
+        connections: list[Channel],
+        start: int | None = None,
+        stop: int | None = None,
+        stretch: Stretch = WHOLE,
     ) -> Iterator[tuple[Channel, int, bytes | memoryview | None]]:
-        """Channel, log time and bytes of the messages of `connections`."""
+        """Channel, log time and bytes of the messages of `connections` in a stretch of the storage."""
         wanted = {key for key, channel in self._by_id.items() if channel in connections}
+        if (within := stretch.within(0)) is None:
+            return
+        found: Iterator[Message]
         if self._salvage:
-            found = self._prefix(self._max_bytes)
+            found = islice(self._prefix(self._max_bytes), within[0][1], within[1][1])
         else:
-            found = mcap_records.messages_by_time(self._file, self._places, wanted, start, stop, self._max_bytes)
+            found = mcap_records.messages_by_time(
+                self._file, self._places, wanted, start, stop, self._max_bytes, within
+            )
         for log_ns, key, data in found:
             if key in wanted and (start is None or log_ns >= start) and (stop is None or log_ns < stop):
                 yield self._by_id[key], log_ns, data
+
+    def stored(self) -> Iterator[np.ndarray]:
+        """Place (two numbers), log time and channel of the messages, int64 (N, 4); none where no log time runs back."""
+        ran_back = self._latest.ran_back if self.salvaged else mcap_runs_back(self._file, self._places, self._max_bytes)
+        if not ran_back:
+            return
+        if self._salvage:
+            rows = [(0, number, log_ns, key) for number, (log_ns, key, _) in enumerate(self._prefix(0))]
+            yield np.array(rows, np.int64)
+        else:
+            yield from stored_messages(self._file, self._places, self._max_bytes)
+
+    def topic_of(self, key: int) -> str:
+        """Topic of a channel."""
+        return self._by_id[key].topic
 
     def _read_summary(self) -> None:
         summary = make_reader(self._file).get_summary()
@@ -130,6 +159,7 @@ class McapFile:
         for log_ns, key, _ in self._prefix(0):
             self._by_id[key].msgcount += 1
             self.salvaged += 1
+            self._latest.add(key, log_ns)
             first = log_ns if first is None else min(first, log_ns)
             self.end_time = max(self.end_time, log_ns)
         if first is None:

@@ -12,12 +12,15 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from scripts.sources.chunk_content import Chunk, DamagedChunkError, Taken, content_of
+from scripts.sources.stretches import BEGIN, END, Within
 
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 2, 3, 4, 5, 6, 15
 ENTRIES_AT_ONCE = 4096
 # Opcode, length; then of a message: channel, sequence, log time, publish time.
 _RECORD, _MESSAGE = struct.Struct("<BQ"), struct.Struct("<HIQQ")
+# A message's content stands so far behind its record's beginning.
+MESSAGE_HEAD = _RECORD.size + _MESSAGE.size
 # Of a chunk: first and last log time, size without compression, CRC, length of the compression's name.
 _CHUNK = struct.Struct("<QQQII")
 
@@ -143,11 +146,19 @@ def find_places(file: BinaryIO, stop: int) -> Places:
 
 
 def messages_by_time(
-    file: BinaryIO, places: Places, wanted: Iterable[int], start: int | None, stop: int | None, max_bytes: int
+    file: BinaryIO,
+    places: Places,
+    wanted: Iterable[int],
+    start: int | None,
+    stop: int | None,
+    max_bytes: int,
+    within: Within = (BEGIN, END),
 ) -> Iterator[Message]:
-    """Messages of the channels `wanted` by log time, from `start` up to `stop`, ns."""
+    """Messages of the channels `wanted` by log time, from `start` up to `stop`, ns. within: the places of those that
+    are wanted, from the first up to the second."""
     channels = frozenset(wanted)
     begin, end = 0 if start is None else start, 2**64 if stop is None else stop
+    first, behind = within
     open_ones: list[tuple[int, int, Message, Iterator[Message]]] = []
 
     def advance(position: int, messages: Iterator[Message]) -> None:
@@ -160,22 +171,35 @@ def messages_by_time(
             yield message
             advance(position, messages)
 
-    advance(-1, (m for m in _read_loose(file, places.loose, max_bytes) if m[1] in channels and begin <= m[0] < end))
+    starts = places.loose[:, 2]
+    loose = places.loose if within == (BEGIN, END) else places.loose[(starts >= first[0]) & (starts < behind[0])]
+    advance(-1, (m for m in _read_loose(file, loose, max_bytes) if m[1] in channels and begin <= m[0] < end))
     for first_ns, after_ns, position in sorted(places.chunks):
-        if after_ns > begin and first_ns < end:
+        if after_ns > begin and first_ns < end and first[0] <= position <= behind[0]:
             yield from take_before(first_ns)
-            advance(position, _read_chunk(file, position, channels, begin, end, max_bytes))
+            inside = (first[1] if position == first[0] else 0, behind[1] if position == behind[0] else END[1])
+            advance(position, _read_chunk(file, position, channels, (begin, end), inside, max_bytes))
     yield from take_before(2**64)
 
 
 def _read_chunk(
-    file: BinaryIO, position: int, channels: frozenset[int], begin: int, end: int, max_bytes: int
+    file: BinaryIO,
+    position: int,
+    channels: frozenset[int],
+    span: tuple[int, int],
+    inside: tuple[int, int],
+    max_bytes: int,
 ) -> Iterator[Message]:
+    """Messages of a chunk by log time. span: their log times; inside: their places; up to the second of each."""
     content = unpack_chunk(file, position, max_bytes)
+    (begin, end), (first, behind) = span, inside
     found = [
         entry
         for entry in entries_in(content)
-        if entry.op == MESSAGE and entry.channel in channels and begin <= entry.log_ns < end
+        if entry.op == MESSAGE
+        and entry.channel in channels
+        and begin <= entry.log_ns < end
+        and first <= entry.start < behind
     ]
     found.sort(key=lambda entry: entry.log_ns)
     taken = Taken()

@@ -3,7 +3,7 @@
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -13,6 +13,7 @@ from rosbags.rosbag1.reader import IndexData
 
 from scripts.sources.chunk_content import DAMAGE, Taken, content_of
 from scripts.sources.ros1_records import MESSAGE_RECORD, chunk_of, fields_of, read_head
+from scripts.sources.stretches import WHOLE, Stretch
 
 # Stands for a message that is damaged in the bag: too short for any definition.
 CORRUPT = b""
@@ -23,19 +24,37 @@ _CONNECTION_RECORD = b"op=\x07"
 
 
 def read_messages(
-    reader: Reader, connections: list[Connection], start: int | None, stop: int | None, max_bytes: int
+    reader: Reader,
+    connections: list[Connection],
+    start: int | None,
+    stop: int | None,
+    max_bytes: int,
+    stretch: Stretch = WHOLE,
 ) -> Iterator[tuple[Connection, int, bytes | memoryview | None]]:
-    """Connection, log time and bytes of the messages of `connections` by log time, from `start` up to `stop`, ns.
+    """Connection, log time and bytes of the messages of `connections` in a stretch of the storage, by log time, from
+    `start` up to `stop`, ns.
 
     Messages that are damaged, and those of a damaged chunk, come as CORRUPT, those of more than `max_bytes` as None.
     """
     current, content, taken = -1, memoryview(b""), Taken()
     for time, chunk, offset, number in _entries(reader, connections, start, stop):
+        if stretch is not WHOLE and not stretch.first <= (0, chunk, offset) < stretch.stop:
+            continue
         if chunk != current:
             current, content = chunk, _read_chunk(reader, chunk, max_bytes)
         raw = _message_at(content, offset) if content else CORRUPT
         yield connections[number], time, raw if len(raw) <= max_bytes else None
         taken.add(len(raw), content)
+
+
+def stored_messages(reader: Reader) -> Iterator[np.ndarray]:
+    """Place (two numbers), log time and connection of the messages, int64 (N, 4); none where no log time runs back."""
+    # An index holds (time, chunk, offset) by time.
+    if all(one[1:] <= other[1:] for index in reader.indexes.values() for one, other in pairwise(index)):
+        return
+    for key, index in reader.indexes.items():
+        columns = [np.fromiter(map(itemgetter(k), index), np.int64, len(index)) for k in (1, 2, 0)]
+        yield np.stack([*columns, np.full(len(index), key)], axis=1)
 
 
 def _entries(

@@ -2,10 +2,12 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.msg import normalize_msgtype
 
@@ -14,6 +16,8 @@ from scripts.sources.channels import Channel
 from scripts.sources.chunk_content import DAMAGE, Chunk, DamagedChunkError, Taken, content_of
 from scripts.sources.message_layout import compile_reader, list_leaves
 from scripts.sources.ros1_records import LENGTH, chunk_of, fields_of, read_head
+from scripts.sources.set_back import LatestLogTimes
+from scripts.sources.stretches import WHOLE, Stretch
 
 MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7
@@ -28,6 +32,7 @@ class Ros1Salvage:
         self.connections: list[Channel] = []
         self.start_time = self.end_time = 0
         self.salvaged = 0
+        self._latest = LatestLogTimes()
 
     def __enter__(self) -> Self:
         self._file = self._path.open("rb")
@@ -38,6 +43,7 @@ class Ros1Salvage:
         for key, log_ns, _ in self._messages(0):
             self._by_id[key].msgcount += 1
             self.salvaged += 1
+            self._latest.add(key, log_ns)
             first = log_ns if first is None else min(first, log_ns)
             self.end_time = max(self.end_time, log_ns)
         if first is None:
@@ -51,13 +57,29 @@ class Ros1Salvage:
         self._file.close()
 
     def messages(
-        self, connections: list[Channel], start: int | None = None, stop: int | None = None
+        self,
+        connections: list[Channel],
+        start: int | None = None,
+        stop: int | None = None,
+        stretch: Stretch = WHOLE,
     ) -> Iterator[tuple[Channel, int, memoryview | None]]:
-        """Channel, log time and bytes of the messages of `connections`."""
-        for key, log_ns, data in self._messages(self._max_bytes):
+        """Channel, log time and bytes of the messages of `connections` in a stretch of the storage."""
+        if (within := stretch.within(0)) is None:
+            return
+        for key, log_ns, data in islice(self._messages(self._max_bytes), within[0][1], within[1][1]):
             channel = self._by_id[key]
             if channel in connections and (start is None or log_ns >= start) and (stop is None or log_ns < stop):
                 yield channel, log_ns, data
+
+    def stored(self) -> Iterator[np.ndarray]:
+        """Place (two numbers), log time and channel of the messages, int64 (N, 4); none where no log time runs back."""
+        if self._latest.ran_back:
+            rows = [(0, number, log_ns, key) for number, (key, log_ns, _) in enumerate(self._messages(0))]
+            yield np.array(rows, np.int64)
+
+    def topic_of(self, key: int) -> str:
+        """Topic of a channel."""
+        return self._by_id[key].topic
 
     def _messages(self, max_bytes: int) -> Iterator[tuple[int, int, memoryview | None]]:
         position, end = len(MAGIC), self._path.stat().st_size

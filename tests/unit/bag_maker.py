@@ -74,6 +74,7 @@ class Ros:
             types |= get_types_from_msg(text, name)
         self.store.register(types)
         self.sent: list[tuple[int, str, str, bytes]] = []
+        self._in_order = False
 
     def make(self, kind: str, **fields: Any) -> Any:
         """A message object."""
@@ -98,8 +99,9 @@ class Ros:
         """Add a message that need not fit its type."""
         self.sent.append((log_ns, topic, kind, content))
 
-    def write(self, path: Path, compression: str = "") -> Path:
-        """Write a .bag (compression: LZ4 or BZ2), a .mcap or a .db3."""
+    def write(self, path: Path, compression: str = "", *, in_order: bool = False) -> Path:
+        """Write a .bag (compression: LZ4 or BZ2), a .mcap or a .db3; in_order: as sent, else by log times."""
+        self._in_order = in_order
         if path.suffix == ".bag":
             writer = Writer1(path)
             if compression:
@@ -125,7 +127,8 @@ class Ros:
 
     def _fill(self, writer: Any) -> None:
         connections = {}
-        for log_ns, topic, kind, content in sorted(self.sent, key=lambda message: message[0]):
+        sent = self.sent if self._in_order else sorted(self.sent, key=lambda message: message[0])
+        for log_ns, topic, kind, content in sent:
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, kind, typestore=self.store)
             writer.write(connections[topic], log_ns, content)
