@@ -7,6 +7,7 @@ lost while recording are inserted at the end, too, when the clock has said how m
 import os
 import struct
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 # Name: bytes a sample, WAV format code (1: integer, 3: float), the byte of silence.
@@ -62,6 +63,13 @@ class SoundWriter:
         if end < self.size:
             self._file.truncate(HEADER_BYTES + end)
             self.size = end
+
+    def reorder(self, offset: int, sizes: list[int], order: list[int]) -> None:
+        """Put pieces that follow each other from `offset` on, of so many bytes, into another order."""
+        self._file.flush()
+        ends = list(accumulate(sizes))
+        run = self._read(offset, ends[-1])
+        self._write_at(offset, b"".join(run[ends[number] - sizes[number] : ends[number]] for number in order))
 
     def rewrite(self, change: Callable[[bytes], bytes]) -> None:
         """Replace the payload by `change` of it, piece by piece; pieces are whole samples, lengths stay."""

@@ -32,6 +32,7 @@ STAMPS = {
     "repeated_stamps": "stamps that repeat the one before, moved between their neighbours",
     "stamps_out_of_order": "stamps out of order, moved between their neighbours",
     "early_stamps": "stamps that are early, alone among their neighbours, moved onto the line of those",
+    "late_messages": "messages that came behind later ones, put where their stamps say",
     "jumps_back": "jumps back of the stamps by half a second or more, what follows is moved behind what was before",
 }
 

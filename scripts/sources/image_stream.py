@@ -94,8 +94,7 @@ class ImageStream:
         """Take note of a picture outside of the part: its time says whether those beside it are right."""
         instant = self._table.times.choose(stamp_ns, log_ns)
         with disk_errors(self._path):
-            self._write_held(instant)
-        self._held = (instant, 0, None)
+            self._hold((instant, 0, None))
 
     def finish(self) -> Video | None:
         """Close the file; None where no picture could be written."""
@@ -150,12 +149,18 @@ class ImageStream:
                 return
             self._fitted += (picture.width, picture.height) != self._size
             instant = self._table.times.choose(stamp_ns, log_ns)
-            self._write_held(instant)
             coded = picture if isinstance(writer, LosslessWriter) else as_yuv420p(picture)
-            self._held = (instant, self._table.messages - 1, coded)
+            self._hold((instant, self._table.messages - 1, coded))
             if self._part == WHOLE and not len(self._table):
                 # The first one makes the writer's form.
                 self._write_held(None)
+
+    def _hold(self, taken: tuple[Instant, int, av.VideoFrame | None]) -> None:
+        """Write the one of the held picture and this that is shown first, and hold the other."""
+        if self._held is not None and self._table.came_late(taken[0], self._held[0]):
+            taken, self._held = self._held, taken
+        self._write_held(taken[0])
+        self._held = taken
 
     def _write_held(self, after: Instant | None) -> None:
         """Write the picture before the one that was taken at `after`: a wrong stamp is plain between two."""

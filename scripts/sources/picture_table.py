@@ -13,8 +13,10 @@ from scripts.sources.picture_times import Instant, PictureTimes
 from scripts.sources.row_spool import RowSpool
 from scripts.sources.stamp_belief import UNKNOWN, StampTimes
 
-# The usual time between two pictures is the median of so many.
+# The usual time between two pictures is the median of so many, the least delay that of so many.
 STEPS = 15
+# Distances of pictures that are in order, in usual ones.
+NEAREST, FURTHEST = 0.75, 1.5
 
 
 @dataclass
@@ -52,6 +54,7 @@ class PictureTable:
         self._delay_ns = 0
         # Between pictures whose own times fitted: neither a gap nor a wrong stamp makes the usual one.
         self._steps_ns: deque[int] = deque(maxlen=STEPS)
+        self._delays_ns: deque[int] = deque(maxlen=STEPS)
         self._fitted = True
         # PTS, instant, number of its message, keyframe.
         self._rows = RowSpool(4)
@@ -95,8 +98,22 @@ class PictureTable:
         self._fitted = time_ns == own_ns
         if self._fitted:
             self._delay_ns = instant.delay_ns
+            self._delays_ns.append(instant.delay_ns)
         self._latest_ns = max(self._latest_ns, time_ns)
         return time_ns
+
+    def came_late(self, instant: Instant, overtaken_by: Instant) -> bool:
+        """Whether a picture comes behind the next one, which has no time yet, while the stamps of both are right: as
+        far apart as pictures are, and the other one's not before it could come. Counts it."""
+        if self._latest_ns is None or not self._steps_ns or self.times.shift_ns:
+            return False
+        period_ns = median(self._steps_ns)
+        steps_ns = instant.time_ns - self._latest_ns, overtaken_by.time_ns - instant.time_ns
+        fits = NEAREST * period_ns <= min(steps_ns) and max(steps_ns) <= FURTHEST * period_ns
+        late = fits and overtaken_by.delay_ns >= min(self._delays_ns) - period_ns / 2
+        if late:
+            self.times.counts["late_messages"] += 1
+        return late
 
     def enter(self, time_ns: int, source: int, *, keyframe: bool) -> int:
         """Enter a picture at a settled time; returns its PTS, µs. source: number of its message."""

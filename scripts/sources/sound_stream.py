@@ -16,6 +16,7 @@ from scripts.common.sound_writer import SAMPLE_FORMATS, SoundWriter
 from scripts.sources.audio_clock import Fit, begun_anew, fit_clock
 from scripts.sources.carriers import CODED_SOUND, Carrier
 from scripts.sources.early_stamps import mend_early, stamped_bytes
+from scripts.sources.late_blocks import late_runs
 from scripts.sources.message_layout import text
 from scripts.sources.row_spool import RowSpool
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
@@ -81,8 +82,8 @@ class SoundStream:
         self._form: Form | None = None
         self._said: list[Any] = []
         self._info = Form()
-        # Stamp of each block, its bytes.
-        self._blocks = RowSpool(2)
+        # Stamp of each block, its bytes, its log time.
+        self._blocks = RowSpool(3)
         self._decoder: SoundDecoder | None = None
         self._held: list[tuple[dict[str, Any], int]] = []
         self._belief = StampBelief(stamps)
@@ -112,7 +113,7 @@ class SoundStream:
             return
         if not self._form.rate_hz and self._looks_like_mp3(value, log_ns):
             return
-        self._append(self._belief.of_block(value, log_ns), data)
+        self._append(value, log_ns, data)
 
     def take_info(self, carrier: Carrier, values: tuple[Any, ...]) -> None:
         """Take a message that says what the sound is."""
@@ -155,7 +156,7 @@ class SoundStream:
                 "no_format", "nothing in the bag says its rate and channels: give rate_hz and channels in the rig"
             )
         check_rate(form.rate_hz, "its topic, or the rig,")
-        stamp_ns, sizes = self._blocks.rows().T
+        stamp_ns, sizes = self._in_order()
         per_byte_ns = 1e9 / (form.rate_hz * form.frame_bytes)
         due_ns = stamped_bytes(sizes, at_start=self._stamp == "block_start") * per_byte_ns
         self._stamps += mend_early(stamp_ns, due_ns)
@@ -197,10 +198,24 @@ class SoundStream:
         """Let go of the file."""
         self._writer.discard()
 
-    def _append(self, stamp_ns: int, data: memoryview | bytes) -> None:
+    def _append(self, value: dict[str, Any], log_ns: int, data: memoryview | bytes) -> None:
         """A block need not end with a whole sample: the next one goes on where it stops."""
+        stamp_ns = self._belief.of_block(value, log_ns)
         self._writer.write(data)
-        self._blocks.append(stamp_ns, len(data))
+        self._blocks.append(stamp_ns, len(data), log_ns)
+
+    def _in_order(self) -> tuple[np.ndarray, np.ndarray]:
+        """Stamps and sizes of the blocks, int64 (N,) each, those that came late where they belong."""
+        stamp_ns, sizes, log_ns = self._blocks.rows().T
+        starts = np.cumsum(sizes) - sizes
+        # What was decoded stands in the order in which it was.
+        for first, order in late_runs(stamp_ns, log_ns) if self._decoder is None else ():
+            run = slice(first, first + len(order))
+            self._writer.reorder(int(starts[first]), sizes[run].tolist(), order.tolist())
+            stamp_ns[run], sizes[run] = stamp_ns[run][order], sizes[run][order]
+            came = np.argsort(order)
+            self._stamps["late_messages"] += int(np.count_nonzero(came < np.maximum.accumulate(came)))
+        return stamp_ns, sizes
 
     def _looks_like_mp3(self, value: dict[str, Any], log_ns: int) -> bool:
         """Drivers send mp3 in the same messages as PCM, and nothing says so: blocks are held until that is plain."""
@@ -219,7 +234,7 @@ class SoundStream:
         """What was held is PCM after all."""
         held, self._held = self._held, []
         for value, log_ns in held:
-            self._append(self._belief.of_block(value, log_ns), value["data"])
+            self._append(value, log_ns, value["data"])
 
     def _begin_decoding(self, codec: str) -> None:
         self._decoder = SoundDecoder(codec)
@@ -246,7 +261,7 @@ class SoundStream:
         samples = self._decoder.decode(value["data"])
         self._form = Form(self._decoder.rate_hz, self._decoder.channels, DECODED_FORMAT)
         if samples:
-            self._append(self._belief.of_block(value, log_ns), samples)
+            self._append(value, log_ns, samples)
 
     def _cut(self, fit: Fit) -> tuple[Clock, list[tuple[int, int]]]:
         """The clock of the part, and its ranges of samples where it is not all. Raises InputError where it is empty."""

@@ -40,15 +40,13 @@ class JpegStream:
             self._dropped["of another size"] += 1
             return
         instant = self._table.times.choose(stamp_ns, log_ns)
-        self._write_held(instant)
         # The reader's memory goes with the message.
-        self._held = (instant, self._table.messages - 1, bytes(data))
+        self._hold((instant, self._table.messages - 1, bytes(data)))
 
     def pass_over(self, stamp_ns: int, log_ns: int) -> None:
         """Take note of a picture outside of the part: its time says whether those beside it are right."""
         instant = self._table.times.choose(stamp_ns, log_ns)
-        self._write_held(instant)
-        self._held = (instant, 0, None)
+        self._hold((instant, 0, None))
 
     def finish(self) -> Video | None:
         """Close the file; None where no picture is in the part. Raises InputError where there is no picture at all."""
@@ -60,6 +58,13 @@ class JpegStream:
         self._writer.close()
         tainted = np.frombuffer(self._cut_short, np.bool_)
         return Video(self._table.make(tainted=tainted), "mjpeg", *self._size, copied=True, dropped=self._dropped)
+
+    def _hold(self, taken: tuple[Instant, int, bytes | None]) -> None:
+        """Write the one of the held picture and this that is shown first, and hold the other."""
+        if self._held is not None and self._table.came_late(taken[0], self._held[0]):
+            taken, self._held = self._held, taken
+        self._write_held(taken[0])
+        self._held = taken
 
     def _write_held(self, after: Instant | None) -> None:
         """Write the picture before the one that was taken at `after`: a wrong stamp is plain between two."""
