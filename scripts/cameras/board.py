@@ -50,9 +50,9 @@ class Board:
         return flat * self.square_mm
 
     def _grid_points(self) -> np.ndarray:
-        corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]) * self.marker_mm
+        corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float64) * self.marker_mm
         places = [[c * self.square_mm, r * self.square_mm, 0] for r in range(self.rows) for c in range(self.columns)]
-        return (np.array(places)[:, None] + corners).reshape(-1, 3)
+        return (np.array(places, np.float64)[:, None] + corners).reshape(-1, 3)
 
     @property
     def alphabet(self) -> Any:
