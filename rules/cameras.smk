@@ -95,7 +95,7 @@ rule detect_boards:
         camera="{camera}",
         board=multicam_setting("board"),
         every=lambda wildcards: cameras_room.settings[wildcards.rig]["board"]["every"],
-        key=multicam_key(1, "board"),
+        key=board_key,
     script:
         "../scripts/cameras/detect_boards.py"
 

@@ -75,6 +75,18 @@ def multicam_key(version, *sections):
 
 
 @quick
+def board_key(wildcards):
+    """Of a grid of markers, corners are refined in another way than of before; those of other boards are as ever."""
+    board = cameras_room.settings[wildcards.rig]["board"]
+    return versioned(1 + (board["kind"] == "aruco_grid"), board=board)
+
+
+def detect_version(rig):
+    """Of detect_keypoints: only what `aruco` finds is not what it was."""
+    return 2 + (cameras_room.settings[rig]["detect"]["backend"] == "aruco")
+
+
+@quick
 def align_key(wildcards):
     """Of frames aligned by tables, their size is part of it."""
     tables = cameras_room.tables[wildcards.recording]

@@ -73,7 +73,7 @@ for rig in cameras_room.settings:
             recording="{recording}",
             camera="{camera}",
             settings=cameras_room.settings[rig]["detect"],
-            key=versioned(2, **unbatched(rig, "detect")),
+            key=versioned(detect_version(rig), **unbatched(rig, "detect")),
         script:
             "../scripts/cameras/detect_keypoints.py"
 

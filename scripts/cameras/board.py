@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from scripts.cameras.markers import MarkerFinder, dictionary_of
+
 # Half the side of the largest window in which a corner is refined, and when that ends.
 WIDEST_WINDOW = 11
 UNTIL = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
@@ -54,11 +56,6 @@ class Board:
         places = [[c * self.square_mm, r * self.square_mm, 0] for r in range(self.rows) for c in range(self.columns)]
         return (np.array(places, np.float64)[:, None] + corners).reshape(-1, 3)
 
-    @property
-    def alphabet(self) -> Any:
-        """OpenCV's dictionary of markers."""
-        return cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
-
     def picture(self, pixels_per_mm: float, margin_px: int = 0) -> np.ndarray:
         """The board as it is printed, uint8 (height, width): ChArUco and ArUco grids."""
         size = tuple(round(n * self.square_mm * pixels_per_mm) for n in (self.columns, self.rows))
@@ -66,7 +63,7 @@ class Board:
             drawn: np.ndarray = self._charuco().generateImage(size, marginSize=0)
         else:
             gap = self.square_mm - self.marker_mm
-            grid = cv2.aruco.GridBoard((self.columns, self.rows), self.marker_mm, gap, self.alphabet)
+            grid = cv2.aruco.GridBoard((self.columns, self.rows), self.marker_mm, gap, dictionary_of(self.dictionary))
             inner = tuple(s - round(gap * pixels_per_mm) for s in size)
             drawn = grid.generateImage(inner, marginSize=0)
         drawn = np.pad(drawn, margin_px, constant_values=255)
@@ -74,7 +71,7 @@ class Board:
 
     def _charuco(self) -> Any:
         size = (self.columns, self.rows)
-        board = cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, self.alphabet)
+        board = cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, dictionary_of(self.dictionary))
         board.setLegacyPattern(self.legacy)
         return board
 
@@ -89,9 +86,7 @@ class BoardFinder:
         if board.kind == "charuco":
             self._charuco = cv2.aruco.CharucoDetector(board._charuco())
         elif board.kind == "aruco_grid":
-            parameters = cv2.aruco.DetectorParameters()
-            parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-            self._markers = cv2.aruco.ArucoDetector(board.alphabet, parameters)
+            self._markers = MarkerFinder(board.dictionary)
 
     def find(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of the corners that are seen, int32 (n,), and their pixels, float64 (n, 2). Both may be empty.
@@ -139,13 +134,9 @@ class BoardFinder:
         return np.asarray(numbers).ravel(), np.asarray(corners).reshape(-1, 2)
 
     def _find_grid(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        corners, numbers, _ = self._markers.detectMarkers(grey)
-        if numbers is None or not len(numbers):
-            return _nothing()
-        numbers = np.asarray(numbers).ravel()
+        numbers, corners = self._markers.find(grey)
         known = numbers < self.board.columns * self.board.rows
-        pixels = np.array([np.asarray(c).reshape(4, 2) for c in corners])[known].reshape(-1, 2)
-        return (numbers[known, None] * 4 + np.arange(4)).ravel(), pixels
+        return (numbers[known, None] * 4 + np.arange(4)).ravel(), corners[known].reshape(-1, 2)
 
 
 def _contrast(grey: np.ndarray, square: np.ndarray) -> float:

@@ -1,9 +1,11 @@
-"""Grids of ArUco and AprilTag markers."""
+"""ArUco and AprilTag markers, of a grid and of things that carry them: their corners are where they are drawn."""
 
 import cv2
 import numpy as np
+import pytest
 
 from scripts.cameras.board import Board, BoardFinder
+from scripts.cameras.detectors.aruco import Aruco
 from scripts.cameras.first_guess import board_places
 from tests.unit.test_calibrate_cameras import observed
 
@@ -38,6 +40,28 @@ def drawn(board, side, seed):
 
 def grid(dictionary, square_mm=20.0, marker_mm=15.0):
     return Board("aruco_grid", 3, 2, square_mm, marker_mm, dictionary, inverted=False, legacy=False, dot=False)
+
+
+@pytest.mark.parametrize("dictionary", ["DICT_4X4_50", "DICT_7X7_50", "DICT_APRILTAG_36h11"])
+@pytest.mark.parametrize(
+    ("side", "median_px", "most_px"), [(18, 0.3, 0.45), (30, 0.3, 0.45), (48, 0.24, 0.4), (80, 0.2, 0.32)]
+)
+def test_corners_of_small_and_of_large_markers_are_where_they_are_drawn(dictionary, side, median_px, most_px):
+    """Those of a grid and those of keypoints: a window of one pixel leaves them half a pixel off, a wide one more."""
+    board = grid(dictionary)
+    finder, detector = BoardFinder(board), Aruco({"dictionary": dictionary, "markers": list(range(6))})
+    of_grid, of_keypoints = [], []
+    for seed in range(12):
+        picture, true = drawn(board, side, seed)
+        numbers, pixels = finder.find(picture)
+        of_grid.append(np.linalg.norm(pixels - true[numbers], axis=1))
+        for found, _ in detector.detect([cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)]):
+            away = np.linalg.norm(found.reshape(-1, 24, 2) - true, axis=2)
+            of_keypoints.append(away[np.isfinite(away)])
+    for errors in (np.concatenate(of_grid), np.concatenate(of_keypoints)):
+        assert len(errors) > 12 * 12
+        assert np.median(errors) < median_px
+        assert np.percentile(errors, 95) < most_px
 
 
 def test_a_grid_is_placed_alike_whether_its_sizes_are_written_as_whole_numbers_or_not():

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from scripts.cameras.detectors.interface import Found, nothing
+from scripts.cameras.markers import MarkerFinder
 from scripts.common.keypoints import Skeleton
 
 # Corners run clockwise from the marker's own upper left one.
@@ -20,26 +21,18 @@ class Aruco:
         names = [f"{number}.{corner}" for number in self._numbers for corner in CORNERS]
         rings = [(4 * m + c, 4 * m + (c + 1) % 4) for m in range(len(self._numbers)) for c in range(4)]
         self.skeleton = Skeleton(tuple(names), tuple(rings))
-        parameters = cv2.aruco.DetectorParameters()
-        parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-        parameters.cornerRefinementMaxIterations = 100
-        parameters.cornerRefinementMinAccuracy = 0.01
-        alphabet = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, settings["dictionary"]))
-        self._detector = cv2.aruco.ArucoDetector(alphabet, parameters)
+        self._finder = MarkerFinder(settings["dictionary"])
 
     def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:
         """See `Detector`. A corner is there, with confidence 1, or not."""
         return [self._one(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)) for picture in pictures]
 
     def _one(self, grey: np.ndarray) -> Found:
-        corners, numbers, _ = self._detector.detectMarkers(grey)
         uv = np.full((len(self._numbers), 4, 2), np.nan)
-        if numbers is None:
-            return nothing(4 * len(self._numbers))
-        for number, four in zip(np.asarray(numbers).ravel(), corners, strict=True):
+        for number, four in zip(*self._finder.find(grey), strict=True):
             place = self._numbers.get(int(number))
             if place is not None:
-                uv[place] = np.asarray(four).reshape(4, 2)
+                uv[place] = four
         if not np.isfinite(uv).any():
             return nothing(4 * len(self._numbers))
         flat = uv.reshape(1, -1, 2)
