@@ -18,12 +18,11 @@ from torchmetrics.functional.classification import (
 
 from scripts.common import figure, json_file, ledger
 from scripts.common.checksum import sha256_of
-from scripts.common.errors import InputError
 from scripts.common.splits import SPLITS
-from scripts.models import fitting
+from scripts.models import fitting, short_bouts
 from scripts.models.checkpoint import read_checkpoint
 from scripts.models.classifier_network import Classifier
-from scripts.models.labelled_samples import Labelled, classes_of, read_samples, split_for
+from scripts.models.labelled_samples import Labelled, classes_of, read_sequences, span_of, split_for
 
 VERSION = 3
 ABOUT = "rushes_classifier"
@@ -97,8 +96,9 @@ def train_classifier(
 
     Raises InputError where a split has no sample, or the training shows a single class.
     """
-    frames = int(settings.get("frames", 1))
-    samples = read_samples(index, frames, int(settings.get("step", 1)))
+    frames, step_frames = int(settings.get("frames", 1)), int(settings.get("step", 1))
+    samples, rests = read_sequences(index, frames, step_frames)
+    span = span_of(frames, step_frames)
     splits = split_for(samples, run, int(settings["folds"]), int(settings["seed"]))
     # One index of the classes for all splits and runs, which is the dataset's.
     classes = classes_of(index)
@@ -108,11 +108,8 @@ def train_classifier(
         )
         for name in SPLITS
     }
-    for name in SPLITS:
-        if not len(sets[name]):
-            raise InputError("no_samples", f"{model}, {run}: no sample stands in split {name}")
-    if len(set(sets["train"].labels)) < 2:
-        raise InputError("one_class", f"{model}, {run}: the training shows {len(set(sets['train'].labels))} class")
+    of_split = {name: [sample.label for sample in part.samples] for name, part in sets.items()}
+    short_bouts.check_samples(model, run, of_split, rests, span)
     weights = class_weights(sets["train"].labels, len(classes), balanced=bool(settings["balanced"]))
     about = {
         "model": model,
@@ -140,9 +137,13 @@ def train_classifier(
     fitting.hand_over(working / fitting.CHECKPOINTS, outputs["checkpoints"])
     fitting.hand_over(working / fitting.LOGS, outputs["tf_logs"])
     found, matrix = measure(outputs["checkpoints"] / fitting.BEST, sets)
+    if frames > 1:
+        found["in_no_sequence"] = short_bouts.frames_of(rests)
     json_file.write(outputs["metrics"], {"model": model, "run": run, **found})
     plot_confusion(outputs["confusion"], matrix, classes, f"{model}, {run}: test")
-    ledger.write(outputs["ledger"], [ledger.Row(step, "", f"{model}.{run}", "written")])
+    item = f"{model}.{run}"
+    left_out = short_bouts.rows_of(step, item, rests, span)
+    ledger.write(outputs["ledger"], [ledger.Row(step, "", item, "written"), *left_out])
 
 
 def measure(checkpoint: Path, sets: dict[str, Labelled]) -> tuple[dict[str, Any], np.ndarray]:
@@ -158,7 +159,10 @@ def measure(checkpoint: Path, sets: dict[str, Labelled]) -> tuple[dict[str, Any]
         "classes": about["classes"],
         "epoch": int(read["epoch"]) + 1,
         "samples": {name: len(part) for name, part in sets.items()},
-        "missing_in_train": [about["classes"][c] for c in range(count) if c not in sets["train"].labels],
+        **{
+            f"missing_in_{name}": [about["classes"][c] for c in range(count) if c not in part.labels]
+            for name, part in sets.items()
+        },
     }
     said: list[int] = []
     for name in ("val", "test"):

@@ -59,8 +59,29 @@ class Sample:
     group: str = ""
 
 
+class Rest(NamedTuple):
+    """Frames of a bout that are in no sequence. whole: all that it has, for a sequence is longer."""
+
+    label: str
+    frames: int
+    whole: bool
+
+
+def span_of(frames: int, step: int) -> int:
+    """Frames of the dataset from the first of a sequence to its last."""
+    return (frames - 1) * step + 1
+
+
 def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
-    """Every frame of a dataset; with `frames` > 1 sequences of them that do not overlap, each within one bout."""
+    """Every frame of a dataset; with `frames` > 1 its sequences, see `read_sequences`."""
+    return read_sequences(index, frames, step)[0]
+
+
+def read_sequences(index: Path, frames: int, step: int) -> tuple[list[Sample], list[Rest]]:
+    """Sequences of frames that do not overlap, each within one bout, and what is in none of them; of single frames all.
+
+    A bout is of frames that follow each other without a gap; it holds as many sequences as fit, from its start on.
+    """
     known = pq.read_schema(index).names
     columns = [*COLUMNS, *(name for name in OPTIONAL if name in known)]
     rows = table_file.read(index, columns=columns).to_pylist()
@@ -73,7 +94,7 @@ def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
         return Sample(tuple(files), row["label"], row["split"], row["subject"], group)
 
     if frames == 1:
-        return [sample([picture(row)], row) for row in rows]
+        return [sample([picture(row)], row) for row in rows], []
     rows.sort(key=lambda row: (row["recording"], row.get("camera", ""), row["frame"]))
     numbered = [
         (
@@ -85,14 +106,15 @@ def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
         )
         for number, row in enumerate(rows)
     ]
-    found = []
+    found, rests, span = [], [], span_of(frames, step)
     for _, bout in groupby(zip(numbered, rows, strict=True), key=lambda pair: pair[0]):
         own = [row for _, row in bout]
-        span = (frames - 1) * step + 1
         for first in range(0, len(own) - span + 1, span):
             part = own[first : first + span : step]
             found.append(sample(map(picture, part), part[0]))
-    return found
+        if len(own) % span:
+            rests.append(Rest(own[0]["label"], len(own) % span, len(own) < span))
+    return found, rests
 
 
 def classes_of(index: Path) -> list[str]:

@@ -79,6 +79,11 @@ class ModelsRoom(Room):
             )
         if kind == "windows":
             self._check_sound(entry["dataset"], place)
+        if entry["kind"] == "clip_classifier" and datasets[entry["dataset"]]["cap"]:
+            raise ConfigError(
+                f"{place}.dataset: a clip is of frames in a row, and datasets.{entry['dataset']}.cap draws single ones;"
+                f" name a dataset without a cap ({place}.balanced weighs its classes)"
+            )
         return Model(name, entry["kind"], entry["dataset"], entry)
 
     def _check_sound(self, name: str, place: str) -> None:

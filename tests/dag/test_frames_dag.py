@@ -183,3 +183,14 @@ def test_all_kinds_of_datasets_and_the_parts_of_the_report_leave_for_a_store(arc
     assert shown.jobs["list_published"] == 3
     few = published(load({**archive.config(), "datasets": datasets, "only": "a.1"}))
     assert not any(few.values())
+
+
+def test_a_clip_classifier_takes_no_dataset_whose_cap_draws_single_frames(archive):
+    turns = {"kind": "clip_classifier", "dataset": "acts"}
+    shown = planned(archive, "models", acts={"cap": 60}, models={"turns": turns})
+    assert shown.status == 1
+    assert "models.turns.dataset: a clip is of frames in a row, and datasets.acts.cap draws single ones" in shown.text
+    assert "Traceback" not in shown.text
+    for acts, kind in (({}, "clip_classifier"), ({"cap": 60}, "frame_classifier")):
+        shown = planned(archive, "models", acts=acts, models={"turns": {**turns, "kind": kind}})
+        assert shown.status == 0, shown.text

@@ -17,73 +17,19 @@ from scripts.models.classifier_network import Backbone
 from scripts.models.classifier_training import class_weights, scores
 from scripts.models.evaluate_classifier import evaluate_classifier
 from scripts.models.labelled_samples import classes_of, read_samples, split_for
-from scripts.models.train_clip_classifier import train_clip_classifier
 from scripts.models.train_frame_classifier import train_frame_classifier
 from scripts.planning.config import checked, schema
+from tests.unit.small_classifiers import FILES, SPLITS, train, write_frames
 
 pytestmark = pytest.mark.torch
 
-SIDE = 32
 # Both reach at least this many times the balanced accuracy of the majority class on subjects they never saw.
 FACTOR = 1.8
-SPLITS = {"s0": "train", "s1": "train", "s2": "train", "s3": "train", "s4": "val", "s5": "test"}
-FILES = {"checkpoints": "", "tf_logs": "", "metrics": ".json", "confusion": ".svg", "ledger": ".parquet"}
-
-
-def write_frames(folder, *, moving, bouts=4, length=12):
-    """Labelled frames of six subjects, `rest` twice as often as others.
-
-    A dot of the class's place, or with `moving` one that goes right or left, so that no single frame tells.
-    """
-    rng = np.random.default_rng(0)
-    rows = []
-    folder.mkdir()
-    for subject, split in SPLITS.items():
-        wall = rng.integers(60, 160, 3)
-        frame = 0
-        for bout in range(bouts * 4):
-            label = ("left", "rest", "right", "rest")[bout % 4] if not moving else ("left", "right", "left")[bout % 3]
-            for number in range(length):
-                picture = np.full((SIDE, SIDE, 3), wall, np.uint8)
-                start = rng.integers(0, 3)
-                x = {"left": 6, "rest": 16, "right": 26}[label] + start
-                if moving:
-                    place = 4 + 2 * number
-                    x = place if label == "right" else SIDE - place
-                cv2.circle(picture, (int(x), 16), 4, (240, 240, 240), -1)
-                name = f"{subject}_{frame:05d}.png"
-                cv2.imwrite(str(folder / name), picture)
-                rows.append([name, label, split, subject, subject, frame])
-                frame += 1
-            frame += 1
-    names = ["file", "label", "split", "subject", "recording", "frame"]
-    pq.write_table(
-        pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))), folder / "index.parquet"
-    )
-    return folder / "index.parquet"
 
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory):
     return write_frames(tmp_path_factory.mktemp("still") / "d", moving=False, bouts=1)
-
-
-def train(kind, index, target, working, run="whole", accelerator="cpu", **changes):
-    given = {"kind": f"{kind}_classifier", "dataset": "d", "size": SIDE, "batch": 16, **changes}
-    settings = checked(given, schema(f"models.{kind}_classifier"), "models.m")
-    target.mkdir(parents=True)
-    function = {"frame": train_frame_classifier, "clip": train_clip_classifier}[kind]
-    function(
-        index,
-        **{f"out_{name}": target / f"{name}{ending}" for name, ending in FILES.items()},
-        model="m",
-        split_by=run,
-        settings=settings,
-        of_weights={name: value for name, value in settings.items() if name != "epochs"},
-        working=str(working),
-        accelerator=accelerator,
-    )
-    return json.loads((target / "metrics.json").read_text())
 
 
 def beats_majority(test):
@@ -163,16 +109,6 @@ def test_subjects_that_share_a_group_by_way_of_others_too_are_one_in_every_fold(
     assert tested == [{"a", "b", "c"}, {"d"}, {"e"}, {"f"}]
     with pytest.raises(InputError, match="5 folds of 6 subjects, 4 where those that share a group are one"):
         split_for(samples, "fold0", 5, 0)
-
-
-def test_a_sequence_lies_in_one_bout_of_one_recording_without_a_gap(still):
-    samples = read_samples(still, 5, 2)
-    assert samples
-    for sample in samples:
-        numbers = [int(file.path.stem.split("_")[1]) for file in sample.files]
-        assert np.diff(numbers).tolist() == [2] * 4
-        assert len({file.path.name[:2] for file in sample.files}) == 1
-        assert numbers[0] // 13 == numbers[-1] // 13
 
 
 def with_numbers(still, path, numbers):
