@@ -133,7 +133,7 @@ rule detect_cuts:
         camera="{camera}",
         fps=rig_fps,
         rule=plan.config["faces"]["cuts"],
-        key=versioned(2, **plan.config["faces"]["cuts"]),
+        key=versioned(3, **plan.config["faces"]["cuts"]),
     script:
         "../scripts/faces/detect_cuts.py"
 

@@ -23,7 +23,12 @@ class ContentChange:
         before, self._before = self._before, hsv
         if before is None or before.shape != hsv.shape:
             return 0.0
-        return sum(cv2.mean(cv2.absdiff(hsv, before))[:3]) / 3
+        return change_between(before, hsv)
+
+
+def change_between(hsv: np.ndarray, other: np.ndarray) -> float:
+    """Mean change of hue, saturation and value between two pictures of one size, uint8 (height, width, 3)."""
+    return sum(cv2.mean(cv2.absdiff(hsv, other))[:3]) / 3
 
 
 class CutRule:

@@ -13,7 +13,7 @@ LOT_METHODS = {
     "embed_clips": 2,
     "caption_clips": 2,
     "transcribe_clips": 2,
-    "find_clip_landmarks": 4,
+    "find_clip_landmarks": 5,
 }
 
 

@@ -5,18 +5,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scripts.common import json_file, ledger
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import progress, run
-from scripts.common.scene_cuts import ContentChange, scenes
+from scripts.common.scene_cuts import scenes
 from scripts.common.small_picture import SmallPictures
 from scripts.common.timeline import Timeline
 from scripts.common.video import VideoReader
-from scripts.faces.scene_starts import scene_starts
+from scripts.faces.scene_starts import SceneStarts
 
 log = logging.getLogger("rushes")
 
@@ -35,20 +33,19 @@ def detect_cuts(
 ) -> None:
     """Write the scenes of the conformed `video`; see `scripts/faces/scene_starts.py`.
 
-    rule: what is a cut, by the names of `scene_starts`.
+    rule: what is a cut, by the names of `SceneStarts`.
     Raises InputError if the picture failed in an earlier step.
     """
     table = FrameTable.read(frames)
     if not len(table):
         raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
-    small, content = SmallPictures(), ContentChange()
-    change: list[float] = []
+    small, search = SmallPictures(), SceneStarts(**rule)
     with VideoReader(video) as reader:
-        for picture in reader:
-            progress(len(change), len(table))
-            change.append(content.score(small.bgr(picture)))
-    score = np.array(change)
-    pairs = scenes(len(score), scene_starts(score, **rule))
+        for count, picture in enumerate(reader):
+            progress(count, len(table))
+            search.see(small.bgr(picture))
+    score = search.change
+    pairs = scenes(len(score), search.found())
     start_ns = Timeline.of(json_file.read(manifest)).start_ns
     at_start = [float(score[first]) for first, _ in pairs]
     Intervals.make(pairs, at_start, origin_ns=start_ns, per_second=float(Fraction(fps))).write(out_scenes)

@@ -10,23 +10,24 @@ from scripts.common.annotation import ClipTask, Lot, annotate_batches
 from scripts.common.errors import InputError
 from scripts.common.job import run
 from scripts.common.landmarks import Landmarks
-from scripts.common.scene_cuts import ContentChange
 from scripts.common.small_picture import SmallPictures
 from scripts.common.video_item import ItemReader
 from scripts.faces.landmark_item import LandmarkFinder, Search
-from scripts.faces.scene_starts import scene_starts
+from scripts.faces.scene_starts import SceneStarts
 
 
 def cuts_of(url: str, cuts: dict[str, Any]) -> tuple[list[int], int]:
     """Numbers of the frames that begin a scene, and how many frames there are. Raises InputError for no picture."""
-    small, content = SmallPictures(), ContentChange()
+    small, search = SmallPictures(), SceneStarts(**cuts)
     with ItemReader(url) as reader:
         if reader.video is None:
             raise InputError("no_pictures", "it has no picture")
-        change = [content.score(small.bgr(picture)) for picture, _ in reader.pictures()]
-    if not change:
+        for picture, _ in reader.pictures():
+            search.see(small.bgr(picture))
+    frames = len(search.change)
+    if not frames:
         raise InputError("no_pictures", "none of its pictures can be decoded")
-    return scene_starts(np.array(change), **cuts), len(change)
+    return search.found(), frames
 
 
 def landmarks_of(task: ClipTask, find: LandmarkFinder, cuts: dict[str, Any]) -> tuple[Landmarks, dict[str, Any]]:
