@@ -97,7 +97,7 @@ rule split_frames:
         fixed=fixed_splits,
         classes=frames_setting("classes"),
         cap=frames_setting("cap"),
-        split=frames_setting("split"),
+        split=split_settings,
         key=split_key,
     script:
         "../scripts/datasets/split_frames.py"

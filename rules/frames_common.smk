@@ -53,6 +53,11 @@ def frames_key(version, *names):
     return key
 
 
+def overlaps_version(entry):
+    """2; 3 where classes have a priority, which no longer heeds the case: no other's pictures are made again."""
+    return 3 if entry["overlaps"] == "priority" else 2
+
+
 @quick
 def frames_card(wildcards):
     """The settings on a dataset's card."""
@@ -64,7 +69,9 @@ def picture_key(wildcards):
     """What the pictures of a part depend on besides their files."""
     entry = labelled_frames.datasets[wildcards.dataset].entry
     settings = {name: entry[name] for name in PICTURE_SETTINGS}
-    return versioned(2, **settings, fields=picture_fields(wildcards), excluded=ruled_out(wildcards))
+    return versioned(
+        overlaps_version(entry), **settings, fields=picture_fields(wildcards), excluded=ruled_out(wildcards)
+    )
 
 
 @quick
@@ -92,10 +99,18 @@ def fixed_splits(wildcards):
 
 
 @quick
+def split_settings(wildcards):
+    """How a dataset is split; with the priority of its classes where there is one, of which unknown names are said."""
+    entry = labelled_frames.datasets[wildcards.dataset].entry
+    priority = {"priority": entry["priority"]} if entry["overlaps"] == "priority" else {}
+    return {**entry["split"], **priority}
+
+
+@quick
 def split_key(wildcards):
     """What a split depends on besides the labels."""
     found = labelled_frames.datasets[wildcards.dataset]
-    settings = {name: found.entry[name] for name in ("classes", "cap", "split")}
+    settings = {name: found.entry[name] for name in ("classes", "cap")} | {"split": split_settings(wildcards)}
     return versioned(2, **settings, groups=found.groups, known=found.splits, fixed=fixed_splits(wildcards))
 
 
@@ -111,7 +126,7 @@ def clip_key(wildcards):
     """What the clips of a camera depend on besides their files."""
     entry = labelled_frames.datasets[wildcards.dataset].entry
     settings = {name: entry[name] for name in ("overlaps", "priority", "edges", "rate", "clips")}
-    return versioned(2, **settings, excluded=ruled_out(wildcards))
+    return versioned(overlaps_version(entry), **settings, excluded=ruled_out(wildcards))
 
 
 def labels_of_frames(pattern):

@@ -8,6 +8,7 @@ import numpy as np
 
 from scripts.common.splits import SPLITS, hashed_split
 from scripts.datasets.hash_bands import bands, is_plain
+from scripts.datasets.label_cleaning import spelled_alike
 
 # Pairs of hashes that are compared at once.
 CHUNK = 2**22
@@ -76,6 +77,12 @@ def missing_classes(counts: Mapping[str, Mapping[str, int]], wanted: Iterable[st
     everything = {name for of_split in counts.values() for name, count in of_split.items() if count}
     lacking = {split: sorted(everything - {c for c, n in counts.get(split, {}).items() if n}) for split in wanted}
     return {split: names for split, names in lacking.items() if names}
+
+
+def without_frames(names: Iterable[str], labels: Iterable[str]) -> list[str]:
+    """Those of `names` that no label is spelled like."""
+    known = {spelled_alike(label) for label in labels}
+    return [name for name in names if spelled_alike(name) not in known]
 
 
 def class_weights(counts: Mapping[str, int]) -> dict[str, float]:

@@ -30,6 +30,11 @@ def tidy(label: str) -> str:
     return " ".join(label.split())
 
 
+def spelled_alike(label: str) -> str:
+    """The same for labels that a config need not tell apart, by case or white space."""
+    return tidy(label).casefold()
+
+
 def clean(intervals: Iterable[LabelInterval], settings: Mapping[str, Any], classes: Sequence[str]) -> list[Judged]:
     """Every interval, judged, in the order of the file's lines. settings: `labels` of a dataset of frames.
 
@@ -91,8 +96,8 @@ def _named(interval: LabelInterval, settings: Mapping[str, Any], classes: Sequen
     if settings["tiers"] and interval.tier not in settings["tiers"]:
         return Judged(interval, None, "other_tier", f"{where} is of tier `{interval.tier}`")
     written = tidy(interval.label)
-    mapped = {tidy(name).casefold(): tidy(to) for name, to in settings["map"].items()}
-    ignored = {tidy(name).casefold() for name in settings["ignore"]}
+    mapped = {spelled_alike(name): tidy(to) for name, to in settings["map"].items()}
+    ignored = {spelled_alike(name) for name in settings["ignore"]}
     plain = {"keep": written, "lower": written.lower(), "upper": written.upper()}[settings["case"]]
     label = mapped.get(written.casefold(), plain)
     if not label or written.casefold() in ignored or label.casefold() in ignored:

@@ -13,6 +13,7 @@ from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.timeline import NS
+from scripts.datasets.label_cleaning import spelled_alike
 
 # A seek costs about as much as this many pictures, for the decoder's threads start anew.
 SEEK_ROWS = 8
@@ -131,10 +132,13 @@ def segments(
 def _strengths(intervals: Sequence[LabelInterval], rule: str, priority: Sequence[str]) -> list[tuple[int, int, int]]:
     """The lower, the stronger; where the rule does not decide, the one that stands first in the file."""
     found = []
+    ranks: dict[str, int] = {}
+    for name in priority:
+        ranks.setdefault(spelled_alike(name), len(ranks))
     for place, one in enumerate(intervals):
         rank = 0
         if rule == "priority":
-            rank = list(priority).index(one.label) if one.label in priority else len(priority)
+            rank = ranks.get(spelled_alike(one.label), len(ranks))
         elif rule == "longest":
             rank = one.start_ns - one.stop_ns
         found.append((rank, one.source_line, place))

@@ -13,6 +13,7 @@ import numpy as np
 from scripts.common import frame_index, json_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
+from scripts.common.names import nearest
 from scripts.common.splits import SPLITS, shares_of
 from scripts.datasets.frame_classes import Decisions, Membership, write_splits
 from scripts.datasets.frame_splits import (
@@ -24,6 +25,7 @@ from scripts.datasets.frame_splits import (
     missing_classes,
     roles,
     stratify,
+    without_frames,
 )
 from scripts.datasets.label_cleaning import variants
 
@@ -118,7 +120,7 @@ def split_frames(
     split: dict[str, Any],
 ) -> None:
     """Decide and check. groups, known, fixed: by recording; classes: in the order of their numbers, others follow;
-    split: settings of the dataset's `split`.
+    split: settings of the dataset's `split`, and `priority` where overlaps are settled by it.
 
     Raises RunError for what a setting calls an error: a class that a split lacks, near-duplicates across splits.
     """
@@ -146,6 +148,9 @@ def split_frames(
     alike = variants(labels)
     for label, other in alike:
         log.warning("%s: `%s` and `%s` look like one label; name them in labels.map", dataset, label, other)
+    unknown = without_frames(split.get("priority", []), labels)
+    for name in unknown:
+        log.warning("%s: no frame has `%s`, which `priority` names%s", dataset, name, nearest(name, labels))
     write_splits(out_splits, members)
     found = {
         "classes": decisions.classes,
@@ -158,6 +163,7 @@ def split_frames(
         "groups_in_several_splits": _leaking(members),
         "near_duplicates": leaks,
         "leaky": bool(_leaking(members)),
+        **({"without_frames": unknown} if unknown else {}),
     }
     json_file.write(out_classes, found)
 

@@ -73,6 +73,7 @@ def _warnings(found: dict[str, Any], pictures: Pictures, typed: Sequence[LabelIn
     said += [f"<b>{count}</b> pictures look the same in {pair}" for pair, count in found["near_duplicates"].items()]
     spelled = found["alike"]
     said += [f"<b>{html.escape(one)}</b> and <b>{html.escape(other)}</b> look like one label" for one, other in spelled]
+    said += [f"no picture has <b>{html.escape(n)}</b>, which `priority` names" for n in found.get("without_frames", [])]
     ratio = imbalance(pictures.counts)
     said += (
         [f"the largest class in training has <b>{ratio:.1f}</b> times the pictures of the smallest"] if ratio else []

@@ -91,6 +91,13 @@ def test_every_labelled_frame_is_in_exactly_one_segment_and_the_rule_chooses_its
         assert label_of[row].labels == tuple(labels)
 
 
+def test_a_priority_does_not_heed_the_case_as_a_map_does_not():
+    intervals = [interval("Run", 0, 2), interval("sit", 1, 3), interval("lie", 1, 3)]
+    for priority in (["SIT", "run"], ["sit", "Run"], [" Sit", "RUN"]):
+        found = segments([(0, 20), (10, 30), (10, 30)], intervals, "priority", priority)
+        assert [(one.first, one.stop, one.label) for one in found] == [(0, 10, "Run"), (10, 20, "sit"), (20, 30, "sit")]
+
+
 def test_overlaps_that_are_an_error_name_both_lines():
     intervals = [interval("walk", 0, 2, 4), interval("run", 1, 3, 9)]
     with pytest.raises(InputError, match=r"`walk` \(line 4\) and `run` \(line 9\) overlap"):

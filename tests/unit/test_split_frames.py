@@ -121,6 +121,16 @@ def test_a_class_that_a_split_lacks_is_a_warning_or_an_error(tmp_path, caplog):
         dataset(tmp_path / "two", labels, split={"lists": lists, "missing_classes": "error"})
 
 
+def test_a_priority_of_no_frame_is_said_whatever_its_case(tmp_path, caplog):
+    labels = {"r0": ["walk", "Run"], "r1": ["walk"], "r2": ["Run"]}
+    lists = {"train": ["r0"], "val": ["r1"], "test": ["r2"]}
+    whole = dataset(tmp_path / "one", labels, split={"lists": lists, "priority": ["run", "walc", "WALK"]})
+    assert whole.classes["without_frames"] == ["walc"]
+    assert "no frame has `walc`, which `priority` names; did you mean `walk`?" in caplog.text
+    whole = dataset(tmp_path / "two", labels, split={"lists": lists, "priority": ["run", "WALK"]})
+    assert "without_frames" not in whole.classes
+
+
 def test_all_splits_share_one_class_index(tmp_path):
     labels = {"r0": ["b", "c"], "r1": ["a"], "r2": ["c"]}
     lists = {"train": ["r0"], "val": ["r1"], "test": ["r2"]}
