@@ -17,6 +17,15 @@ SCHEMAS = Path(__file__).parents[2] / "config" / "schemas"
 
 Mapping = dict[str, Any]
 
+# What a value of a schema's type is called, one and several.
+NOUNS = {
+    "string": ("text", "texts"),
+    "integer": ("a whole number", "whole numbers"),
+    "number": ("a number", "numbers"),
+    "boolean": ("true or false", "true or false"),
+    "object": ("a mapping", "mappings"),
+}
+
 
 @cache
 def schema(name: str) -> Mapping:
@@ -135,6 +144,15 @@ def _check_keys(value: Any, place: str) -> None:
         _check_keys(item, f"{place}.{key}")
 
 
+def _wanted(rules: Mapping, many: bool = False) -> str:
+    """What a schema asks for, in words."""
+    if "enum" in rules:
+        return " or ".join(f"`{choice}`" for choice in rules["enum"])
+    if rules["type"] == "array":
+        return f"{'lists' if many else 'a list'} of {_wanted(rules['items'], many=True)}"
+    return NOUNS[rules["type"]][many]
+
+
 def _in_one_line(error: ValidationError, place: str) -> str:
     where = ".".join([place, *map(str, error.absolute_path)])
     if error.validator == "additionalProperties":
@@ -150,7 +168,10 @@ def _in_one_line(error: ValidationError, place: str) -> str:
     if error.instance is None and error.validator in ("type", "oneOf"):
         return f"{where}: it has no value; leave the key out, or give one"
     if error.validator == "oneOf":
-        return f"{where}: `{error.instance}` is neither text, nor a list of texts, nor a mapping"
+        return f"{where}: `{error.instance}` is neither {', nor '.join(_wanted(one) for one in error.validator_value)}"
+    if error.validator == "uniqueItems":
+        twice = next(item for place, item in enumerate(error.instance) if item in error.instance[:place])
+        return f"{where}: `{twice}` stands there twice"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f"{where}: the key `{missing}` is missing"

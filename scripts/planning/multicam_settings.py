@@ -103,7 +103,11 @@ def _check_align(rig: Rig, align: dict[str, Any], place: str) -> None:
     if align["by"] == "clap":
         known = list(rig.microphone_settings)
         for camera in rig.camera_settings:
-            name = align["microphones"].get(camera, "")
+            name = align["microphones"].get(camera)
+            if name is None:
+                raise ConfigError(
+                    f"{place}.microphones: the key `{camera}` is missing; by clap wants a microphone for each camera"
+                )
             if name not in known:
                 raise ConfigError(
                     f"{place}.microphones.{camera}: there is no microphone `{name}`{nearest(name, known)}"

@@ -64,7 +64,14 @@ def test_a_calibration_of_the_rig_that_is_not_there_is_one_line(house):
     ("multicam", "message"),
     [
         ({"align": {"by": "triggers"}}, r"align\.table: by triggers wants a file pattern with \{camera\}"),
-        ({"align": {"by": "clap"}}, r"align\.microphones\.top: there is no microphone"),
+        (
+            {"align": {"by": "clap"}},
+            r"align\.microphones: the key `top` is missing; by clap wants a microphone for each",
+        ),
+        (
+            {"align": {"by": "clap", "microphones": {"top": "mic"}}},
+            r"align\.microphones\.top: there is no microphone `mic`",
+        ),
         ({"board": {"marker_mm": 40, "square_mm": 30}}, "marker_mm: 40 is not less than square_mm"),
         ({"calibration": {"fisheye": ["tip"]}}, "there is no camera `tip`; did you mean `top`"),
         (

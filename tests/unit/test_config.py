@@ -121,6 +121,29 @@ def test_a_camera_of_a_wrong_type_says_what_is_wanted():
     assert mistake(config) == "rigs.booth.cameras.front: `3` is neither text, nor a list of texts, nor a mapping"
 
 
+@pytest.mark.parametrize(
+    ("value", "name", "message"),
+    [
+        ({"events": "clap"}, "exports.latency", "it.events: `clap` is neither `flash`, nor a list of whole numbers"),
+        (
+            {"kind": "frames", "rig": "r", "classes": ["one", "one", "two"]},
+            "datasets.frames",
+            "it.classes: `one` stands there twice",
+        ),
+        (
+            {"kind": "frames", "rig": "r", "priority": ["sit", "run", "sit"]},
+            "datasets.frames",
+            "it.priority: `sit` stands there twice",
+        ),
+        ({"kind": "shards", "classes": ["a", "b", "b"]}, "datasets.shards", "it.classes: `b` stands there twice"),
+    ],
+)
+def test_a_value_of_no_wanted_kind_and_a_name_that_stands_twice_are_said(value, name, message):
+    with pytest.raises(ConfigError) as caught:
+        checked(value, schema(name), "it")
+    assert str(caught.value) == message
+
+
 @given(st.text(min_size=1))
 def test_no_unknown_key_is_accepted(key):
     known = schema("config")["properties"]
