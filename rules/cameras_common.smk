@@ -136,6 +136,13 @@ def segments_of(rig):
     return cameras_room.path("{camera}.segments.parquet").replace("{rig}", rig) if cameras_room.segments(rig) else []
 
 
+def detect_version(rig):
+    """2; 3 where markers have names or bones, which they now get: no other keypoints are found again."""
+    detect = cameras_room.settings[rig]["detect"]
+    named = detect["backend"] in ("aruco", "markers") and (detect["names"] or detect["skeleton"])
+    return 3 if named else 2
+
+
 def unbatched(rig, section):
     """Settings of which results depend: not how many pictures go through a model together."""
     return {name: value for name, value in cameras_room.settings[rig][section].items() if name != "batch"}

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from scripts.common.errors import ConfigError
+from scripts.common.keypoint_names import blob_names, corner_names
 from scripts.common.names import nearest
 from scripts.planning.marker_dictionaries import check_board_markers, check_detected_markers
 from scripts.planning.rigs import Rig
@@ -11,8 +12,8 @@ from scripts.planning.rigs import Rig
 ALIGNED_BY_TABLE = {"triggers": "{camera}", "given": ""}
 # Columns of the table of common frames that no camera may be called.
 TAKEN = ("frame", "time_ns")
-# Back ends whose bones are those of the config; aruco has its own, and a given file may have some.
-BONES_BY_CONFIG = ("onnx", "torchscript", "rtmpose", "function")
+# Back ends whose bones are those of the config alone; aruco has its own, and a given file may have some.
+BONES_BY_CONFIG = ("markers", "onnx", "torchscript", "rtmpose", "function")
 
 
 def check_multicam(rig: Rig) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def check_multicam(rig: Rig) -> dict[str, Any]:
     if segment["backend"] in ("onnx", "torchscript") and not segment["weights"]:
         raise ConfigError(f"{place}.segment.weights: the back end {segment['backend']} wants it")
     boneless = settings["detect"]["backend"] in BONES_BY_CONFIG and not settings["detect"]["skeleton"]
-    if settings["smooth"]["method"] == "gimbal" and (boneless or settings["detect"]["backend"] == "markers"):
+    if settings["smooth"]["method"] == "gimbal" and boneless:
         raise ConfigError(f"{place}.smooth.method: gimbal wants bones, and detect.skeleton names none")
     for name in settings["triangulate"]["exclude"]:
         if name not in cameras:
@@ -88,12 +89,25 @@ def _check_detect(detect: dict[str, Any], place: str) -> None:
         if len(set(detect[key])) != len(detect[key]):
             raise ConfigError(f"{place}.{key}: one stands there twice")
     check_detected_markers(detect, place)
-    # Without names here, a file that is given has its own, and is asked for bones when it is read.
-    known = detect["names"] if detect["names"] or detect["backend"] != "given" else None
+    known = _keypoints(detect, place)
     for bone in detect["skeleton"]:
         for name in bone:
             if known is not None and name not in known:
-                raise ConfigError(f"{place}.skeleton: there is no keypoint `{name}`{nearest(name, detect['names'])}")
+                raise ConfigError(f"{place}.skeleton: there is no keypoint `{name}`{nearest(name, known)}")
+
+
+def _keypoints(detect: dict[str, Any], place: str) -> list[str] | None:
+    """Names of the keypoints; None if a file has its own: it is asked for bones when it is read."""
+    names: list[str] = detect["names"]
+    if detect["backend"] == "aruco":
+        if names:
+            raise ConfigError(f"{place}.names: the corners of aruco's markers have names, 1.a to 1.d; leave it out")
+        return corner_names(detect["markers"])
+    if detect["backend"] == "markers":
+        if names and len(names) != detect["count"]:
+            raise ConfigError(f"{place}.names: {len(names)} names for {detect['count']} markers (count)")
+        return blob_names(detect["count"], names)
+    return names if names or detect["backend"] != "given" else None
 
 
 def _check_align(rig: Rig, align: dict[str, Any], place: str) -> None:

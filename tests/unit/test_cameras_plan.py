@@ -78,6 +78,16 @@ def test_a_calibration_of_the_rig_that_is_not_there_is_one_line(house):
             {"detect": {"backend": "markers"}, "smooth": {"method": "gimbal"}},
             r"smooth\.method: gimbal wants bones, and detect\.skeleton names none",
         ),
+        (
+            {"detect": {"backend": "aruco", "markers": [1], "skeleton": [["1.a", "1.e"]]}},
+            r"detect\.skeleton: there is no keypoint `1\.e`; did you mean `1\.[a-d]`",
+        ),
+        ({"detect": {"backend": "aruco", "markers": [1], "names": ["tip"]}}, r"detect\.names: .*leave it out"),
+        ({"detect": {"backend": "markers", "names": ["a", "b"]}}, r"detect\.names: 2 names for 1 markers"),
+        (
+            {"detect": {"backend": "markers", "count": 2, "skeleton": [["marker_1", "marker_3"]]}},
+            "there is no keypoint `marker_3`; did you mean `marker_",
+        ),
         ({"bord": {}}, "unknown key `bord`; did you mean `board`"),
         (
             {"board": {"dictionary": "DICT_4x4_50"}},
@@ -102,6 +112,21 @@ def test_a_setting_that_makes_no_sense_is_one_line(house, multicam, message):
     house.rigs["arena"]["multicam"] = multicam
     with pytest.raises(ConfigError, match=message):
         calibrations(house, ("r1", ""))
+
+
+@pytest.mark.parametrize(
+    "detect",
+    [
+        {"backend": "aruco", "markers": [1, 2], "skeleton": [["1.a", "2.b"]]},
+        {"backend": "aruco", "markers": [1]},
+        {"backend": "markers", "count": 2, "skeleton": [["marker_1", "marker_2"]]},
+        {"backend": "markers", "count": 2, "names": ["head", "tail"], "skeleton": [["head", "tail"]]},
+    ],
+)
+def test_bones_between_markers_are_enough_for_gimbal(house, detect):
+    house.rigs["arena"]["multicam"] = {"detect": detect, "smooth": {"method": "gimbal"}}
+    house.files_of_sources("known.toml")
+    assert calibrations(house, ("r1", "known.toml"))
 
 
 def test_cameras_that_are_left_out_agree_with_none(house):

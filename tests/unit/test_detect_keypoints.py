@@ -34,7 +34,7 @@ HEATMAPS = {
     "std": 1,
     "peaks": "soft",
 }
-BLOBS = {"backend": "markers", "batch": 4, "names": [], "colour": "bright", "threshold": 100}
+BLOBS = {"backend": "markers", "batch": 4, "names": [], "skeleton": [], "colour": "bright", "threshold": 100}
 BLOBS |= {"min_area_px": 4, "max_step_px": 30.0}
 
 
@@ -100,6 +100,27 @@ def test_bright_blobs_are_found_finer_than_a_pixel_and_keep_their_names_when_the
     apart = np.linalg.norm(true[:, 0] - true[:, 1], axis=1) > 30
     assert np.nanmax(away[apart]) < 0.5
     assert np.isfinite(away[apart]).all()
+
+
+def test_markers_have_the_names_and_bones_of_the_config(tmp_path):
+    places = [(40, 40), (110, 80)]
+    settings = {**BLOBS, "count": 2, "names": ["head", "tail"], "skeleton": [["tail", "head"]]}
+    found, _ = detect(tmp_path, settings, pictures=[blob_picture(*places)] * 3)
+    assert found.skeleton == Skeleton(("head", "tail"), ((1, 0),))
+
+
+@pytest.mark.parametrize(
+    ("bones", "wanted"),
+    [
+        ([["7.a", "2.c"]], {("7.a", "2.c")}),
+        ([], {(f"{n}.{a}", f"{n}.{b}") for n in (7, 2) for a, b in ("ab", "bc", "cd", "da")}),
+    ],
+)
+def test_the_bones_of_aruco_s_markers_are_the_config_s_or_their_edges(bones, wanted):
+    settings = {"backend": "aruco", "dictionary": "DICT_4X4_50", "markers": [7, 2], "names": [], "skeleton": bones}
+    skeleton = make_detector(settings, None, "cpu").skeleton
+    assert skeleton.names == ("7.a", "7.b", "7.c", "7.d", "2.a", "2.b", "2.c", "2.d")
+    assert {(skeleton.names[one], skeleton.names[other]) for one, other in skeleton.bones} == wanted
 
 
 def test_a_blob_that_was_hidden_is_found_again_where_it_can_have_come_and_takes_no_other_ones_place():

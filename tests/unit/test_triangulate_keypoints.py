@@ -23,7 +23,8 @@ from scripts.common.keypoints import Keypoints, KeypointWriter, Poses, Skeleton
 from tests.unit.arena_room import in_first_camera, room
 from tests.unit.made_media import Pictures, write_media
 
-ARUCO = {"backend": "aruco", "batch": 4, "dictionary": "DICT_4X4_50", "markers": list(range(30, 36)), "names": []}
+ARUCO = {"backend": "aruco", "batch": 4, "dictionary": "DICT_4X4_50", "markers": list(range(30, 36))}
+ARUCO |= {"names": [], "skeleton": []}
 TRIANGULATE = {"persons": 1, "min_confidence": 0.25, "max_error_px": 10.0, "min_cameras": 2, "exclude": []}
 
 

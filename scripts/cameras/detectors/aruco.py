@@ -7,20 +7,22 @@ import numpy as np
 
 from scripts.cameras.detectors.interface import Found, nothing
 from scripts.cameras.markers import MarkerFinder
+from scripts.common.keypoint_names import corner_names
 from scripts.common.keypoints import Skeleton
-
-# Corners run clockwise from the marker's own upper left one.
-CORNERS = ("a", "b", "c", "d")
 
 
 class Aruco:
-    """The four corners of every listed marker, `{number}.a` to `{number}.d`; one person, the markers together."""
+    """The four corners of every listed marker, `{number}.a` to `{number}.d`; one person, the markers together.
+
+    Bones are those of `skeleton`, or, without any, the edges of the markers.
+    """
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._numbers = {number: place for place, number in enumerate(settings["markers"])}
-        names = [f"{number}.{corner}" for number in self._numbers for corner in CORNERS]
+        names = corner_names(settings["markers"])
         rings = [(4 * m + c, 4 * m + (c + 1) % 4) for m in range(len(self._numbers)) for c in range(4)]
-        self.skeleton = Skeleton(tuple(names), tuple(rings))
+        bones = settings["skeleton"]
+        self.skeleton = Skeleton.of(names, bones) if bones else Skeleton(tuple(names), tuple(rings))
         self._finder = MarkerFinder(settings["dictionary"])
 
     def detect(self, pictures: list[np.ndarray], regions: np.ndarray | None = None) -> list[Found]:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from scripts.cameras.detectors.interface import Found, nothing
+from scripts.common.keypoint_names import blob_names
 from scripts.common.keypoints import Skeleton
 
 # In px; no picture is so large.
@@ -14,16 +15,16 @@ OUT_OF_REACH = 1e9
 
 
 class Markers:
-    """`marker_1` to `marker_N`: each keeps its blob by distance from where it would be next.
+    """`marker_1` to `marker_N`, or as they are named: each keeps its blob by distance from where it would be next.
 
-    settings: count, colour (`bright`, `dark`, or lowest and highest [hue, saturation, value] as OpenCV counts them),
-    threshold (of brightness), min_area_px, max_step_px (how far a blob moves from one frame to the next, so also for
-    each frame that it was hidden).
+    settings: count, names, skeleton, colour (`bright`, `dark`, or lowest and highest [hue, saturation, value] as OpenCV
+    counts them), threshold (of brightness), min_area_px, max_step_px (how far a blob moves from one frame to the next,
+    so also for each frame that it was hidden).
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
-        self.skeleton = Skeleton(tuple(f"marker_{n + 1}" for n in range(settings["count"])))
+        self.skeleton = Skeleton.of(blob_names(settings["count"], settings["names"]), settings["skeleton"])
         self._last = np.full((settings["count"], 2), np.nan)
         self._step = np.zeros((settings["count"], 2))
         self._hidden = np.zeros(settings["count"], int)
