@@ -66,7 +66,7 @@ def refuse_others(said: Mapping[str, Any], wanted: Mapping[str, Any], name: str)
         if said[field] != value:
             raise InputError(
                 "checkpoint_differs",
-                f"{name} was trained with another {field}: {_short(said[field])}, where {_short(value)} is given",
+                f"{name} was trained with another {field}: {_difference(said[field], value)}",
             )
 
 
@@ -96,6 +96,19 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise InputError("bad_checkpoint", f"{path.name} holds no weights by name")
     return read
+
+
+def _difference(said: Any, given: Any) -> str:
+    """How what a checkpoint says is another than what is given; of numbers in lists, whose beginnings may look alike,
+    how many and how far."""
+    if isinstance(said, list) and isinstance(given, list):
+        if len(said) != len(given):
+            return f"{len(said)} numbers, where {len(given)} are given"
+        pairs = [(one, other) for one, other in zip(said, given, strict=True) if one != other]
+        if all(isinstance(value, int | float) for pair in pairs for value in pair):
+            apart = max(abs(one - other) for one, other in pairs)
+            return f"{len(pairs)} of {len(said)} numbers are others than those that are given, by up to {apart:.3g}"
+    return f"{_short(said)}, where {_short(given)} is given"
 
 
 def _short(value: Any) -> str:
