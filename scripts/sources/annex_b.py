@@ -11,7 +11,7 @@ _CODECS = {"h264": "h264", "avc1": "h264", "libx264": "h264", "libx264rgb": "h26
 _CODECS |= {"h265": "hevc", "hevc": "hevc", "hvc1": "hevc", "libx265": "hevc"}
 
 # NAL unit types: slices, slices of keyframes (IDR; in hevc all that may be entered), parameter sets.
-_SLICES = {"h264": {1, 2, 5}, "hevc": set(range(32))}
+SLICES = {"h264": {1, 2, 5}, "hevc": set(range(32))}
 _KEYS = {"h264": {5}, "hevc": set(range(16, 24))}
 _SETS = {"h264": {7, 8, 13}, "hevc": {32, 33, 34}}
 _SEQUENCE_SETS = {"h264": 7, "hevc": 33}
@@ -34,7 +34,7 @@ def is_keyframe(data: memoryview, codec: str) -> bool:
     """Whether the first slice of a packet is a keyframe's."""
     for part in (bytes(data[:HEAD_BYTES]), bytes(data)):
         for kind, _, _ in _units(part, codec):
-            if kind in _SLICES[codec]:
+            if kind in SLICES[codec]:
                 return kind in _KEYS[codec]
     return False
 
@@ -44,7 +44,7 @@ def parameter_sets(data: memoryview, codec: str) -> bytes:
     part = bytes(data)
     sets, complete = [], False
     for kind, start, stop in _units(part, codec):
-        if kind in _SLICES[codec]:
+        if kind in SLICES[codec]:
             break
         if kind in _SETS[codec]:
             sets.append(START + part[start:stop].rstrip(b"\0"))
@@ -52,10 +52,19 @@ def parameter_sets(data: memoryview, codec: str) -> bytes:
     return b"".join(sets) if complete else b""
 
 
+def units_ahead(data: memoryview, codec: str) -> list[tuple[int, bytes]]:
+    """Type and bytes of each NAL unit up to the first slice, and of that its head."""
+    for part in (bytes(data[:HEAD_BYTES]), bytes(data)):
+        units = [(kind, part[start : min(stop, start + HEAD_BYTES)]) for kind, start, stop in _units(part, codec)]
+        if units and units[-1][0] in SLICES[codec]:
+            break
+    return units
+
+
 def head(data: memoryview, codec: str) -> memoryview:
     """A packet without most of its picture: enough to know its size and form, and quickly decoded."""
     for kind, start, _ in _units(bytes(data), codec):
-        if kind in _SLICES[codec]:
+        if kind in SLICES[codec]:
             return data[: start + HEAD_BYTES]
     return data
 
@@ -66,7 +75,7 @@ def _units(data: bytes, codec: str) -> Iterator[tuple[int, int, int]]:
     while 0 <= found < len(data) - len(START):
         start = found + len(START)
         kind = data[start] & 31 if codec == "h264" else data[start] >> 1 & 63
-        if kind in _SLICES[codec]:
+        if kind in SLICES[codec]:
             # What follows is not looked at: no need to search the whole picture.
             yield kind, start, len(data)
             return

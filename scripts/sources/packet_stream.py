@@ -9,6 +9,8 @@ import numpy as np
 from scripts.common.errors import InputError
 from scripts.common.packet_writer import PacketWriter
 from scripts.sources import frame_codecs
+from scripts.sources.h264_loss import H264Loss
+from scripts.sources.hevc_loss import HevcLoss
 from scripts.sources.packet_loss import find_loss
 from scripts.sources.picture_table import PictureTable, Video
 from scripts.sources.picture_times import Instant
@@ -19,6 +21,8 @@ from scripts.sources.wanted_part import WHOLE, Part
 HEAD_PACKETS = 64
 # No h264 or h265 stream reorders more.
 MAX_REORDER = 16
+# Codecs whose stream itself says that something is missing.
+STREAM_LOSS: dict[str, type[H264Loss | HevcLoss]] = {"h264": H264Loss, "hevc": HevcLoss}
 
 # Instant, counter (-1: none), keyframe, number of its message, data.
 Packet = tuple[Instant, int, bool, int, memoryview]
@@ -46,8 +50,10 @@ class PacketStream:
         self._size = (0, 0)
         self._sets = b""
         self._changed = 0
-        # The encoder's counter, keyframe.
-        self._rows = RowSpool(2)
+        # Where the encoder's counter says nothing.
+        self._stream_loss: H264Loss | HevcLoss | None = None
+        # The encoder's counter, keyframe, tainted by the stream itself.
+        self._rows = RowSpool(3)
         self._last = (0, -1, memoryview(b""))
         self._dropped: Counter[str] = Counter()
 
@@ -101,14 +107,7 @@ class PacketStream:
         if not len(self._table):
             return None
         self._writer.close()
-        tainted = np.zeros(len(self._table), bool)
-        lost, notes = 0, []
-        counter, keyframe = self._rows.rows().T
-        if counter[0] >= 0:
-            loss = find_loss(counter, keyframe != 0)
-            tainted, lost = loss.tainted, loss.lost
-            if lost and not loss.counts_pictures:
-                notes.append("its pts are times: pictures that the camera dropped count as lost packets, too")
+        tainted, lost, notes = self._find_loss()
         if self._changed:
             notes.append(f"its parameter sets change {self._changed} times; the file has the first ones in front")
         return Video(
@@ -122,8 +121,28 @@ class PacketStream:
             notes=notes,
         )
 
+    def _find_loss(self) -> tuple[np.ndarray, int, list[str]]:
+        """Which packets are tainted, in the order of writing, how many are lost, and what a person should know."""
+        counter, keyframe, tainted = self._rows.rows().T
+        notes = []
+        if self._stream_loss is not None:
+            lost, holes = self._stream_loss.lost, self._stream_loss.holes_allowed
+            if lost:
+                notes.append("it has no pts that count: packets that no other picture leans on may be lost, too")
+            if holes:
+                notes.append(f"its frame_num has holes, as it may: {holes}; whether packets are lost is not known")
+            return tainted != 0, lost, notes
+        if counter[0] < 0:
+            return tainted != 0, 0, notes
+        loss = find_loss(counter, keyframe != 0)
+        if loss.lost and not loss.counts_pictures:
+            notes.append("its pts are times: pictures that the camera dropped count as lost packets, too")
+        return loss.tainted, loss.lost, notes
+
     def _open(self) -> None:
         """Start the file with the packets held back, at the first keyframe that is whole."""
+        counts = len({packet[1] for packet in self._head}) > 1
+        self._stream_loss = None if counts or self._codec not in STREAM_LOSS else STREAM_LOSS[self._codec]()
         while self._head and not self._open_at(self._head[0][-1]):
             keys = [k for k, packet in enumerate(self._head) if k and packet[2]]
             begin = keys[0] if keys else len(self._head)
@@ -179,7 +198,8 @@ class PacketStream:
                 self._changed += 1
                 self._sets = sets
         pts_us = table.place(instant, number, keyframe=keyframe, fits=self._writer.fits)
-        self._rows.append(counter, keyframe)
+        tainted = self._stream_loss is not None and self._stream_loss.take(data)
+        self._rows.append(counter, keyframe, tainted)
         self._writer.write(data, pts_us, keyframe=keyframe)
 
 

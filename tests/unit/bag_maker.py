@@ -210,16 +210,22 @@ def encode(
     b_frames: int = 0,
     size: tuple[int, int] = (64, 48),
     draw: Callable[[int, tuple[int, int]], np.ndarray] = moving,
+    preset: str = "ultrafast",
+    params: str = "",
 ) -> list[tuple[bytes, int, bool]]:
-    """Packets of a moving picture: (Annex B, number in display order, keyframe), in the order of decoding."""
+    """Packets of a moving picture: (Annex B, number in display order, keyframe), in the order of decoding.
+
+    preset, params: of x264 and x265; they go before what is said otherwise.
+    """
     context: Any = av.CodecContext.create(ENCODERS[codec], "w")
     context.width, context.height = size
     context.pix_fmt, context.time_base, context.framerate = "yuv420p", Fraction(1, 25), Fraction(25)
     fixed = f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes={b_frames}:repeat-headers=1:log-level=none"
-    params = "x264-params" if codec == "h264" else "x265-params"
+    more = f":{params}" if params else ""
+    of_encoder = "x264-params" if codec == "h264" else "x265-params"
     context.options = {
-        "h264": {"preset": "ultrafast", params: fixed + ":b-adapt=0"},
-        "hevc": {"preset": "ultrafast", params: fixed + ":open-gop=0"},
+        "h264": {"preset": preset, of_encoder: fixed + ":b-adapt=0" + more},
+        "hevc": {"preset": preset, of_encoder: fixed + ":open-gop=0" + more},
         "av1": {"preset": "12", "svtav1-params": f"keyint={gop}:pred-struct=1:lp=1"},
         "vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"},
     }[codec]
