@@ -84,7 +84,7 @@ class Lot:
 
 
 def annotate(lot: Lot, function: PerClip, processes: int) -> None:
-    """Call `function`, which stands in a module, for every clip, each in a process."""
+    """Call `function` for every clip, each in a process; see `work_on` for where it must stand."""
     _annotate(lot, lambda tasks, place: work_on(function, tasks, place, processes, "clips annotated"))
 
 

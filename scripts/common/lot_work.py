@@ -38,9 +38,13 @@ def work_on(
     """The status of every task, from `function(task)` in a process of its own, in the order of `tasks`.
 
     An InputError becomes a status with outcome `failed`, and so does what nobody foresaw; see `failure`. A task that
-    brings its process down fails alone.
+    brings its process down fails alone. Raises TypeError for a function of the main program.
+    function: it stands in a module other than the rule's script, which processes find by its name.
     batch: so many tasks are handed to a process at once; worth it where they are short.
     """
+    # Snakemake runs the script of a rule as the main program, which is hidden from processes.
+    if getattr(function, "__module__", "") == "__main__":
+        raise TypeError(f"{function.__name__} stands in the script of its rule; move it to a module of its own")
     ended = {key: status for key, status in working.ended().items() if key in tasks}
     waiting = {key: task for key, task in tasks.items() if key not in ended}
     for key in list(_side_by_side(function, waiting, working, ended, processes, what, batch)):
@@ -136,13 +140,19 @@ def _guarded(function: Callable[[Any], Status], key: str, task: Any) -> Status:
 
 
 def _alone(function: Callable[[Any], Status], key: str, task: Any) -> Status:
-    with _pool(1, function) as pool:
+    with _pool(1, function) as pool, _hidden_main():
         try:
-            with _hidden_main():
-                future = pool.submit(_guarded, function, key, task)
-            return future.result()
+            pool.submit(_received, function, task).result()
+        except BrokenProcessPool as error:
+            raise RunError(f"a process died before it began with {key}; what it said last stands above") from error
+        try:
+            return pool.submit(_guarded, function, key, task).result()
         except BrokenProcessPool:
             return failed(key, InputError("crashed", "its decoder brought the process down"))
+
+
+def _received(function: Callable[[Any], Status], task: Any) -> None:
+    """Nothing: a process that was told what to do, and with what, and lives, can begin."""
 
 
 def failed(key: str, error: InputError) -> Status:

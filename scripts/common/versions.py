@@ -6,10 +6,10 @@ from typing import Any
 # is left, so that nothing an older method has made is taken for this one's.
 LOT_METHODS = {
     "scan_shard": 2,
-    "detect_lot_speech": 1,
+    "detect_lot_speech": 2,
     "cut_shard": 6,
-    "compute_flow": 2,
-    "extract_clip_frames": 2,
+    "compute_flow": 3,
+    "extract_clip_frames": 3,
     "embed_clips": 2,
     "caption_clips": 2,
     "transcribe_clips": 2,

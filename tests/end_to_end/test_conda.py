@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.common import ledger
 from tests.conftest import REPO, Workspace, make_workspace
 from tests.end_to_end import fake_conda
 
@@ -47,6 +48,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, conda: Path, demo_record
     config["datasets"]["acts"] |= {"split": {"lists": {"train": [1]}}, "formats": ["folders", "webdataset"]}
     annotations = {"flow": {"kind": "optical_flow", "fps": 2}, "stills": {"kind": "frames", "fps": 1}}
     config["datasets"]["clips"]["annotations"] = annotations
+    config["datasets"]["said"] = {**config["datasets"]["clips"], "annotations": {}, "clips": "speech"}
     config["rigs"]["bench"] |= {"exports": EXPORTS, "naming": "aviary"}
     (folder / "few.yaml").write_text(yaml.safe_dump(config))
     with pytest.MonkeyPatch.context() as patch:
@@ -82,6 +84,7 @@ def test_every_job_runs_in_the_env_that_its_rule_names(runs):
         "labels",
         "cameras",
         "onnx",
+        "speech",
     }
     assert {(script, named[script]) for script, _ in envs} == {(script, env.split(".")[0]) for script, env in envs}
 
@@ -90,11 +93,11 @@ def test_every_script_ran_in_an_env(runs, workspace):
     """But for those that this workspace has no use for."""
     ran = {run["argv"][0].split(".")[-2] for run in runs if run["argv"][0].endswith(".py")}
     scripts = {file.stem for file in (REPO / "scripts").glob("*/*.py") if f"run({file.stem})" in file.read_text()}
-    # Here are no array of microphones, no look for duplicates, no shards of the recordings themselves or of what is
-    # said, no folder of pictures, and no weights of anything that wants them.
+    # Here are no array of microphones, no look for duplicates, no shards of the recordings themselves, no folder of
+    # pictures, and no weights of anything that wants them.
     assert scripts - ran == {
         *("fetch_model", "scan", "locate_sound", "find_duplicates", "list_recordings", "import_frames"),
-        *("detect_speech", "detect_lot_speech", "embed_clips", "caption_clips", "transcribe_clips"),
+        *("detect_speech", "embed_clips", "caption_clips", "transcribe_clips"),
         *("train_speech_landmarks", "train_frame_classifier", "train_clip_classifier", "evaluate_classifier"),
         *("infer_landmarks", "infer_from_engine", "check_inference", "find_clip_landmarks", "compare_landmarks"),
         *("adopt_windows", "cut_bouts", "extract_poses"),
@@ -104,10 +107,19 @@ def test_every_script_ran_in_an_env(runs, workspace):
     }
 
 
-def test_the_post_deploy_script_installs_into_its_env(runs):
+def test_no_item_of_any_step_failed(workspace):
+    """Exit code 0 is no proof of that: dead links and clips that an annotation cannot take are accepted."""
+    rows = ledger.rows(ledger.read((workspace.root / "demo" / "results").rglob("*ledger.parquet")))
+    assert {"compute_flow", "extract_clip_frames", "cut_shard", "conform_video"} <= {row.step for row in rows}
+    assert [row for row in rows if row.outcome == "failed"] == []
+
+
+def test_a_post_deploy_script_installs_into_its_env(runs):
     [prefix] = {run["prefix"] for run in runs if run["env"] == "faces.cpu"}
-    assert [run["argv"] for run in runs if run["argv"][:2] == ["-m", "pip"]] == [
-        ["-m", "pip", "install", "--no-deps", "face-alignment==1.5.0"]
-    ]
+    installed = {run["env"]: run["argv"] for run in runs if run["argv"][:2] == ["-m", "pip"]}
+    assert installed == {
+        "faces.cpu": ["-m", "pip", "install", "--no-deps", "face-alignment==1.5.0"],
+        "speech": ["-m", "pip", "install", "--no-deps", "silero-vad==6.2.3"],
+    }
     assert list(Path(prefix).glob("lib/python*/site-packages/face_alignment"))
     assert len(list(Path(prefix).glob("lib/python*/site-packages/opencv*.dist-info"))) == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.common import ledger
 from tests.conftest import REPO, Workspace
 from tests.end_to_end.trees import digest
 from tests.unit.shard_maker import FOUR, scene_video, serve, write_table
@@ -145,3 +146,37 @@ def test_recordings_of_the_project_become_shards_with_their_sound(tmp_path, vide
     from tests.unit.test_cut_shard import pitch_start_s
 
     assert abs(pitch_start_s(tmp_path / "a.mp4") - 2) < 0.05
+
+
+def test_annotations_are_in_every_sample_and_none_of_them_failed(tmp_path, videos):
+    """Where Snakemake runs the scripts: their functions are found by the processes that call them."""
+    annotations = {"flow": {"kind": "optical_flow", "keep": "field", "fps": 5}, "stills": {"kind": "frames", "fps": 2}}
+    workspace = workspace_of(tmp_path, fetch={"allowed_roots": [str(videos)]}, annotations=annotations)
+    write_table(tmp_path / "t.txt", *(str(videos / f"{k}.mp4") for k in range(2)))
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout
+    assert "Traceback" not in run.stdout
+    keys = [f"00000000{k}_0000{scene}" for k in range(2) for scene in range(4)]
+    endings = ("flow.npy", "json", "mp4", "stills.0000.jpg", "stills.0001.jpg")
+    assert samples(workspace) == [f"{key}.{ending}" for key in keys for ending in endings]
+    with tarfile.open(tmp_path / "results/datasets/web/shards/data/00000.tar") as tar:
+        records = [json.load(tar.extractfile(f"{key}.json")) for key in keys]
+    assert [(len(record["flow_px"]), record["stills_count"]) for record in records] == [(4, 2)] * len(keys)
+    rows = ledger.rows(ledger.read([tmp_path / "results/datasets/web/shards/ledger.parquet"]))
+    ends = {(row.step, row.item): row.outcome for row in rows if row.step in ("compute_flow", "extract_clip_frames")}
+    assert set(ends.values()) == {"written"}
+    assert len(ends) == len(keys) * len(annotations)
+
+
+def test_clips_of_speech_are_what_is_said(tmp_path, data):
+    """GRID's swwp2s: its alignment has words from 0.49 to 2.21 s."""
+    folder = data / "faces" / "grid"
+    workspace = workspace_of(tmp_path, fetch={"allowed_roots": [str(folder)]}, clips="speech", video={})
+    write_table(tmp_path / "t.txt", str(folder / "id2_vcd_swwp2s.mpg"))
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout
+    assert "web: 1 rows = 1 written, 0 filtered, 0 failed" in run.stdout
+    with tarfile.open(tmp_path / "results/datasets/web/shards/data/00000.tar") as tar:
+        records = [json.load(tar.extractfile(name)) for name in tar.getnames() if name.endswith("json")]
+    assert min(record["start_s"] for record in records) == pytest.approx(0.49, abs=0.1)
+    assert max(record["stop_s"] for record in records) == pytest.approx(2.21, abs=0.1)

@@ -180,7 +180,7 @@ def test_a_torchscript_model_of_a_lab_finds_the_same_points(tmp_path: Path) -> N
 def test_raft_sees_a_picture_move_nowhere_without_true_weights_and_ends(tmp_path: Path) -> None:
     """Random weights: what is shown is that torchvision's network takes ours, and gives a field of the right size."""
     models = pytest.importorskip("torchvision.models.optical_flow", reason="torchvision is not installed")
-    from scripts.datasets.compute_flow import raft
+    from scripts.datasets.clip_flow import raft
 
     torch.save(models.raft_large().state_dict(), tmp_path / "raft.pth")
     picture = np.random.default_rng(0).integers(0, 255, (130, 150, 3), np.uint8)

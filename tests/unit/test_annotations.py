@@ -18,7 +18,7 @@ from scripts.common.landmarks import Landmarks
 from scripts.common.versions import LOT_METHODS
 from scripts.common.video import VideoReader
 from scripts.datasets.caption_clips import text_of
-from scripts.datasets.compute_flow import method_of
+from scripts.datasets.clip_flow import method_of
 from scripts.datasets.write_shard import record_of
 from scripts.faces.find_clip_landmarks import find_clip_landmarks
 from scripts.faces.landmark_item import LandmarkFinder, Search

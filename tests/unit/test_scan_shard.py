@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common import lots
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, RunError
 from scripts.common.lot_work import failed, work_on
 from scripts.common.scene_cuts import find_cuts, scenes
 from scripts.common.video_item import read_sound
@@ -219,6 +219,26 @@ def test_an_item_that_brings_its_process_down_fails_alone(tmp_path):
     # What ended is not done again.
     assert work_on(None, tasks, Working(tmp_path / "w", "1"), 2, "items") == ended
     assert Working(tmp_path / "w", "other").ended() == {}
+
+
+class Fatal:
+    """Ends the process that receives it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_a_process_that_dies_before_it_began_is_no_fault_of_its_item(tmp_path):
+    working = Working(tmp_path / "w", "1")
+    with pytest.raises(RunError, match="died before it began with b"):
+        work_on(crash, {"a": "one", "b": Fatal()}, working, 1, "items")
+    assert "b" not in working.ended()
+
+
+def test_a_function_of_a_rule_s_script_is_refused_for_no_process_would_find_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(crash, "__module__", "__main__")
+    with pytest.raises(TypeError, match="crash stands in the script of its rule; move it"):
+        work_on(crash, {"a": "one"}, Working(tmp_path / "w", "1"), 1, "items")
 
 
 def test_duplicates_are_found_by_bytes_and_by_look(tmp_path, data):
