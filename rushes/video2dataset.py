@@ -8,28 +8,22 @@ docs/video2dataset.md lists every argument with what becomes of it.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import yaml
 
 from rushes.video2dataset_arguments import read_config, translate
+from rushes.video2dataset_published import INSIDE, NAME, publish
 from rushes.video2dataset_refused import ArgumentError
 
 REPO = Path(__file__).parents[1]
-NAME = "dataset"
-# Where our own files stand in the output folder.
-INSIDE = "_rushes"
 
 
 def video2dataset(
@@ -118,55 +112,6 @@ def write_run(folder: Path, entry: dict[str, Any]) -> None:
     (place / "models.yaml").write_text("{}\n", encoding="utf-8")
     content = {"datasets": {NAME: entry}}
     (place / "config.yaml").write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
-
-
-def publish(folder: Path) -> None:
-    """Shards, metadata and counts where video2dataset puts them: `{shard}.tar`, `.parquet`, `_stats.json`."""
-    made = folder / INSIDE / "results" / "datasets" / NAME / "shards"
-    data = {str(path.relative_to(made / "data")): path for path in sorted((made / "data").rglob("[!.]*"))}
-    metadata = pq.read_table(made / "metadata.parquet")
-    output = yaml.safe_load((folder / INSIDE / "config" / "config.yaml").read_text(encoding="utf-8"))["datasets"][NAME][
-        "output"
-    ]
-    shards = sorted(set(metadata["shard"].to_pylist())) if "shard" in metadata.column_names else []
-    tables = {shard: f"{shard}.parquet" for shard in shards if output != "parquet"}
-    counts = {shard: f"{shard}_stats.json" for shard in shards}
-    clear(folder, {*data, *tables.values(), *counts.values()})
-    for name, path in data.items():
-        if path.is_dir():
-            (folder / name).mkdir(exist_ok=True)
-        else:
-            (folder / name).unlink(missing_ok=True)
-            os.link(path, folder / name)
-    for shard in shards:
-        of_shard = metadata.filter(pc.equal(metadata["shard"], shard))
-        if shard in tables:
-            pq.write_table(of_shard, folder / tables[shard])
-        (folder / counts[shard]).write_text(json.dumps({"successes": of_shard.num_rows}, indent=1) + "\n")
-    shutil.copyfile(made / "card.json", folder / "card.json")
-
-
-def clear(folder: Path, wanted: set[str]) -> None:
-    """Remove what an earlier run has published and this one does not: rows that left the table leave the dataset."""
-    note = folder / INSIDE / "published.txt"
-    before = set(note.read_text(encoding="utf-8").splitlines()) if note.exists() else set()
-    # Noted before anything is published, so that a run that is killed leaves nothing that nobody knows.
-    _write_names(note, before | wanted)
-    for name in sorted(before - wanted, reverse=True):
-        path = folder / name
-        if path.is_dir():
-            # It may hold what somebody else has put there.
-            with suppress(OSError):
-                path.rmdir()
-        else:
-            path.unlink(missing_ok=True)
-    _write_names(note, wanted)
-
-
-def _write_names(path: Path, names: set[str]) -> None:
-    part = path.with_suffix(".part")
-    part.write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
-    os.replace(part, path)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,20 +2,15 @@
 
 import json
 import re
-import shutil
 import sys
-import tarfile
 import types
 from typing import Any
 
 import av
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
-import rushes
-from rushes.video2dataset import ARGUMENTS, main, publish, remove, write_run
+from rushes.video2dataset import ARGUMENTS, main, remove, write_run
 from rushes.video2dataset_arguments import DEFAULT, ArgumentError, read_config, translate
 from scripts.planning.config import load_config
 from tests.unit.examples import REPO
@@ -244,30 +239,6 @@ def test_overwriting_asks_first(tmp_path):
     assert (folder / "thesis.txt").exists()
 
 
-def test_what_left_the_table_leaves_the_folder_and_nothing_else_does(tmp_path):
-    write_run(tmp_path, entry_of(output_format="files"))
-    made = tmp_path / "_rushes" / "results" / "datasets" / "dataset" / "shards"
-
-    def published(*shards: str) -> list[str]:
-        shutil.rmtree(made, ignore_errors=True)
-        for shard in shards:
-            (made / "data" / shard).mkdir(parents=True)
-            (made / "data" / shard / f"{shard}0000.mp4").touch()
-        pq.write_table(pa.table({"shard": pa.array(shards, pa.string())}), made / "metadata.parquet")
-        (made / "card.json").write_text("{}")
-        publish(tmp_path)
-        paths = [path.relative_to(tmp_path) for path in tmp_path.rglob("*")]
-        return sorted(str(path) for path in paths if path.parts[0] not in ("_rushes", "card.json"))
-
-    def of_shard(shard: str) -> list[str]:
-        return [shard, f"{shard}.parquet", f"{shard}/{shard}0000.mp4", f"{shard}_stats.json"]
-
-    assert published("00000", "00001", "00002") == of_shard("00000") + of_shard("00001") + of_shard("00002")
-    (tmp_path / "00002" / "notes.txt").touch()
-    (tmp_path / "thesis.txt").touch()
-    assert published("00000") == [*of_shard("00000"), "00002", "00002/notes.txt", "thesis.txt"]
-
-
 def test_the_command_line_says_what_is_wrong_in_one_line(capsys):
     assert main(["--url_list=a.csv", "--stage=caption"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -349,31 +320,3 @@ def test_counts_go_to_wandb_on_request_alone(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     send_counts("mine", card)
     assert len(sent) == 3
-
-
-def test_a_table_becomes_shards_where_that_program_puts_them(tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_CONF", "/dev/null")
-    monkeypatch.chdir(tmp_path)
-    scene_video(tmp_path / "a.mp4", FOUR)
-    table = write_table(
-        tmp_path / "t.csv", "url,caption,duration,bytes", "a.mp4,a caption,7,8", f"{tmp_path}/none.mp4,b,,"
-    )
-    cuts = {"CutDetectionSubsampler": {"cuts_are_clips": True, "args": {"cut_detection_mode": "all"}}}
-    out = tmp_path / "out"
-    rushes.video2dataset(
-        table.name,
-        output_folder="out",
-        save_additional_columns=["duration"],
-        output_format="webdataset",
-        caption_col="caption",
-        config={"subsampling": {**cuts, "FrameSubsampler": {"args": {"frame_rate": 5}}}},
-    )
-    with tarfile.open(out / "00000.tar") as tar:
-        assert [name for name in tar.getnames() if name.endswith("mp4")] == [f"000000000_0000{k}.mp4" for k in range(4)]
-        record = json.loads(tar.extractfile("000000000_00000.json").read())
-    assert (record["caption"], record["duration"], "bytes" in record) == ("a caption", "7", False)
-    assert (out / "00000.parquet").exists()
-    assert (out / "00000_stats.json").exists()
-    before = (out / "00000.tar").stat().st_ino
-    publish(out)
-    assert (out / "00000.tar").stat().st_ino == before
