@@ -82,7 +82,7 @@ def choose(
         )
         if reason == "empty" and settings["precision"] == "keyframe_adjusted" and clip.asked_s is not None:
             reason = "no_keyframe"
-        message = ""
+        message = _language_note(language, settings["filters"]) if reason == "languages" else ""
         if duplicate_of:
             reason, value, limit, message = "duplicate", None, None, f"the same as {duplicate_of}"
         if reason:
@@ -125,6 +125,11 @@ def _parts(clips: Sequence[Clip], facts: dict[str, Any], settings: dict[str, Any
     if keyframes_s:
         clips = [_at_keyframes(clip, facts, settings["precision"]) for clip in clips]
     return divided(clips, max_s=settings["max_s"], strategy=settings["strategy"], keyframes_s=keyframes_s)
+
+
+def _language_note(language: str, filters: dict[str, Any]) -> str:
+    wanted = ", ".join(filters["languages"])
+    return f"its language is {repr(language) if language else 'not known'}; wanted: {wanted}"
 
 
 def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:

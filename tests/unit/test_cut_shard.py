@@ -510,7 +510,17 @@ def test_every_clip_ends_once_and_filters_give_their_reason(cut_by):
         made = cut_by(clips="cuts", filters=filters)
         assert set(made.outcomes("cut").values()) == {reason}
         assert made.clips == {}
+    assert {row.message for row in made.rows("cut")} == {"its language is 'en'; wanted: de"}
     assert set(cut_by(clips="cuts", filters={"languages": ["en"]}).outcomes("cut").values()) == {""}
+
+
+def test_a_clip_of_which_nothing_says_the_language_is_filtered_with_that_word(tmp_path, video):
+    table = write_table(tmp_path / "t.txt", str(video))
+    fetch = {"allowed_roots": [str(video.parent)]}
+    made = make(tmp_path / "made", table, fetch=fetch, filters={"languages": ["de", "en"]})
+    (row,) = made.rows("cut")
+    said = "its language is not known; wanted: de, en"
+    assert (row.outcome, row.reason, row.message) == ("filtered", "languages", said)
 
 
 def test_a_frozen_and_a_black_clip_are_known_by_their_shares():
