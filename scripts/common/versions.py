@@ -7,7 +7,7 @@ from typing import Any
 LOT_METHODS = {
     "scan_shard": 2,
     "detect_lot_speech": 2,
-    "cut_shard": 6,
+    "cut_shard": 7,
     "compute_flow": 3,
     "extract_clip_frames": 3,
     "embed_clips": 2,

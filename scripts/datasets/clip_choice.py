@@ -25,7 +25,7 @@ from scripts.datasets.clip_times import (
     scores_of,
     wanted,
 )
-from scripts.datasets.cut_task import CutTask
+from scripts.datasets.cut_task import CutTask, has_other_codec
 
 STEP = "cut_shard"
 # Codecs that MP4 holds, so that a whole item may stay as it is.
@@ -142,6 +142,8 @@ def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
 
 def _unchanged(facts: dict[str, Any], settings: dict[str, Any]) -> bool:
     """Whether an item that is wanted whole may be taken byte by byte."""
+    if has_other_codec(facts, settings["video"]):
+        return False
     asked = changes_pictures(settings["video"]) or changes_sound(settings["audio"])
     fits = facts["container"] == "mov" and {facts["video_codec"], facts["audio_codec"]} <= OF_MP4
     return not asked and fits and settings["encode_formats"] == OF_COPIES

@@ -12,14 +12,13 @@ import av
 import numpy as np
 
 from scripts.common.clip_form import OF_COPIES, changes_pictures
-from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.timeline import NS
 from scripts.common.video_item import ItemReader, origin_of, read_sound
 from scripts.datasets.clip_packets import CopyError, copy_packets
 from scripts.datasets.clip_picture import Shaper, grid
 from scripts.datasets.clip_writer import ClipWriter, sound_of_clip
-from scripts.datasets.cut_task import CutTask
+from scripts.datasets.cut_task import CutTask, has_other_codec
 from scripts.datasets.kept_pictures import KeptPictures
 from scripts.datasets.smart_copy import SmartCutter
 
@@ -105,6 +104,9 @@ def _heard(
 def _copied(task: CutTask) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """The clips that can be copied by their packets, and why others, which are left to be encoded, cannot."""
     made, notes = {}, {}
+    if has_other_codec(task.facts, task.video):
+        note = f"encoded, not copied: it is {task.facts['video_codec']}, and {task.video['codec']} is asked for"
+        return {}, {name: note for name, _, _ in task.clips}
     origin = origin_of(task.frames)
     sound = _sound_of(task) if task.sound_url else None
     for name, start_s, stop_s in task.clips:
@@ -154,7 +156,7 @@ class _Cut:
     def __init__(self, task: CutTask, sound: tuple[np.ndarray, int] | None) -> None:
         self._task, self._sound = task, sound
         self._fps = task.fps
-        self._coding = Coding(*(task.video[key] for key in ("codec", "crf", "preset")))
+        self._coding = task.coding
         self._shaper, self._in_shape = Shaper(task.video), False
         self._parts: dict[str, dict[str, str]] = {name: {} for name, _, _ in task.clips}
         self._failed: dict[str, tuple[str, str]] = {}

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from scripts.common.clip_form import AT_KEYFRAMES, OF_COPIES, changes_pictures, changes_sound
+from scripts.common.encoder import Coding
 from scripts.common.frame_table import FrameTable
 from scripts.common.timeline import NS
 from scripts.datasets.clip_picture import grid
@@ -32,6 +33,11 @@ class CutTask:
         return Fraction(self.video["fps"]) if self.video["fps"] else None
 
     @property
+    def coding(self) -> Coding:
+        """How its clips are encoded."""
+        return Coding(self.video["codec"] or "h264", self.video["crf"], self.video["preset"])
+
+    @property
     def copies(self) -> bool:
         """Whether the packets of the item serve its clips as they are."""
         changes = changes_pictures(self.video) or changes_sound(self.audio)
@@ -46,3 +52,8 @@ class CutTask:
     def shown(self) -> set[int]:
         """Numbers of the frames that any of the clips shows."""
         return {int(n) for _, start, stop in self.clips for n in grid(self.frames, start, stop, self.fps)[0]}
+
+
+def has_other_codec(facts: dict[str, Any], video: dict[str, Any]) -> bool:
+    """Whether the config names a codec that the item's pictures, if it has any, do not have."""
+    return bool(video["codec"]) and facts["video_codec"] not in ("", video["codec"])

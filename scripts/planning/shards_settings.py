@@ -18,7 +18,7 @@ def check_shards(entry: dict[str, Any], place: str) -> None:
         _check_smart(entry, f"{place}.precision")
     coding = entry["video"]
     if coding["codec"] != "av1" and coding["crf"] > 51:
-        raise ConfigError(f"{place}.video.crf: {coding['codec']} goes to 51")
+        raise ConfigError(f"{place}.video.crf: {coding['codec'] or 'h264'} goes to 51")
     if not entry["encode_formats"]:
         raise ConfigError(f"{place}.encode_formats: it is empty; name one of video, audio, frames")
 
@@ -47,5 +47,5 @@ def _check_smart(entry: dict[str, Any], place: str) -> None:
     if entry["encode_formats"] != OF_COPIES:
         raise ConfigError(f"{place}: smart gives mp4 alone; for other formats, set exact")
     codec = entry["video"]["codec"]
-    if codec != "h264":
+    if codec not in ("", "h264"):
         raise ConfigError(f"{place}: smart encodes edges of h264 alone; for {codec}, set exact")

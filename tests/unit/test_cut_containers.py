@@ -213,6 +213,46 @@ def test_a_whole_item_is_taken_byte_by_byte_whichever_program_decodes_it(tmp_pat
     assert (clip.meta["source_video_codec"], clip.meta["source_audio_codec"]) == known
 
 
+def codec_of(path: Path) -> str:
+    with av.open(str(path)) as container:
+        return container.streams.video[0].codec_context.codec.canonical_name
+
+
+@pytest.fixture(scope="module")
+def both_codecs(tmp_path_factory) -> Path:
+    """A table of a video in h264 and one in hevc, each once whole and once with a clip of its own."""
+    root = tmp_path_factory.mktemp("codecs")
+    x265 = {"x265-params": "log-level=none", "preset": "ultrafast"}
+    videos = [
+        numbered_video(root / "h264.mp4", 30),
+        numbered_video(root / "hevc.mp4", 30, codec="libx265", options=x265),
+    ]
+    rows = [{"url": str(video), "clips": clips} for video in videos for clips in ([], [[0.2, 0.8]])]
+    return write_table(root / "t.jsonl", *map(json.dumps, rows))
+
+
+@pytest.mark.parametrize(
+    ("codec", "found", "as_they_are"),
+    [
+        ("", ["h264", "h264", "hevc", "h264"], [True, False, True, False]),
+        ("h264", ["h264", "h264", "h264", "h264"], [True, False, False, False]),
+        ("hevc", ["hevc", "hevc", "hevc", "hevc"], [False, False, True, False]),
+    ],
+)
+def test_a_codec_that_is_named_is_that_of_every_clip_and_whole_item(tmp_path, both_codecs, codec, found, as_they_are):
+    made = make(tmp_path / "made", both_codecs, video={"codec": codec, "preset": "ultrafast"})
+    assert [codec_of(made.unpack(key)) for key in sorted(made.clips)] == found
+    assert [made.clips[key].parts[0]["from_item"] for key in sorted(made.clips)] == as_they_are
+    assert [len(shown) for shown in shown_in(made)] == [30, 15, 30, 15]
+
+
+def test_a_copy_that_has_another_codec_than_was_named_is_encoded_and_that_is_said(tmp_path, both_codecs):
+    made = make(tmp_path / "made", both_codecs, precision="keyframe", video={"codec": "hevc", "preset": "ultrafast"})
+    assert {codec_of(made.unpack(key)) for key in made.clips} == {"hevc"}
+    said = {row.item: row.message for row in made.rows("cut") if "_" in row.item}
+    assert list(said.values()) == ["encoded, not copied: it is h264, and hevc is asked for", ""]
+
+
 @pytest.mark.parametrize("precision", ["exact", "keyframe"])
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
 def test_pictures_of_an_avi_that_come_reordered_are_all_there(tmp_path, folder, codec, precision):
