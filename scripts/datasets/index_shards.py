@@ -26,6 +26,8 @@ log = logging.getLogger("rushes")
 EDGES_S = (0, 1, 2, 5, 10, 20, 60, 300, 3600)
 # As many values of a column as a card lists.
 LISTED = 50
+# Steps whose rows are those of the table, or lead to them; the others annotate clips.
+OF_ROWS = {"fetch_shard", "scan_shard", "detect_lot_speech", "cut_shard", "write_shard"}
 
 
 def end_of_rows(
@@ -203,16 +205,27 @@ def index_shards(
     json_file.write(out_card, card)
     if settings.get("wandb"):
         send_counts(settings["wandb"], card)
-    outcomes = {
-        outcome: sum(n for key, n in counts.items() if key[:2] == ("write_shard", outcome))
-        for outcome in ledger.OUTCOMES
-    }
-    said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    if rows and outcomes["failed"] / rows > failed_share:
-        raise RunError(
-            f"{dataset}: {outcomes['failed']} of {rows} rows failed, more than failed_share = {failed_share:g}"
-        )
-    log.warning("%s: %d rows = %s; %d samples in %d shards", dataset, rows, said, card["samples"], card["shards"])
+    say_end(dataset, counts, card, failed_share)
+
+
+def say_end(dataset: str, counts: Counter[tuple[str, str, str]], card: dict[str, Any], failed_share: float) -> None:
+    """Say how rows ended, and what annotations lack. Raises RunError where more than `failed_share` failed.
+
+    counts: ledger rows by (step, outcome, reason).
+    """
+    for step in ("write_shard", *sorted({step for step, *_ in counts} - OF_ROWS)):
+        ended = Counter({o: sum(n for key, n in counts.items() if key[:2] == (step, o)) for o in ledger.OUTCOMES})
+        what = "rows" if step == "write_shard" else f"clips of {step}"
+        if ended["failed"] > failed_share * ended.total():
+            more = f"more than failed_share = {failed_share:g}"
+            raise RunError(f"{dataset}: {ended['failed']} of {ended.total()} {what} failed, {more}")
+        said = ", ".join(f"{ended[outcome]} {outcome}" for outcome in ledger.OUTCOMES)
+        if step == "write_shard":
+            made = f"{card['samples']} samples in {card['shards']} shards"
+            log.warning("%s: %d rows = %s; %s", dataset, ended.total(), said, made)
+        elif ended["failed"]:
+            reasons = ", ".join(sorted(f"{key[2]} {n}" for key, n in counts.items() if key[:2] == (step, "failed")))
+            log.warning("%s: %d %s = %s (%s)", dataset, ended.total(), what, said, reasons)
 
 
 if __name__ == "__main__":

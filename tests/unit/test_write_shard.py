@@ -6,6 +6,7 @@ import struct
 import subprocess
 import tarfile
 import wave
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from scripts.common import ledger
 from scripts.common.errors import RunError
 from scripts.common.tar_file import TarWriter, header, members, read_part
-from scripts.datasets.index_shards import end_of_rows
+from scripts.datasets.index_shards import end_of_rows, say_end
 from scripts.datasets.shard_formats import example, masked_crc, record_table
 from tests.unit.shard_maker import FOUR, Made, make, scene_video, write_table
 
@@ -156,6 +157,31 @@ def test_a_row_that_got_lost_ends_the_run(made, table, tmp_path, monkeypatch):
 def test_too_many_failures_end_the_run(table, tmp_path):
     with pytest.raises(RunError, match=r"2 of 4 rows failed, more than failed_share = 0\.4"):
         make(tmp_path / "made", table, failed_share=0.4)
+
+
+COUNTS = Counter(
+    {
+        ("write_shard", "written", ""): 4,
+        ("cut_shard", "written", ""): 4,
+        ("compute_flow", "written", ""): 1,
+        ("compute_flow", "failed", "crashed"): 2,
+        ("compute_flow", "failed", "undecodable"): 1,
+        ("embed_clips", "written", ""): 4,
+    }
+)
+
+
+def test_what_annotations_lack_stands_in_the_last_lines(caplog):
+    say_end("web", COUNTS, {"samples": 4, "shards": 1}, 1.0)
+    assert caplog.messages == [
+        "web: 4 rows = 4 written, 0 filtered, 0 failed; 4 samples in 1 shards",
+        "web: 4 clips of compute_flow = 1 written, 0 filtered, 3 failed (crashed 2, undecodable 1)",
+    ]
+
+
+def test_too_many_failures_of_an_annotation_end_the_run():
+    with pytest.raises(RunError, match=r"web: 3 of 4 clips of compute_flow failed, more than failed_share = 0\.5"):
+        say_end("web", COUNTS, {"samples": 4, "shards": 1}, 0.5)
 
 
 def test_a_second_run_gives_the_same_bytes(made, table, tmp_path):
