@@ -82,8 +82,10 @@ def board_key(wildcards):
 
 
 def detect_version(rig):
-    """Of detect_keypoints: only what `aruco` finds is not what it was."""
-    return 2 + (cameras_room.settings[rig]["detect"]["backend"] == "aruco")
+    """Of detect_keypoints: corners that `aruco` finds, and blobs with names or bones, are not what they were."""
+    detect = cameras_room.settings[rig]["detect"]
+    named = detect["backend"] == "markers" and (detect["names"] or detect["skeleton"])
+    return 3 if detect["backend"] == "aruco" or named else 2
 
 
 @quick
@@ -134,13 +136,6 @@ def env_of(rig, section):
 def segments_of(rig):
     """What says where the subject is; nothing for a rig whose pictures are looked at whole."""
     return cameras_room.path("{camera}.segments.parquet").replace("{rig}", rig) if cameras_room.segments(rig) else []
-
-
-def detect_version(rig):
-    """2; 3 where markers have names or bones, which they now get: no other keypoints are found again."""
-    detect = cameras_room.settings[rig]["detect"]
-    named = detect["backend"] in ("aruco", "markers") and (detect["names"] or detect["skeleton"])
-    return 3 if named else 2
 
 
 def unbatched(rig, section):

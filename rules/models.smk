@@ -90,7 +90,7 @@ rule train_frame_classifier:
         settings=lambda wildcards: models.models[wildcards.model].settings,
         of_weights=lambda wildcards: models.models[wildcards.model].of_weights,
         working=run_working,
-        key=model_key(3),
+        key=model_key(4),
     script:
         "../scripts/models/train_frame_classifier.py"
 

@@ -195,7 +195,7 @@ rule cut_shard:
         scans=shards.lot("scans.parquet"),
         frames=shards.lot("frames.parquet"),
         duplicates=duplicates_of,
-        speech=speech_of,
+        speech=speech_of_lot,
     output:
         media=kept(shards.lot("clips.tar")),
         clips=shards.lot("clips.parquet"),

@@ -113,7 +113,7 @@ def duplicates_of(wildcards):
 
 
 @quick
-def speech_of(wildcards):
+def speech_of_lot(wildcards):
     """What is said in a lot, where clips are made of it."""
     wanted = shards.datasets[wildcards.dataset].entry["clips"] == "speech"
     return shards.lot("speech.parquet").format(dataset=wildcards.dataset, lot=wildcards.lot) if wanted else []

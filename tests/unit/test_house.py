@@ -214,6 +214,16 @@ def imported(module: Path) -> Iterator[str]:
         yield from (name for name in names if name.split(".")[0] in ("scripts", "rushes", "tests", "benchmarks"))
 
 
+def test_every_function_of_the_rules_is_defined_once():
+    # All files of rules share one namespace: the later one would win, without a word.
+    names = [
+        name
+        for file in [REPO / "Snakefile", *RULE_FILES]
+        for name in re.findall(r"^def (\w+)", file.read_text(), re.MULTILINE)
+    ]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_a_stage_and_the_planning_import_the_ground_floor_and_no_other():
     def wrong() -> Iterator[str]:
         for module in MODULES:
