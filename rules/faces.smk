@@ -73,6 +73,7 @@ rule crop_faces:
     params:
         recording="{recording}",
         camera="{camera}",
+        backend="{landmarks}",
         crops=[crop for crop in plan.config["faces"]["crops"] if crop != "measures"],
         fps=rig_fps,
         key=versioned(1, crops=plan.config["faces"]["crops"]),
@@ -103,6 +104,8 @@ rule measure_sync:
     params:
         recording="{recording}",
         camera="{camera}",
+        backend="{landmarks}",
+        microphone="{microphone}",
         fps=rig_fps,
         key=versioned(1, **plan.config["faces"]["sync"]),
     script:

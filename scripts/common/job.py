@@ -188,11 +188,15 @@ def _map_paths(change: Callable[[Path], Path], value: Path | list[Path]) -> Path
 
 
 def _items(arguments: Mapping[str, Any]) -> list[str]:
-    """The items of a job, as the ledger names them: its product or streams, else its recording."""
+    """The items of a job, as the ledger names them: its product or streams, else its recording.
+
+    One that is made of a stream by several back ends, or by several other streams, has their names behind it.
+    """
     recording = str(arguments.get("recording", ""))
-    for name in ("product", "camera", "microphone"):
-        if name in arguments:
-            return [str(arguments[name])]
+    if "product" in arguments:
+        return [str(arguments["product"])]
+    if stream := [str(arguments[name]) for name in ("camera", "backend", "microphone") if name in arguments]:
+        return [".".join(stream)]
     if "model" in arguments:
         return [".".join(str(arguments[name]) for name in ("model", "split_by") if name in arguments)]
     streams = [*arguments.get("cameras", {}), *arguments.get("microphones", {})]

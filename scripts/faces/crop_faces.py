@@ -71,6 +71,7 @@ def crop_faces(
     *,
     recording: str,
     camera: str,
+    backend: str,
     crops: list[str],
     fps: str,
     tmpdir: Path,
@@ -96,7 +97,8 @@ def crop_faces(
         for path in files:
             tar.copy(path.name, path)
     message = f"{len(rows)} tracks, {int(known.sum())} faces; {', '.join(crops) or 'no crops'}"
-    ledger.write(out_ledger, [ledger.Row("crop_faces", recording, camera, "written", value=len(rows), message=message)])
+    item = f"{camera}.{backend}"
+    ledger.write(out_ledger, [ledger.Row("crop_faces", recording, item, "written", value=len(rows), message=message)])
 
 
 def _write_crops(

@@ -92,7 +92,7 @@ def extract_landmarks(
     if landmarks.interpolated.any():
         message += f", {int(landmarks.interpolated.sum())} interpolated"
     log.info("%s, %s: %s", recording, camera, message)
-    row = ledger.Row("extract_landmarks", recording, camera, "written", value=with_face, message=message)
+    row = ledger.Row("extract_landmarks", recording, f"{camera}.{backend}", "written", value=with_face, message=message)
     ledger.write(out_ledger, [row])
 
 

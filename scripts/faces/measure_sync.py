@@ -99,6 +99,8 @@ def measure_sync(
     *,
     recording: str,
     camera: str,
+    backend: str,
+    microphone: str,
     fps: str,
     threads: int = 1,
 ) -> None:
@@ -125,7 +127,10 @@ def measure_sync(
             said.append(f"lips of track {track} {_as_text(found)}")
     message = "; ".join(said) or "no track is long enough for a lag"
     log.info("%s, %s: %s", recording, camera, message)
-    ledger.write(out_ledger, [ledger.Row("measure_sync", recording, camera, "written", message=message)])
+    ledger.write(
+        out_ledger,
+        [ledger.Row("measure_sync", recording, f"{camera}.{backend}.{microphone}", "written", message=message)],
+    )
 
 
 def _as_text(found: tuple[int, float] | None) -> str:

@@ -73,7 +73,7 @@ SOURCES = {
     "hostile_bag": Source("bench", f"recordings/{HOSTILE}.mcap"),
     "no_camera": Source("wide", "recordings/bench.mcap", {("export_bag", "rear"): "no_topic"}),
     "silent": Source("booth", "recordings/silent.mp4", {("import_video", "voice"): "no_sound"}),
-    "cut": Source("booth", "recordings/cut.mp4", {("extract_landmarks", "front"): "bad_landmarks"}),
+    "cut": Source("booth", "recordings/cut.mp4", {("extract_landmarks", "front.given"): "bad_landmarks"}),
     "blind": Source("clip", "recordings/blind.mp4", {("import_video", "front"): "no_picture"}),
     "empty": Source("clip", "recordings/empty.mp4", unreadable("import_video")),
     "half": Source("clip", "recordings/half.mp4", unreadable("import_video")),

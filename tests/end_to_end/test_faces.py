@@ -1,14 +1,20 @@
 """Videos of faces with all that can be wrong with them: each ends as it deserves, with its reason, in one run."""
 
+import csv
 import shutil
 import subprocess
+import tarfile
+from collections import Counter
 from pathlib import Path
 
 import imageio_ffmpeg
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from scripts.common import ledger
+from scripts.common.face_shape import eye_distance
+from scripts.common.landmarks import Landmarks
 from tests.conftest import Workspace, make_workspace
 
 CONFIG = """\
@@ -118,8 +124,6 @@ def test_only_the_video_without_a_sound_has_failed_and_the_run_says_so(built):
 
 
 def test_however_it_was_filmed_the_same_speaker_has_the_same_landmarks(built):
-    import numpy as np
-
     folder = built[0].root / "results" / "datasets" / "visemes" / "npz"
     shapes = {}
     for name in ("good", "fps_240", "variable_rate", "rotated", "uhd"):
@@ -130,3 +134,55 @@ def test_however_it_was_filmed_the_same_speaker_has_the_same_landmarks(built):
         shapes[name] = flat / flat.std(axis=2, keepdims=True)
     for name, shape in shapes.items():
         assert np.abs(shape - shapes["good"]).mean() < 0.06, name
+
+
+TWICE = """\
+recordings: config/twice.tsv
+models_dir: models
+results: twice
+rigs:
+  booth: {source: file, cameras: {front: "{source}"}, microphones: {voice: "{source}", room: "{stem}.wav"}}
+datasets:
+  found: {kind: windows, rig: booth, landmarks: openseeface, microphone: voice, split: {train: 1, val: 0}}
+  adopted: {kind: windows, rig: booth, landmarks: given, microphone: voice, split: {train: 1, val: 0}}
+  other_sound: {kind: windows, rig: booth, landmarks: given, microphone: room, split: {train: 1, val: 0}}
+faces: {detect_every: 5, crops: [mouth], sync: {lag: true}}
+reports: {overlays: 0}
+"""
+SHIFT_PX = 3
+
+
+def test_back_ends_and_sounds_of_one_camera_stand_side_by_side(built):
+    """The adopted landmarks are those that were found, moved by a few pixels."""
+    workspace, _ = built
+    root = workspace.root
+    found = Landmarks.read(root / "results" / "faces" / "booth" / "good" / "front.openseeface.landmarks.npz")
+    np.save(root / "moved.npy", (found.points + SHIFT_PX * np.array([1, 0])).astype(np.float32))
+    ffmpeg("-i", root / "videos" / "good.mp4", "-vn", root / "videos" / "good.wav")
+    row = "good\tbooth\tvideos/good.mp4\tgood\tmoved.npy\n"
+    (root / "config" / "twice.tsv").write_text(f"recording\trig\tsource\tsubject\tlandmarks\n{row}")
+    (root / "config" / "twice.yaml").write_text(TWICE)
+    run = workspace.snakemake("--cores", "2", "--configfile", "config/twice.yaml")
+    assert run.returncode == 0, run.stdout
+
+    twice = root / "twice"
+    items = Counter()
+    for entry in pq.read_table(twice / "reports" / "ledger.parquet").to_pylist():
+        if entry["step"] in ("extract_landmarks", "crop_faces", "measure_sync"):
+            assert entry["outcome"] == "written"
+            items[entry["step"], entry["item"]] += 1
+    assert items == {
+        (step, f"front.{backend}{sound}"): 1
+        for step, sounds in (("extract_landmarks", [""]), ("crop_faces", [""]), ("measure_sync", [".voice", ".room"]))
+        for backend in ("openseeface", "given")
+        for sound in sounds
+        # The dataset `found` hears one of the two alone.
+        if (backend, sound) != ("openseeface", ".room")
+    }
+    with tarfile.open(twice / "faces" / "booth" / "good" / "front.given.crops.tar") as tar:
+        assert tar.getnames() == ["0000.mouth.mp4"]
+    with (twice / "reports" / "landmark_agreement.tsv").open() as file:
+        (compared,) = csv.DictReader(file, delimiter="\t")
+    wanted = SHIFT_PX / eye_distance(found.points[np.isfinite(found.points).all(axis=(1, 2))].astype(float))
+    assert int(compared["frames_of_both"]) == found.frames_with_face
+    assert float(compared["median"]) == pytest.approx(np.median(wanted), rel=0.02)

@@ -77,7 +77,7 @@ def crop(folder: Path, out: Path, crops: list[str]) -> dict[str, np.ndarray]:
     out.mkdir()
     crop_faces(
         folder / "v.mp4", folder / "l.npz", out / "crops.tar", out / "measures.parquet", out / "ledger.parquet",
-        recording="a", camera="front", crops=crops, fps="25", tmpdir=out,
+        recording="a", camera="front", backend="openseeface", crops=crops, fps="25", tmpdir=out,
     )  # fmt: skip
     with tarfile.open(out / "crops.tar") as tar:
         names = tar.getnames()

@@ -71,7 +71,9 @@ def record(folder: Path, late_frames: int) -> Path:
 def measured(folder: Path, model: Path | None) -> tuple[SyncScores, str]:
     paths = [folder / name for name in ("v.mp4", "l.npz", "s.wav")]
     outputs = [folder / "sync.parquet", folder / "ledger.parquet"]
-    measure_sync(*paths, model, *outputs, recording="a", camera="front", fps="25")
+    measure_sync(
+        *paths, model, *outputs, recording="a", camera="front", backend="openseeface", microphone="voice", fps="25"
+    )
     (row,) = ledger.rows(ledger.read([outputs[1]]))
     return SyncScores.read(outputs[0]), row.message
 
