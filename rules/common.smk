@@ -79,7 +79,7 @@ def import_key(wildcards):
     return versioned(
         # Bags: several files, early stamps, parts and lost packets without pts; files that are cut at an end showed
         # pictures behind it.
-        6 if rig["source"] == "bag" else 3 if stop_s(wildcards) else 2,
+        7 if rig["source"] == "bag" else 3 if stop_s(wildcards) else 2,
         cameras=cameras(wildcards),
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),

@@ -12,7 +12,7 @@ from scripts.sources import annex_b
 from scripts.sources.bit_reader import BitReader, HeaderError
 
 # NAL unit types (table 7-1).
-_RASL, _IDR, _BLA = {8, 9}, {19, 20}, {16, 17, 18}
+_LEADING, _RASL, _IDR, _BLA = range(6, 10), {8, 9}, {19, 20}, {16, 17, 18}
 _IRAP = range(16, 24)
 _SEQUENCE_SET, _PICTURE_SET = 33, 34
 _YUV444 = 3
@@ -62,6 +62,10 @@ class HevcLoss:
         self._damaged = False
         # What is shown before the last keyframe, but decoded after it, leans on damaged pictures, too.
         self._lead_damaged = False
+        # Whether what is shown before the last keyframe, but decoded after it, can be judged: what it leans on was
+        # never part of a stream that begins there, or is joined there to another (NoRaslOutputFlag, 8.1.3).
+        self._lead_known = False
+        self._begun = False
 
     def take(self, data: memoryview) -> bool:
         """Whether a packet is tainted: something is missing since the last keyframe."""
@@ -96,12 +100,18 @@ class HevcLoss:
             # Another slice of the last picture, in a packet of its own.
             return
         if kind in _IRAP:
-            self._lead_damaged, self._damaged = self._damaged, False
+            begins = not self._begun or kind in _BLA
+            self._begun = True
+            self._lead_known = self._held is not None and not begins
+            self._lead_damaged, self._damaged = self._damaged or begins, False
             bits.skip(1)
+        elif kind not in _LEADING:
+            # What leads comes before it: later ones belong to a keyframe that is lost.
+            self._lead_known = True
         picture = self._pictures[bits.ue()]
         sequence = self._sequences[picture.sequence]
         if kind in _IDR:
-            self._held = {0}
+            self._held, self._lead_known = {0}, True
             return
         bits.skip(picture.extra_bits)
         _slice_type = bits.ue()
@@ -109,11 +119,13 @@ class HevcLoss:
         count = 1 << sequence.lsb_bits
         lsb = bits.u(sequence.lsb_bits)
         named = {(lsb + distance) % count: own for distance, own in _references(bits, sequence.sets)}
-        if self._held is None or kind in _BLA:
-            self._held = set() if kind in _IRAP else None
+        if kind in _IRAP and not self._lead_known:
+            self._held = set()
         if self._held is None:
             return
         missing = {one for one, own in named.items() if own} - self._held
+        if kind in _RASL and not self._lead_known:
+            missing = set()
         if missing:
             self.lost += len(missing - self._missed)
             self._lead_damaged |= kind in _RASL

@@ -127,6 +127,38 @@ def test_what_decodes_otherwise_is_tainted_and_a_whole_stream_never(name: str) -
         assert found <= leaning(packets, lost)
 
 
+def open_gops() -> tuple[Packets, list[int]]:
+    """An hevc stream whose keyframes are followed by pictures that are shown before them, and those of the second."""
+    packets = stream("hevc-open")
+    second, third = [place for place, (_, _, key) in enumerate(packets) if key][1:3]
+    key_number = packets[second][1]
+    leading = [number for _, number, _ in packets[second:third] if number < key_number]
+    assert leading
+    return packets[second:], leading
+
+
+def test_what_is_shown_before_the_keyframe_of_entry_is_tainted_and_nothing_lost() -> None:
+    packets, leading = open_gops()
+    assert not set(leading) & set(shown("hevc", packets))
+    assert tainted("hevc", packets) == (set(leading), 0)
+    # What is lost behind it still counts, the next keyframe, too.
+    behind = [place for place, (_, number, _) in enumerate(packets) if place and number > packets[0][1]]
+    for place in (behind[0], next(place for place in behind if packets[place][2])):
+        found, count = tainted("hevc", packets[:place] + packets[place + 1 :])
+        assert count == 1
+        assert found > set(leading)
+
+
+def test_where_two_streams_are_joined_what_leans_on_the_missing_one_is_tainted_and_nothing_lost() -> None:
+    packets, leading = open_gops()
+    first, broken_link = packets[0][0], 16 << 1
+    head = first.index(b"\0\0\1" + bytes([21 << 1])) + 3
+    joined = first[:head] + bytes([broken_link]) + first[head + 1 :]
+    before = [(data, number - 1000, key) for data, number, key in stream("hevc-plain", GOP + 3)]
+    together = [*before, (joined, *packets[0][1:]), *packets[1:]]
+    assert tainted("hevc", together) == (set(leading), 0)
+
+
 def foxglove(codec: str, packets: Packets, folder: Path) -> Export:
     ros = Ros(2, {COMPRESSED_VIDEO: VIDEO})
     for place, (data, number, _) in enumerate(packets):
