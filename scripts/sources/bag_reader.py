@@ -218,6 +218,11 @@ class Bag:
                 f"{(move.log_ns - self.start_ns) / 1e9:.3f} s after the first message: all that follows is moved "
                 "behind what was before"
             )
+        if any(order.rearranged for order in self._orders.values()):
+            self.notes.append(
+                "parts of the recording are stored in another order than that of their log times, by which they fit "
+                "together: they are taken in the order of their log times"
+            )
         if doubted:
             self.notes.append(
                 f"log times of {', '.join(sorted(doubted))} run back, those of other topics do not: its messages are "
@@ -230,7 +235,7 @@ class Bag:
         try:
             for stretch in self._orders[id(reader)].stretches:
                 by_ns = stretch.shift_ns
-                span = (None if start is None else start - by_ns, None if stop is None else stop - by_ns)
+                span = stretch.span(start, stop)
                 for connection, log_ns, raw in self._read_stretch(reader, connections, span, stretch):
                     count += 1
                     yield id(connection), log_ns + by_ns, raw

@@ -12,6 +12,8 @@ import numpy as np
 LEAST_NS = 100_000_000
 # So many messages of a topic on both sides of a step say how far it goes.
 AROUND = 10
+# Messages are regular of which most are no further apart than so many times the usual; one may be missing at a seam.
+_MOST, _REGULAR, _SEAM = 0.9, 2, 3
 
 
 class SetBack(NamedTuple):
@@ -89,6 +91,35 @@ def find_set_back(log_ns: np.ndarray, channel: np.ndarray) -> tuple[list[SetBack
         shift_ns = min(_step(log_ns[ranked[other.channel]], other.rank) for other in fellows)[1]
         found.append(SetBack(begin, shift_ns + (found[-1].shift_ns if found else 0)))
     return found, doubted
+
+
+def find_seams(log_ns: np.ndarray, channel: np.ndarray) -> list[int]:
+    """Log times at which parts meet that are stored in another order than they were recorded in; none where log times
+    run back for another reason.
+
+    By log time no part of a topic that comes regularly lies over another, and they fit together to the distance of its
+    messages. A clock that was set back does so by chance only.
+    """
+    topics = [log_ns[channel == key] for key in np.unique(channel)]
+    said = [seams for topic in sorted(topics, key=len) if (seams := _seams(topic)) is not None]
+    return said[-1] if said and all(said) else []
+
+
+def _seams(log_ns: np.ndarray) -> list[int] | None:
+    """Where the parts of a topic fit together in another order; none: they do not; None: it does not say."""
+    steps = np.diff(log_ns)
+    usual_ns = np.median(np.abs(steps)) if len(steps) else 0
+    cuts = np.flatnonzero((steps <= -LEAST_NS) | (steps >= max(LEAST_NS, _REGULAR * usual_ns))) + 1
+    if len(steps) - len(cuts) < AROUND or np.quantile(np.abs(steps), _MOST) > _REGULAR * usual_ns:
+        return None
+    spans = np.array([(part.min(), part.max()) for part in np.split(log_ns, cuts)])
+    order = np.argsort(spans[:, 0])
+    ends_ns, begins_ns = spans[order[:-1], 1], spans[order[1:], 0]
+    at = np.diff(order) != 1
+    if np.any(begins_ns < ends_ns) or np.any((begins_ns - ends_ns)[at] > _SEAM * usual_ns):
+        return []
+    found: list[int] = (ends_ns + (begins_ns - ends_ns + 1) // 2)[at].tolist()
+    return found or None
 
 
 def _first_from(time_ns: int, log_ns: np.ndarray, places: np.ndarray) -> int:

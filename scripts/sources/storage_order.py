@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import apsw
 import numpy as np
@@ -12,7 +13,7 @@ from rosbags.rosbag2 import Reader as Reader2
 from scripts.sources import ros1_messages, ros2_messages
 from scripts.sources.mcap_file import McapFile
 from scripts.sources.ros1_salvage import Ros1Salvage
-from scripts.sources.set_back import find_set_back, reach_back
+from scripts.sources.set_back import find_seams, find_set_back, reach_back
 from scripts.sources.stretches import WHOLE, Move, Stretch
 
 # A message may be stored so many behind one that was logged after it.
@@ -28,7 +29,8 @@ class Order:
     """How the messages of a bag are read.
 
     stretches: one behind the other; moves: one for each but the first; start_ns, end_ns: first and last log time on the
-    recording's clock; last_ns: the last one as it was logged. doubted: topics whose log times run back alone.
+    recording's clock; last_ns: the last one as it was logged. doubted: topics whose log times run back alone;
+    rearranged: all of them do, for parts of the recording are stored in another order.
     """
 
     stretches: list[Stretch]
@@ -37,6 +39,7 @@ class Order:
     end_ns: int
     last_ns: int
     doubted: list[str]
+    rearranged: bool = False
 
     def moved(self, by_ns: int) -> "Order":
         """The same, for a bag that was begun when the clock had been set back by `by_ns`."""
@@ -64,6 +67,11 @@ def _order_of(parts: list[Part]) -> Order:
     rows = rows[np.lexsort(rows[:, 2::-1].T)]
     log_ns = rows[:, 3]
     steps, doubted = find_set_back(log_ns, rows[:, 4])
+    if steps and (seams := find_seams(log_ns, rows[:, 4])):
+        parts_ns = pairwise([None, *seams, None])
+        stretches = [WHOLE._replace(first_ns=first_ns, stop_ns=stop_ns) for first_ns, stop_ns in parts_ns]
+        first_ns, last_ns = int(log_ns.min()), int(log_ns.max())
+        return Order(stretches, [], first_ns, last_ns, last_ns, _named(names, doubted), rearranged=True)
     begins = [step.message for step in steps]
     file, chunk, place = rows[begins, :3].T.tolist() if begins else ([], [], [])
     places = [WHOLE.first, *zip(file, chunk, place, strict=True), WHOLE.stop]
@@ -77,8 +85,12 @@ def _order_of(parts: list[Part]) -> Order:
         start_ns=int(first.min()),
         end_ns=int(last.max()) + shifts[-1],
         last_ns=int(last.max()),
-        doubted=[name for name, number in names.items() if number in doubted],
+        doubted=_named(names, doubted),
     )
+
+
+def _named(names: dict[str, int], numbers: set[int]) -> list[str]:
+    return [name for name, number in names.items() if number in numbers]
 
 
 def _numbered(part: Part, names: dict[str, int]) -> np.ndarray:

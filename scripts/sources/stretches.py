@@ -16,11 +16,25 @@ BEGIN, END = (0, 0), (2**63 - 1, 2**63 - 1)
 
 
 class Stretch(NamedTuple):
-    """Messages from place `first` up to `stop`; shift_ns: from their log times to the recording's clock."""
+    """Messages from place `first` up to `stop`; shift_ns: from their log times to the recording's clock.
+
+    first_ns, stop_ns: of these, the ones that were logged from then up to then.
+    """
 
     first: Place
     stop: Place
     shift_ns: int = 0
+    first_ns: int | None = None
+    stop_ns: int | None = None
+
+    def span(self, start: int | None, stop: int | None) -> tuple[int | None, int | None]:
+        """What of it lies from `start` up to `stop` on the recording's clock: from which log time up to which."""
+        begins = (None if start is None else start - self.shift_ns, self.first_ns)
+        ends = (None if stop is None else stop - self.shift_ns, self.stop_ns)
+        return (
+            max((one for one in begins if one is not None), default=None),
+            min((one for one in ends if one is not None), default=None),
+        )
 
     def within(self, file: int) -> Within | None:
         """First place of it in a file, and that behind its last; None if it has none there."""
