@@ -99,10 +99,11 @@ class Site:
     pages: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     port: int = 0
+    host: str = "127.0.0.1"
 
     def url(self, path: str) -> str:
         """Where a page is."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http://{self.host}:{self.port}{path}"
 
     def media(self, path: str, body: bytes, kind: str = "video/mp4") -> str:
         """A page that is a whole file; it can be asked for from a byte on. Returns its URL."""
@@ -122,9 +123,9 @@ class Site:
 
 
 @contextmanager
-def serve() -> Iterator[Site]:
+def serve(host: str = "127.0.0.1") -> Iterator[Site]:
     """A site on loopback, until the block ends."""
-    site = Site()
+    site = Site(host=host)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -148,7 +149,7 @@ def serve() -> Iterator[Site]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
     site.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
