@@ -130,6 +130,17 @@ def test_segments_on_a_private_host_are_never_asked_for(key, ends, reason, tmp_p
         assert "/list.m3u8" in [path for path, _ in site.asked]
 
 
+def test_a_segment_that_is_a_playlist_itself_asks_nobody(tmp_path, site, segments):
+    """ffmpeg, which mends what came, reads it as a file and follows no address in it."""
+    with serve("127.0.0.2") as private:
+        give_playlist(private, give_segments(private, segments))
+        _, _, inner = private.pages["/list.m3u8"]
+        url = give_playlist(site, give_segments(site, [inner]))
+        answer_of(("-c", ONE_IS_PUBLIC), url, tmp_path, allow_private_hosts=False)
+        assert "/0.ts" in [path for path, _ in site.asked]
+        assert private.asked == []
+
+
 def test_a_live_stream_is_refused_before_its_first_segment(tmp_path, site, segments):
     url = give_playlist(site, give_segments(site, segments), ends=False)
     assert refusal(url, tmp_path).reason == "live"
