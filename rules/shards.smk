@@ -132,10 +132,12 @@ rule scan_shard:
 
 
 rule find_duplicates:
-    """Items that show what another one shows, across all lots."""
+    """Clips that show what another one shows, across all lots."""
     input:
         contents=of_lots("items.parquet"),
         scans=of_lots("scans.parquet"),
+        frames=of_lots("frames.parquet"),
+        speech=speech_of_lots,
     output:
         duplicates=shards.dataset("duplicates.parquet"),
     log:
@@ -145,15 +147,14 @@ rule find_duplicates:
     wildcard_constraints:
         dataset=shards.names,
     conda:
-        "../envs/datasets.yaml"
+        "../envs/shards.yaml"
     threads: 1
     resources:
         mem_mb=work.of_all(base=8000),
         runtime=work.minutes(base=60),
     params:
-        kind=lambda wildcards: shards.datasets[wildcards.dataset].entry["filters"]["duplicates"],
-        bits=lambda wildcards: shards.datasets[wildcards.dataset].entry["filters"]["duplicate_bits"],
-        key=shards_key(1, "filters"),
+        settings=shards_setting(*CHOICE_SETTINGS),
+        key=shards_key(2, *CHOICE_SETTINGS),
     script:
         "../scripts/datasets/find_duplicates.py"
 

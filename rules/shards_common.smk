@@ -87,10 +87,9 @@ def scan_key(wildcards):
     return versioned(LOT_METHODS["scan_shard"], look=looks(wildcards), thumbnails=entry["thumbnails"], fps=entry["fps"])
 
 
-CUT_SETTINGS = (
-    *("scan", "clips", "min_s", "max_s", "strategy", "precision"),
-    *("video", "audio", "encode_formats", "filters"),
-)
+# What says which clips an item has and which of them stay, and what says what is made of them.
+CHOICE_SETTINGS = ("scan", "clips", "min_s", "max_s", "strategy", "precision", "filters")
+CUT_SETTINGS = (*CHOICE_SETTINGS[:-1], "video", "audio", "encode_formats", "filters")
 
 
 @quick
@@ -128,6 +127,12 @@ def of_lots(what):
         return [shards.lot(what).format(dataset=wildcards.dataset, lot=lot.name) for lot in lots]
 
     return fill
+
+
+def speech_of_lots(wildcards):
+    """What is said in every lot, where clips are made of it."""
+    wanted = shards.datasets[wildcards.dataset].entry["clips"] == "speech"
+    return of_lots("speech.parquet")(wildcards) if wanted else []
 
 
 def annotation_setting(what):

@@ -164,6 +164,11 @@ def clock_of(text: str) -> Clock:
     return Clock(**fields)
 
 
+def no_frames() -> tuple[FrameTable, dict[str, np.ndarray]]:
+    """Frame table and scores of an item without pictures."""
+    return FrameTable.empty(), {name: np.empty(0, np.float32) for name in SCORES}
+
+
 def write_clocks(path: Path, clocks: Mapping[str, Clock]) -> None:
     """Write the clocks of the items that have a sound, by key."""
     rows = [{"key": key, "clock": clock_text(clock)} for key, clock in clocks.items()]

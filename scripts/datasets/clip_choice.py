@@ -1,6 +1,6 @@
 """Which clips of an item are cut, and which are filtered with a reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,22 +9,14 @@ from typing import Any
 import numpy as np
 
 from scripts.common import ledger
-from scripts.common.clip_form import AT_KEYFRAMES, OF_COPIES, changes_pictures, changes_sound
+from scripts.common.clip_form import OF_COPIES, changes_pictures, changes_sound
 from scripts.common.frame_table import FrameTable
 from scripts.common.lots import Item, Speech
 from scripts.common.scene_cuts import find_cuts, scenes
 from scripts.common.versions import LOT_METHODS
 from scripts.common.working import Working
-from scripts.datasets.clip_times import (
-    Clip,
-    divided,
-    filtered,
-    frames_of,
-    keyframe_bounds,
-    scenes_in,
-    scores_of,
-    wanted,
-)
+from scripts.datasets.clip_times import Clip, scenes_in
+from scripts.datasets.clip_verdicts import Verdict, is_whole, verdicts
 from scripts.datasets.cut_task import CutTask, has_other_codec
 
 STEP = "cut_shard"
@@ -51,45 +43,20 @@ def choose(
     facts: dict[str, Any],
     table: tuple[FrameTable, dict[str, np.ndarray]],
     settings: dict[str, Any],
-    duplicate_of: str,
+    duplicates: Mapping[str, str],
     speech: Speech,
 ) -> Chosen:
-    """Which clips of an item are wanted, and which of them stay."""
+    """Which clips of an item are wanted, and which of them stay. duplicates: clips by name that others show, too."""
     frames, scores = table
-    found = wanted(
-        settings["clips"],
-        duration_s=facts["duration_s"],
-        table=item.clips,
-        subtitles=item.subtitles,
-        speech=speech.stretches,
-        frames=frames,
-        change=scores["change"],
-        threshold=settings["scan"]["threshold"],
-        min_scene_frames=settings["scan"]["min_scene_frames"],
-    )
-    whole = settings["clips"] == "whole" or (settings["clips"] == "auto" and not item.clips)
-    alone = whole and not settings["max_s"]
-    found = found if alone else _parts(found, facts, settings)
+    found = verdicts(item, facts, table, settings, speech)
     chosen = Chosen(item, facts, frames, {}, [], False, _scenes(frames, scores, facts, settings["scan"]))
-    for number, clip in enumerate(found):
-        name = item.key if alone else f"{item.key}_{number:05d}"
-        first, stop = frames_of(frames, clip.start_s, clip.stop_s)
-        black, freeze = settings["scan"]["black"], settings["scan"]["freeze"]
-        clip = replace(clip, scores=scores_of(scores, first, stop, black, freeze))
-        caption, language = clip.caption or item.caption, str(item.extra.get("language", ""))
-        reason, value, limit = filtered(
-            clip, min_s=settings["min_s"], filters=settings["filters"], caption=caption, language=language
-        )
-        if reason == "empty" and settings["precision"] == "keyframe_adjusted" and clip.asked_s is not None:
-            reason = "no_keyframe"
-        message = _language_note(language, settings["filters"]) if reason == "languages" else ""
-        if duplicate_of:
-            reason, value, limit, message = "duplicate", None, None, f"the same as {duplicate_of}"
-        if reason:
-            span = span_of(clip)
-            chosen.done.append(ledger.Row(STEP, dataset, name, "filtered", reason, value, limit, message, **span))
+    for verdict in found:
+        if not verdict.reason and verdict.name in duplicates:
+            verdict = replace(verdict, reason="duplicate", message=f"the same as {duplicates[verdict.name]}")
+        if verdict.reason:
+            chosen.done.append(_row(dataset, verdict))
         else:
-            chosen.clips[name] = clip
+            chosen.clips[verdict.name] = verdict.clip
     if speech.reason:
         chosen.done.append(ledger.Row(STEP, dataset, item.key, "failed", speech.reason, message=speech.message))
     elif not found and settings["clips"] == "subtitles" and "subtitles" in item.extra:
@@ -97,8 +64,13 @@ def choose(
         chosen.done.append(ledger.Row(STEP, dataset, item.key, "failed", "subtitles", message=message))
     elif not found:
         chosen.done.append(ledger.Row(STEP, dataset, item.key, "filtered", "no_clips", message="it has no clip"))
-    chosen.as_it_is = alone and not item.sound and _unchanged(facts, settings)
+    chosen.as_it_is = is_whole(item, settings) and not item.sound and _unchanged(facts, settings)
     return chosen
+
+
+def _row(dataset: str, verdict: Verdict) -> ledger.Row:
+    said = verdict.reason, verdict.value, verdict.limit, verdict.message
+    return ledger.Row(STEP, dataset, verdict.name, "filtered", *said, **span_of(verdict.clip))
 
 
 def span_of(clip: Clip) -> dict[str, Any]:
@@ -117,27 +89,6 @@ def lacking(choice: Chosen, clip: Clip) -> str:
     if lost:
         said.append(f"its item lacks {lost} of {lost + choice.facts['frames']} pictures (`source_undecoded`)")
     return "; ".join(said)
-
-
-def _parts(clips: Sequence[Clip], facts: dict[str, Any], settings: dict[str, Any]) -> list[Clip]:
-    """The clips that are cut of those that are wanted: brought to keyframes first, which makes them longer."""
-    keyframes_s = facts["keyframes_s"] if settings["precision"] in AT_KEYFRAMES else []
-    if keyframes_s:
-        clips = [_at_keyframes(clip, facts, settings["precision"]) for clip in clips]
-    return divided(clips, max_s=settings["max_s"], strategy=settings["strategy"], keyframes_s=keyframes_s)
-
-
-def _language_note(language: str, filters: dict[str, Any]) -> str:
-    wanted = ", ".join(filters["languages"])
-    return f"its language is {repr(language) if language else 'not known'}; wanted: {wanted}"
-
-
-def _at_keyframes(clip: Clip, facts: dict[str, Any], precision: str) -> Clip:
-    # One that lies after the end, or has no length, is none: the keyframe before it would make one of it.
-    if clip.seconds <= 0:
-        return clip
-    bounds = keyframe_bounds(clip, facts["keyframes_s"], facts["duration_s"], inwards=precision == "keyframe_adjusted")
-    return replace(clip, start_s=bounds[0], stop_s=bounds[1], asked_s=(clip.start_s, clip.stop_s))
 
 
 def _unchanged(facts: dict[str, Any], settings: dict[str, Any]) -> bool:

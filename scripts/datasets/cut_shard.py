@@ -4,12 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scripts.common import clips as clip_tables
 from scripts.common import ledger, lots, table_file
 from scripts.common.clips import ClipRow
-from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.lot_work import failure, logged, work_on
 from scripts.common.lots import Speech
@@ -41,7 +38,6 @@ def cut_shard(
     facts, tables = lots.read_scans(scans), lots.read_frames(frames)
     same = _duplicates(duplicates)
     said = lots.read_speech(speech) if speech else {}
-    empty = (FrameTable.empty(), {name: np.empty(0, np.float32) for name in lots.SCORES})
     rows: list[ClipRow] = []
     entries: list[ledger.Row] = []
     chosen: dict[str, Chosen] = {}
@@ -49,9 +45,9 @@ def cut_shard(
         if item.key not in facts:
             continue
         known, heard = facts[item.key]["facts"], said.get(item.key, Speech())
-        table = tables.get(item.key, empty)
+        table = tables.get(item.key, lots.no_frames())
         try:
-            chosen[item.key] = choose(dataset, item, known, table, settings, same.get(item.key, ""), heard)
+            chosen[item.key] = choose(dataset, item, known, table, settings, same, heard)
         except Exception as error:
             status = logged(failure(item.key, error))
             entries.append(ledger.Row(STEP, dataset, item.key, "failed", status["reason"], message=status["message"]))

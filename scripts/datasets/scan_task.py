@@ -72,7 +72,7 @@ def scan_task(task: dict[str, Any]) -> Status:
 def _cut(task: dict[str, Any], scan: ItemScan, kept: KeptPictures) -> dict[str, Any] | None:
     """What `cut_item` would say, if the kept pictures are all that the clips show; None if they are not."""
     table = (scan.frames, scan.scores)
-    chosen = choose(task["dataset"], task["item"], scan.facts, table, task["settings"], "", Speech())
+    chosen = choose(task["dataset"], task["item"], scan.facts, table, task["settings"], {}, Speech())
     if not chosen.clips or chosen.as_it_is or not len(scan.frames):
         return None
     told = cut_task(chosen, task["url"], task["settings"], task["folder"])

@@ -180,3 +180,29 @@ def test_clips_of_speech_are_what_is_said(tmp_path, data):
         records = [json.load(tar.extractfile(name)) for name in tar.getnames() if name.endswith("json")]
     assert min(record["start_s"] for record in records) == pytest.approx(0.49, abs=0.1)
     assert max(record["stop_s"] for record in records) == pytest.approx(2.21, abs=0.1)
+
+
+def test_duplicates_across_lots_are_of_what_stays_and_a_row_a_clip_is_none(tmp_path, videos):
+    """The first row has no caption; the next two are times of its copy, one of which comes again in the last lot."""
+    allowed = {"allowed_roots": [str(videos)]}
+    filters = {"duplicates": "near", "min_caption": 3}
+    workspace = workspace_of(tmp_path, table="t.jsonl", clips="table", fetch=allowed, filters=filters)
+    spans = [("", [0, 1]), ("from the start", [0, 1]), ("later", [2, 3]), ("", [3, 4]), ("once more", [2, 3])]
+    rows = [{"url": str(videos / "0.mp4"), "caption": caption, "clips": [span]} for caption, span in spans]
+    write_table(tmp_path / "t.jsonl", *map(json.dumps, rows))
+    done = workspace.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert "web: 5 rows = 2 written, 3 filtered, 0 failed; 2 samples in 2 shards" in done.stdout
+    assert [name for name in samples(workspace) if name.endswith("mp4")] == [
+        "000000001_00000.mp4",
+        "000010000_00000.mp4",
+    ]
+    assert "Nothing to be done" in workspace.snakemake().stdout
+    # A setting that says which clips stay is one of what is found here.
+    change_config(tmp_path, filters={**filters, "min_caption": 0})
+    again = workspace.snakemake()
+    assert "web: 5 rows = 3 written, 2 filtered, 0 failed; 3 samples in 2 shards" in again.stdout, again.stdout
+    change_config(tmp_path, clips="speech")
+    planned = workspace.snakemake("--dry-run")
+    assert planned.returncode == 0, planned.stdout
+    assert all(f"\n{rule} " in planned.stdout for rule in ("detect_lot_speech", "find_duplicates")), planned.stdout
