@@ -19,8 +19,7 @@ from typing import Any
 
 import yaml
 
-from rushes.video2dataset_arguments import read_config, translate
-from rushes.video2dataset_published import INSIDE, NAME, publish
+from rushes.video2dataset_arguments import INSIDE, NAME, read_config, translate
 from rushes.video2dataset_refused import ArgumentError
 
 REPO = Path(__file__).parents[1]
@@ -80,6 +79,9 @@ def video2dataset(
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPO / "Snakefile"), *options(whole)]
     command += ["--retries", str(max_shard_retry), "--default-resources", f"tmpdir='{tmp_dir}'"]
     subprocess.run([*command, "--directory", str(folder / INSIDE)], check=True, stdin=subprocess.DEVNULL)
+    # Only where a run of a checkout has ended: it reads by the checkout's own modules.
+    from rushes.video2dataset_published import publish
+
     publish(folder)
 
 

@@ -9,6 +9,8 @@ import yaml
 
 from rushes.video2dataset_refused import REFUSED, ArgumentError, mapping_of, refuse
 
+# What the dataset is called in our config, and where our own files stand in the output folder.
+NAME, INSIDE = "dataset", "_rushes"
 FORMATS = ("files", "webdataset", "parquet", "tfrecord", "dummy")
 INPUTS = ("txt", "csv", "tsv", "tsv.gz", "json", "parquet", "webdataset")
 PRECISIONS = {"low": "keyframe", "keyframe_adjusted": "keyframe_adjusted", "exact": "exact"}

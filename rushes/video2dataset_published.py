@@ -11,14 +11,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from rushes.video2dataset_arguments import INSIDE, NAME
 from rushes.video2dataset_ends import SUCCESS, ShardEnds, ends_by_shard, lost_record
 from scripts.common import json_file
 from scripts.common.sample_columns import as_tables
 from scripts.datasets.same_columns import common_schema, with_columns
 from scripts.datasets.shard_formats import record_table
 
-# What the dataset is called in our config, and where our own files stand in the output folder.
-NAME, INSIDE = "dataset", "_rushes"
 STATUS = ("status", "error_message")
 
 

@@ -100,7 +100,7 @@ def test_every_frame_of_a_grid_clip_has_one_face_in_one_track(data: Path, tmp_pa
     assert (row.step, row.recording, row.item, row.outcome, row.value) == (
         "extract_landmarks",
         "booth_1",
-        "front",
+        "front.openseeface",
         "written",
         75,
     )
@@ -599,7 +599,7 @@ def test_as_a_job_a_wrong_file_becomes_an_empty_landmarks_file_and_a_failed_row(
     )
     assert len(Landmarks.read(tmp_path / "a.landmarks.npz")) == 0
     (row,) = ledger.rows(ledger.read([tmp_path / "a.ledger.parquet"]))
-    assert (row.item, row.outcome, row.reason) == ("front", "failed", "bad_landmarks")
+    assert (row.item, row.outcome, row.reason) == ("front.given", "failed", "bad_landmarks")
 
 
 def test_a_video_that_failed_upstream_fails_here_as_upstream(data: Path, tmp_path: Path) -> None:

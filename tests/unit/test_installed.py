@@ -17,6 +17,8 @@ from tests.unit.examples import REPO
 OF_A_CHECKOUT = {
     "rushes.engine": "a program that runs the repository's own inference",
     "rushes.remove_originals": "a program that asks the plan of a run what has a copy",
+    "rushes.video2dataset_ends": "what a run of a checkout says of its rows",
+    "rushes.video2dataset_published": "what a run of a checkout has made",
 }
 # What setuptools is told to install beside rushes.
 DEPENDENCIES = {"numpy", "pyarrow"}

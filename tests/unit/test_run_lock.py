@@ -338,7 +338,7 @@ def write_workflow(folder: Path, shell: str) -> None:
     """One rule, which makes a.txt."""
     (folder / "Snakefile").write_text(
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
-        "from scripts.common import run_lock\n"
+        "from scripts.planning import run_lock\n"
         "run_lock.guard(workflow)\n"
         f"rule all:\n    output: 'a.txt'\n    shell: {shell!r}\n"
     )
