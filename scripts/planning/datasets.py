@@ -24,21 +24,22 @@ SHOWN = 5
 OF_SYNC = ("low_sync", "sync_offset")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset of windows: cut from the recordings of a rig, adopted from a folder, or those of other datasets.
 
     kind: windows, of landmarks and sound, or poses, of keypoints in space, which have no camera, microphone and fps.
 
     hop: frames from one window to the next.  splits, subjects: by recording.  makers: which dataset makes a recording's
-    windows.  adopted: the folder of a speaker, who counts as one recording.  rig: "" where nothing is cut.
+    windows.  adopted: the folder of a speaker, who counts as one recording.  rig, camera, microphone,
+    landmarks: "" where nothing is cut from them.
     """
 
     name: str
-    rig: str
-    camera: str
-    microphone: str
-    landmarks: str
+    rig: str = ""
+    camera: str = ""
+    microphone: str = ""
+    landmarks: str = ""
     fps: str
     rate_hz: int
     window_frames: int
@@ -180,10 +181,6 @@ def adopt_dataset(name: str, entry: dict[str, Any]) -> Dataset:
         raise ConfigError(f"datasets.{name}: {entry['rate_hz']} samples cannot be divided evenly among {fps} frames")
     return Dataset(
         name=name,
-        rig="",
-        camera="",
-        microphone="",
-        landmarks="",
         fps=fps,
         rate_hz=entry["rate_hz"],
         **_common(entry, f"datasets.{name}"),
@@ -223,10 +220,6 @@ def join_datasets(name: str, entry: dict[str, Any], made: Mapping[str, Dataset])
                 )
     return Dataset(
         name=name,
-        rig="",
-        camera="",
-        microphone="",
-        landmarks="",
         fps=first.fps,
         rate_hz=first.rate_hz,
         **_common({**entry, "frames": first.window_frames, "features": first.features}, f"datasets.{name}"),
