@@ -11,7 +11,7 @@ from scripts.common.text_file import text_of
 
 
 @dataclass(frozen=True)
-class ClipRow:
+class WantedClip:
     """A row of the table, as text. number: from 1; line: of the file; recording: "" for any; name: "" for none."""
 
     number: int
@@ -22,7 +22,7 @@ class ClipRow:
     end: str
 
 
-def read_table(path: Path) -> Iterator[ClipRow]:
+def read_table(path: Path) -> Iterator[WantedClip]:
     """The rows of a csv with the columns start, end, and optionally recording, clip. Raises InputError."""
     rows = csv_rows(text_of(path, "table"))
     try:
@@ -34,12 +34,12 @@ def read_table(path: Path) -> Iterator[ClipRow]:
         for number, (line, row) in enumerate(rows, start=1):
             cells = {name: row[place] if place < len(row) else "" for name, place in columns.items()}
             name = cells.get("clip", "")
-            yield ClipRow(number, line, cells.get("recording", ""), name, cells["start"], cells["end"])
+            yield WantedClip(number, line, cells.get("recording", ""), name, cells["start"], cells["end"])
     except csv.Error as error:
         raise InputError("table", f"{path.name} is no table: {error}") from None
 
 
-def stray_row(path: Path, recordings: Container[str]) -> ClipRow | None:
+def stray_row(path: Path, recordings: Container[str]) -> WantedClip | None:
     """The first row whose recording is none of `recordings`; None if there is none, or the table cannot be read, which
     is for its job to say."""
     try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from scripts.common import atomic, ledger
 from scripts.common import manifest as manifests
-from scripts.common.clip_table import ClipRow, read_table
+from scripts.common.clip_table import WantedClip, read_table
 from scripts.common.clock import Clock
 from scripts.common.cut_clock import cut_clock
 from scripts.common.cut_video import COPIED, codec_of, copy_packets, cut_table, encode_frames
@@ -22,7 +22,7 @@ from scripts.common.lost_frames import listed
 from scripts.common.lot_work import failure, logged
 from scripts.common.names import instead_of, is_recording_name
 from scripts.common.timeline import NS, Timeline
-from scripts.media.clip_times import instant_of
+from scripts.media.clip_instants import instant_of
 from scripts.media.cut_sound import cut_sound
 
 STEP = "cut_clips"
@@ -124,7 +124,7 @@ def cut_clips(
     ledger.write(out_ledger, rows)
 
 
-def bounds(row: ClipRow, kind: str, zone: ZoneInfo, timeline: Timeline) -> tuple[int, int]:
+def bounds(row: WantedClip, kind: str, zone: ZoneInfo, timeline: Timeline) -> tuple[int, int]:
     """Start and end of a clip, ns. Raises ClipError."""
     try:
         start_ns, stop_ns = (instant_of(text, kind, zone, timeline) for text in (row.start, row.end))

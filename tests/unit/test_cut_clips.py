@@ -25,7 +25,7 @@ from scripts.common.encoder import Coding
 from scripts.common.errors import InputError
 from scripts.common.frame_table import FrameTable
 from scripts.common.timeline import Timeline
-from scripts.media.clip_times import instant_of
+from scripts.media.clip_instants import instant_of
 from scripts.media.cut_clips import Camera, cut, cut_clips
 from tests.unit.made_media import NS, TICK, Pictures, digests, picture_of, run_import, write_media
 from tests.unit.side_by_side import FFMPEG, START_NS, samples_of, stamps, write_camera, write_microphone

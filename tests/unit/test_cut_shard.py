@@ -16,7 +16,7 @@ from rushes.sample_media import decode_sound
 from scripts.common import lots
 from scripts.common.frame_table import FrameTable
 from scripts.common.video_item import read_sound
-from scripts.datasets import cut_item
+from scripts.datasets import clip_copies, clip_sound, cut_item
 from scripts.datasets.clip_picture import grid, shape_of
 from scripts.datasets.clip_times import Clip, divided, filtered, keyframe_bounds
 from scripts.datasets.cut_task import CutTask
@@ -352,8 +352,8 @@ def test_smart_clips_that_cannot_be_put_together_are_encoded_and_the_sound_is_re
     def refuse(self, *arguments):
         raise ValueError("times go back")
 
-    monkeypatch.setattr(cut_item.SmartCutter, "cut", refuse)
-    monkeypatch.setattr(cut_item, "read_sound", lambda *arguments: read.append(1) or read_sound(*arguments))
+    monkeypatch.setattr(clip_copies.SmartCutter, "cut", refuse)
+    monkeypatch.setattr(clip_sound, "read_sound", lambda *arguments: read.append(1) or read_sound(*arguments))
     (item,) = ready.items.values()
     scanned = lots.read_scans(ready.lot("scans.parquet"))[item.key]["facts"]
     task = CutTask(
