@@ -11,7 +11,7 @@ from scripts.cameras.frame_numbers import align_given, align_triggers, read_trig
 from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.synchronised import synchronise
@@ -53,9 +53,7 @@ def align_cameras(
     """
     known = {name: FrameTable.read(path) for name, path in zip(cameras, frames, strict=True)}
     if empty := [name for name, table in known.items() if not len(table)]:
-        raise InputError(
-            ledger.UPSTREAM, f"{recording}: {', '.join(empty)}: its import failed, see the ledger of that step"
-        )
+        raise UpstreamError(f"{recording}: {', '.join(empty)}")
     said = ""
     if by == "triggers":
         triggers = {name: read_triggers(path) for name, path in zip(cameras, tables, strict=True)}
@@ -134,7 +132,7 @@ def flash_ns(luma: np.ndarray, frames: FrameTable, camera: str) -> int:
 def clap_ns(sound: Path, clock: Clock, camera: str) -> int:
     """Instant at which the loudest sound begins. Raises InputError if nothing stands out."""
     if not clock.samples:
-        raise InputError(ledger.UPSTREAM, f"{camera}: its sound was not imported")
+        raise UpstreamError(camera, "its sound was not imported")
     with soundfile.SoundFile(sound) as source:
         step = max(1, round(CLAP_STEP_S * source.samplerate))
         blocks = source.blocks(step, dtype="float64", always_2d=True)

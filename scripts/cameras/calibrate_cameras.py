@@ -13,7 +13,7 @@ from scripts.cameras.calibration_gate import errors_by_camera, kept_views, refus
 from scripts.cameras.first_guess import board_distances, first_lens, first_scene
 from scripts.common import json_file, ledger, table_file
 from scripts.common.calibration_file import Calibration, Camera, refuse_twins
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import progress, run
 
 STEP = "calibrate_cameras"
@@ -75,9 +75,7 @@ def read_corners(
     """All observations, and the size of each camera's pictures. Of many views an even choice is kept."""
     tables = [table_file.read(path) for path in paths]
     if empty := [name for name, table in zip(cameras, tables, strict=True) if not table.num_rows]:
-        raise InputError(
-            ledger.UPSTREAM, f"{', '.join(empty)}: the board was not found, see the ledger of detect_boards"
-        )
+        raise UpstreamError(", ".join(empty), "the board was not found")
     counts = [table.num_rows for table in tables]
     column = {name: np.concatenate([t[name].to_numpy() for t in tables]) for name in ("frame", "corner", "x", "y")}
     frames = _best_frames(column["frame"], np.repeat(np.arange(len(tables)), counts), max_views)

@@ -10,7 +10,7 @@ from scripts.cameras.board import Board, BoardFinder
 from scripts.cameras.wanted_pictures import wanted_pictures
 from scripts.common import ledger, table_file
 from scripts.common.aligned_frames import AlignedFrames
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import run
 
 STEP = "detect_boards"
@@ -34,7 +34,7 @@ def detect_boards(
     """
     table = AlignedFrames.read(aligned)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}: its cameras were not aligned, see the ledger of that step")
+        raise UpstreamError(recording, "its cameras were not aligned")
     common = np.arange(0, len(table), every)
     shown = table.of(camera)[common]
     common, shown = common[shown >= 0], shown[shown >= 0]

@@ -14,7 +14,7 @@ from scripts.cameras.detectors.markers import Markers
 from scripts.cameras.detectors.rtmpose import RtmPose
 from scripts.cameras.detectors.stream import batches, write_found
 from scripts.common import ledger
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import InputError, RunError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.keypoints import Keypoints, KeypointWriter, Skeleton
@@ -44,7 +44,7 @@ def detect_keypoints(
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the import failed, see its ledger")
+        raise UpstreamError(f"{recording}, {camera}")
     if given is not None:
         written, seen = _copy_given(given, out_keypoints, len(table), settings)
     else:

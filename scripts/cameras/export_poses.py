@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scripts.cameras.pose_writers import WRITERS, Session
 from scripts.common import ledger
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import run
 from scripts.common.keypoints import Poses
 
@@ -25,7 +25,7 @@ def export_poses(
     """
     found = Poses.read(poses)
     if not len(found):
-        raise InputError(ledger.UPSTREAM, f"{recording}: it has no keypoints in space, see the ledgers before")
+        raise UpstreamError(recording, "it has no keypoints in space")
     session = Session(recording, found, found.fps)
     out_folder.mkdir()
     ledger.write(out_ledger, [_written(session, name, out_folder) for name in formats])

@@ -14,7 +14,7 @@ from scripts.cameras.detectors.segmenters import Background, Brightness, MapMode
 from scripts.cameras.detectors.stream import batches, write_found
 from scripts.common import ledger
 from scripts.common.bgr_picture import to_bgr
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import RunError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.video import VideoReader
@@ -43,7 +43,7 @@ def segment_frames(
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the import failed, see its ledger")
+        raise UpstreamError(f"{recording}, {camera}")
     segmenter = make_segmenter(settings, video, weights, accelerator)
     written, seen = write_found(segmenter, batches(video, frames, len(table), settings["batch"]), None, out_segments)
     message = f"found in {written} of {seen} frames ({settings['backend']})"

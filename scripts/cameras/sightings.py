@@ -8,10 +8,9 @@ import numpy as np
 
 from scripts.cameras.association import associate
 from scripts.cameras.triangulation import Rig, undistorted
-from scripts.common import ledger
 from scripts.common.aligned_frames import AlignedFrames
 from scripts.common.calibration_file import Calibration
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.keypoints import Keypoints, Skeleton
 
 
@@ -48,9 +47,9 @@ class Sightings:
         """
         table = AlignedFrames.read(aligned)
         if not len(table):
-            raise InputError(ledger.UPSTREAM, f"{recording}: its cameras were not aligned, see the ledger of that step")
+            raise UpstreamError(recording, "its cameras were not aligned")
         if not calibration.stat().st_size:
-            raise InputError(ledger.UPSTREAM, f"{recording}: its calibration failed, see the ledger of that step")
+            raise UpstreamError(recording, "its calibration failed")
         known = Calibration.read(calibration)
         used = tuple(name for name in cameras if name not in settings["exclude"])
         if lost := [name for name in used if name not in known.cameras]:
@@ -82,7 +81,7 @@ def _skeleton(found: dict[str, Keypoints], recording: str) -> Skeleton:
     """The names that all cameras' files have. Raises InputError if none has any, or they differ."""
     named = {name: keypoints.skeleton for name, keypoints in found.items() if keypoints.skeleton.names}
     if len(named) < 2:
-        raise InputError(ledger.UPSTREAM, f"{recording}: fewer than two cameras have keypoints, see their ledgers")
+        raise UpstreamError(recording, "fewer than two cameras have keypoints")
     first = next(iter(named))
     for name, skeleton in named.items():
         if skeleton.names != named[first].names:

@@ -11,7 +11,7 @@ from scripts.cameras.series import Series, bridge, grid_places, on_grid, stretch
 from scripts.cameras.sightings import Sightings
 from scripts.cameras.triangulation import Rig
 from scripts.common import ledger
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import run
 from scripts.common.keypoints import Poses, Skeleton
 
@@ -69,7 +69,7 @@ def smooth_poses(
     """
     poses = Poses.read(points)
     if not poses.skeleton.names:
-        raise InputError(ledger.UPSTREAM, f"{recording}: it was not triangulated, see the ledger of that step")
+        raise UpstreamError(recording, "it was not triangulated")
     method = settings["method"]
     seen = None
     if method == "gimbal":

@@ -32,6 +32,13 @@ class InputError(Exception):
         self.limit = limit
 
 
+class UpstreamError(InputError):
+    """What an item needs failed in an earlier step, whose ledger has the cause: nothing is wrong with it itself."""
+
+    def __init__(self, where: str, what: str = "its import failed") -> None:
+        super().__init__(UPSTREAM, f"{where}: {what}, see the ledger of that step")
+
+
 class ConfigError(Exception):
     """The config or a sheet is wrong: one line with the place and the nearest valid name, before any job runs."""
 

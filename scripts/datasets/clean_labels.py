@@ -7,7 +7,7 @@ from typing import Any
 
 from scripts.common import label_intervals, ledger
 from scripts.common import manifest as manifests
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.job import run
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.timeline import Timeline
@@ -49,7 +49,7 @@ def clean_labels(
     """
     found = label_intervals.read(intervals)
     if not found:
-        raise InputError(ledger.UPSTREAM, f"{recording}: it has no labels; see the ledger of import_labels")
+        raise UpstreamError(recording, "it has no labels")
     timeline = Timeline.of(manifests.read(manifest))
     judged = clean(found, settings, classes)
     wanted = [one.source for one in judged if one.reason not in ("other_tier", "ignored")]

@@ -14,7 +14,7 @@ from scripts.common import label_intervals, ledger
 from scripts.common import manifest as manifests
 from scripts.common.cut_video import encode_frames
 from scripts.common.encoder import Coding
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.label_folders import folder_of
@@ -69,7 +69,7 @@ def cut_bouts(
     found = label_intervals.read(intervals)
     own = [(number, one) for number, one in enumerate(found) if one.camera in ("", camera)]
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
+        raise UpstreamError(f"{recording}, {camera}")
     decisions = Decisions.read(splits, classes)
     every = {**settings, "stride": 1, "fps": ""}
     chosen = choose(table, [one for _, one in own], Timeline.of(manifests.read(manifest)), every, excluded)

@@ -15,7 +15,7 @@ import numpy as np
 from scripts.common import label_intervals, ledger
 from scripts.common import manifest as manifests
 from scripts.common.camera_pictures import microseconds, row_at
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_index import IndexWriter
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
@@ -149,7 +149,7 @@ def extract_labelled_frames(
     found = label_intervals.read(intervals)
     own = [(number, one) for number, one in enumerate(found) if one.camera in ("", camera)]
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
+        raise UpstreamError(f"{recording}, {camera}")
     chosen = choose(table, [one for _, one in own], Timeline.of(manifests.read(manifest)), settings, excluded)
     form = Form.of(settings["size"], settings["resize"], settings["format"], settings["quality"])
     lengths = [len(rows) for _, rows, _ in chosen.rows]

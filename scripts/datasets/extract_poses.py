@@ -12,7 +12,7 @@ import numpy as np
 
 from scripts.common import ledger, sample_index
 from scripts.common.aligned_frames import AlignedFrames
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.keypoints import Poses
@@ -62,7 +62,7 @@ def extract_poses(
     """
     found, common = Poses.read(poses), AlignedFrames.read(aligned)
     if not found.skeleton.names:
-        raise InputError(ledger.UPSTREAM, f"{recording}: it has no poses, see the ledger of the steps before")
+        raise UpstreamError(recording, "it has no poses")
     begun = [table.time_ns[0] for table in map(FrameTable.read, frames) if len(table)]
     ruled_out = [Exclusion.of(entry, min(begun, default=0) - start_s * 1e9) for entry in excluded]
     several = len(np.unique(found.person)) > 1

@@ -14,7 +14,7 @@ import soundfile
 
 from scripts.common import ledger, sample_index
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import RunError, UpstreamError
 from scripts.common.face_shape import relative_to_nose
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
@@ -74,7 +74,7 @@ def extract_windows(
     table, times, faces = FrameTable.read(frames), Clock.read(clock), Landmarks.read(landmarks)
     for what, length in (("picture", len(table)), ("sound", times.samples), ("face search", faces.frames)):
         if not length:
-            raise InputError(ledger.UPSTREAM, f"the {what} of {recording} failed in an earlier step: see its row")
+            raise UpstreamError(recording, f"the {what} failed")
     samples_per_frame = Fraction(times.nominal_rate_hz) / Fraction(fps)
     if faces.frames != len(table) or times.samples != len(table) * samples_per_frame:
         raise RunError(

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from scripts.common import ledger, table_file
 from scripts.common.bgr_picture import to_bgr
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.face_shape import (
     MEAN_MIDDLE,
     MEAN_MOUTH,
@@ -82,7 +82,7 @@ def crop_faces(
     """
     found = Landmarks.read(landmarks)
     if not found.frames:
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the face search failed in an earlier step")
+        raise UpstreamError(f"{recording}, {camera}", "the face search failed")
     known = np.isfinite(found.points).all(axis=(1, 2))
     rows = {int(track): np.flatnonzero((found.track == track) & known) for track in np.unique(found.track[known])}
     shapes = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.common import json_file, ledger
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import progress, run
@@ -38,7 +38,7 @@ def detect_cuts(
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
+        raise UpstreamError(f"{recording}, {camera}", "the picture failed")
     small, search = SmallPictures(), SceneStarts(**rule)
     with VideoReader(video) as reader:
         for count, picture in enumerate(reader):

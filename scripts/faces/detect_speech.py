@@ -10,7 +10,7 @@ import soundfile
 
 from scripts.common import ledger
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.intervals import Intervals
 from scripts.common.job import run
 from scripts.common.resample import Line, resample
@@ -36,9 +36,7 @@ def detect_speech(
     """
     times = Clock.read(clock)
     if not times.samples:
-        raise InputError(
-            ledger.UPSTREAM, f"{recording}, {microphone}: the sound failed in an earlier step: see its row"
-        )
+        raise UpstreamError(f"{recording}, {microphone}", "the sound failed")
     network = SpeechNetwork(packaged_weights())
     with soundfile.SoundFile(sound) as audio:
         rate = audio.samplerate

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from scripts.common import ledger
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.intervals import Intervals
 from scripts.common.job import progress, run
@@ -59,7 +59,7 @@ def extract_landmarks(
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: the picture failed in an earlier step: see its row")
+        raise UpstreamError(f"{recording}, {camera}", "the picture failed")
     starts = Intervals.read(scenes).first[1:].tolist() if scenes else []
     search = Search(
         backend,

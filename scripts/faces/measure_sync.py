@@ -16,7 +16,7 @@ import soundfile
 
 from scripts.common import ledger
 from scripts.common.bgr_picture import to_bgr
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import RunError, UpstreamError
 from scripts.common.face_shape import MEAN_MIDDLE, lip_opening, to_crop
 from scripts.common.job import progress, run
 from scripts.common.landmarks import Landmarks
@@ -110,7 +110,7 @@ def measure_sync(
     """
     faces = Landmarks.read(landmarks)
     if not faces.frames or not sound.stat().st_size:
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: picture or sound failed in an earlier step")
+        raise UpstreamError(f"{recording}, {camera}", "picture or sound failed")
     signal, rate_hz = soundfile.read(sound, dtype="float32", always_2d=True)
     samples = int(Fraction(rate_hz) / Fraction(fps))
     heard = signal[:, 0][: faces.frames * samples]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scripts.common import label_intervals, ledger
 from scripts.common import manifest as manifests
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.job import run
 from scripts.common.label_folders import folders_of, said_of_numbered
 from scripts.common.timeline import Timeline
@@ -31,7 +31,7 @@ def export_labels(
     """
     found = label_intervals.read(intervals)
     if not found:
-        raise InputError(ledger.UPSTREAM, f"{recording}: it has no labels; see the ledger of import_labels")
+        raise UpstreamError(recording, "it has no labels")
     labels = Labels(recording, found, Timeline.of(manifests.read(manifest)), Fraction(fps))
     out_folder.mkdir()
     for name in formats:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.common import label_intervals, ledger
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import run
 from scripts.common.label_intervals import LabelInterval
 from scripts.common.manifest import read as read_manifest
@@ -89,7 +89,7 @@ def import_labels(
     facts = read_manifest(manifest)
     timeline = facts.get("timeline")
     if timeline is None:
-        raise InputError(ledger.UPSTREAM, f"{recording}: its import failed; see its row")
+        raise UpstreamError(recording)
     chunks = chunks_of(facts) if settings.get("per_chunk") else None
     if chunks == {}:
         raise InputError("labels", f"labels.per_chunk: {recording} has no chunks")

@@ -17,7 +17,7 @@ import soundfile
 
 from scripts.common import json_file, ledger
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import InputError, RunError, UpstreamError
 from scripts.common.ffmpeg_program import SoundEncoder, decode_sound, output_of
 from scripts.common.job import progress, run
 
@@ -98,7 +98,7 @@ def compress_audio(
     """
     heard = Clock.read(clock)
     if not heard.samples:
-        raise InputError(ledger.UPSTREAM, f"{recording}, {microphone}: its import failed, see that step's ledger")
+        raise UpstreamError(f"{recording}, {microphone}")
     out_folder.mkdir()
     with soundfile.SoundFile(sound) as source:
         form = str(source.subtype)

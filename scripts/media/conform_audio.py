@@ -19,7 +19,7 @@ import soundfile
 from scripts.common import ledger
 from scripts.common import manifest as manifests
 from scripts.common.clock import Clock, Gap, Segment
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import progress, run
 from scripts.common.sound_writer import SoundWriter
 from scripts.common.timeline import NS, Timeline
@@ -71,7 +71,7 @@ def conform_audio(
     """
     heard = Clock.read(clock)
     if not heard.samples:
-        raise InputError(ledger.UPSTREAM, f"{recording}, {microphone}: its import failed, see that step's ledger")
+        raise UpstreamError(f"{recording}, {microphone}")
     if not heard.segments:
         heard = with_segment(heard)
     timeline = Timeline.of(manifests.read(manifest))

@@ -17,7 +17,7 @@ import numpy as np
 from scripts.common import ledger
 from scripts.common import manifest as manifests
 from scripts.common.camera_pictures import microseconds, row_at
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import leaning_on
@@ -127,7 +127,7 @@ def conform_video(
     rate = Fraction(fps)
     source = FrameTable.read(frames)
     if not len(source):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
+        raise UpstreamError(f"{recording}, {camera}")
     facts = manifests.read(manifest)
     timeline = Timeline.of(facts)
     end_ns = facts["streams"].get(camera, {}).get("stop_ns", source.stop_ns)

@@ -16,7 +16,7 @@ import av
 from scripts.common import ledger, mp4
 from scripts.common.cut_video import encode_frames
 from scripts.common.encoder import Coding
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import RunError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
@@ -53,7 +53,7 @@ def copy_matroska(
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see that step's ledger")
+        raise UpstreamError(f"{recording}, {camera}")
     unseen = packet_count(video) - len(table)
     if not unseen:
         _copy(video, out_video, len(table))

@@ -15,7 +15,7 @@ from scripts.common.clock import Clock
 from scripts.common.cut_clock import cut_clock
 from scripts.common.cut_video import COPIED, codec_of, copy_packets, cut_table, encode_frames
 from scripts.common.encoder import Coding, usable
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
@@ -81,7 +81,7 @@ def cut_clips(
     seen = [camera for camera in seen if len(camera.frames)]
     heard = [microphone for microphone in heard if microphone.clock.samples]
     if not seen and not heard:
-        raise InputError(ledger.UPSTREAM, f"{recording}: its import failed, see the ledger of that step")
+        raise UpstreamError(recording)
     timeline = Timeline.of(manifests.read(manifest))
     wanted = [row for row in read_table(table) if row.recording in ("", recording)]
     encoding = usable(Coding(**coding)) if mode == "exact" else Coding(**coding).on_cpu

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from scripts.common import jpeg, ledger, table_file
 from scripts.common.camera_pictures import CameraPictures
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
@@ -115,7 +115,7 @@ def extract_all_frames(
     tables = {name: FrameTable.read(path) for name, path in zip(cameras, frames, strict=True)}
     files = dict(zip(cameras, videos, strict=True))
     if not any(map(len, tables.values())):
-        raise InputError(ledger.UPSTREAM, f"{recording}: the import of every camera of {product} failed")
+        raise UpstreamError(recording, f"the import of every camera of {product} failed")
     instants = synchronise(tables, None if scene["fps"] == "own" else Fraction(scene["fps"]))
     out_folder.mkdir()
     store: Store = Shards(out_folder, shard_mb * 1_000_000) if form == "shards" else Folder(out_folder)

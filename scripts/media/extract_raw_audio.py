@@ -6,7 +6,7 @@ import av
 
 from scripts.common import ledger
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.job import run
 from scripts.common.sound_writer import SAMPLE_FORMATS
 
@@ -20,7 +20,7 @@ def extract_raw_audio(
     """
     heard = Clock.read(clock)
     if not heard.samples:
-        raise InputError(ledger.UPSTREAM, f"{recording}, {microphone}: its import failed, see that step's ledger")
+        raise UpstreamError(f"{recording}, {microphone}")
     holes = sorted((gap.start_sample, gap.stop_sample) for gap in heard.gaps if gap.reason == "hole")
     written = position = 0
     with av.open(f"file:{sound}") as container, out_raw.open("wb") as raw:

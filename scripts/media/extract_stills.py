@@ -14,7 +14,7 @@ import pyarrow as pa
 from scripts.common import jpeg, ledger, table_file
 from scripts.common import manifest as manifests
 from scripts.common.camera_pictures import microseconds, row_at
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.synchronised import NOTHING, nearest
@@ -45,7 +45,7 @@ def extract_stills(
     """
     table = FrameTable.read(frames)
     if not len(table):
-        raise InputError(ledger.UPSTREAM, f"{recording}, {camera}: its import failed, see the ledger of that step")
+        raise UpstreamError(f"{recording}, {camera}")
     instants = regular(of_pictures(manifests.read(manifest)), every_s)
     shown = nearest(table.time_ns, instants, table.period_ns)
     out_folder.mkdir()

@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.common import ledger
 from scripts.common import manifest as manifests
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError, RunError
+from scripts.common.errors import RunError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.synchronised import Synchronised
@@ -46,7 +46,7 @@ def link_aviary_names(
     """
     facts = manifests.read(manifest)
     if "timeline" not in facts:
-        raise InputError(ledger.UPSTREAM, f"{recording}: its import failed, see the ledger of that step")
+        raise UpstreamError(recording)
     base = base_name(source, Timeline.of(facts))
     folder = out_folder / f"{base}_files"
     folder.mkdir(parents=True)

@@ -11,7 +11,7 @@ import soundfile
 from scripts.common import ledger
 from scripts.common.calibration_file import Calibration
 from scripts.common.clock import Clock, Segment
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import progress, run
 from scripts.common.location_volume import volume_corners
 from scripts.media.location_track import LocationTrack
@@ -49,7 +49,7 @@ def locate_sound(
     """
     times = Clock.read(clock)
     if not times.samples:
-        raise InputError(ledger.UPSTREAM, f"{recording}: the import of {microphone} failed")
+        raise UpstreamError(recording, f"the import of {microphone} failed")
     positions = np.array(location["positions_m"], np.float64)
     if times.channels != len(positions):
         raise InputError(

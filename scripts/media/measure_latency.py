@@ -15,7 +15,7 @@ import soundfile
 
 from scripts.common import ledger
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
 from scripts.common.timeline import NS
@@ -101,7 +101,7 @@ def measure_latency(
     """
     table, times = FrameTable.read(frames), Clock.read(clock)
     if not len(table) or not times.samples:
-        raise InputError(ledger.UPSTREAM, f"{recording}: the import of {camera} or {microphone} failed")
+        raise UpstreamError(recording, f"the import of {camera} or {microphone} failed")
     given = latency["events"]
     seen = flash_frames(mean_luma(video, table)) if given == "flash" else np.array(given, int)
     if len(seen) and not 0 <= seen.min() <= seen.max() < len(table):

@@ -12,7 +12,7 @@ import numpy as np
 from scripts.common import ledger, mp4, table_file
 from scripts.common.clock import Clock
 from scripts.common.edit_list import set_edit_length
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import frame_period_ns
 from scripts.common.job import run
 from scripts.common.packet_writer import MP4_OPTIONS, disk_errors
@@ -43,10 +43,10 @@ def merge_video_audio(
     """
     time_ns = np.unique(table_file.read(times, columns=["time_ns"])["time_ns"].to_numpy())
     if not len(time_ns):
-        raise InputError(ledger.UPSTREAM, f"{recording}: what {product} shows failed, see the ledger of that step")
+        raise UpstreamError(recording, f"what {product} shows failed")
     known = {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)}
     if not any(clock.samples for _, clock in known.values()):
-        raise InputError(ledger.UPSTREAM, f"{recording}: the import of every microphone of {product} failed")
+        raise UpstreamError(recording, f"the import of every microphone of {product} failed")
     start_ns, stop_ns = int(time_ns[0]), int(time_ns[-1]) + frame_period_ns(time_ns)
     mix = mix_of(sound, known, start_ns=start_ns, stop_ns=stop_ns, where=f"{recording}, {product}")
     assert mix is not None

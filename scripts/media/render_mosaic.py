@@ -19,7 +19,7 @@ from scripts.common import ledger
 from scripts.common.camera_pictures import CameraPictures
 from scripts.common.clock import Clock
 from scripts.common.encoder import Coding, usable
-from scripts.common.errors import InputError
+from scripts.common.errors import UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
@@ -107,7 +107,7 @@ def render_grid(
     """Encode a grid, decorated or not."""
     tables = {name: FrameTable.read(path) for name, path in frames.items()}
     if not any(map(len, tables.values())):
-        raise InputError(ledger.UPSTREAM, f"{where}: the import of every camera failed")
+        raise UpstreamError(where, "the import of every camera failed")
     instants = synchronise(tables, None if scene["fps"] == "own" else Fraction(scene["fps"]))
     with ExitStack() as stack:
         pictures = {

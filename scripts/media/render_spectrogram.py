@@ -13,7 +13,7 @@ import numpy as np
 from scripts.common import ledger
 from scripts.common.calibration_file import Calibration
 from scripts.common.clock import Clock
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, UpstreamError
 from scripts.common.job import run
 from scripts.common.synchronised import Synchronised
 from scripts.common.timeline import NS
@@ -58,7 +58,7 @@ def render_spectrogram(
     """
     known = {name: (path, Clock.read(clock)) for name, path, clock in zip(microphones, sounds, clocks, strict=True)}
     if not any(clock.samples for _, clock in known.values()):
-        raise InputError(ledger.UPSTREAM, f"{recording}: the import of every microphone of {product} failed")
+        raise UpstreamError(recording, f"the import of every microphone of {product} failed")
     places = LocationTrack.read(track) if track else LocationTrack.empty()
     sizes = {name: camera.size for name, camera in Calibration.read(calibration).cameras.items()} if calibration else {}
     with ExitStack() as stack:

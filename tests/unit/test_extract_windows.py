@@ -374,7 +374,7 @@ def test_a_window_has_the_same_bytes_on_every_run(cut):
     ],
 )
 def test_what_failed_in_an_earlier_step_fails_here_as_upstream(cut, changes, what):
-    with pytest.raises(InputError, match=f"the {what} of a failed in an earlier step") as error:
+    with pytest.raises(InputError, match=f"a: the {what} failed, see the ledger of that step") as error:
         cut(**changes)
     assert error.value.reason == ledger.UPSTREAM
 

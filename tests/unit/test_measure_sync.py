@@ -130,7 +130,7 @@ def test_a_file_that_is_no_sync_model_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="is no onnx model"):
         measured(tmp_path, tmp_path / "m.onnx")
     Landmarks.empty().write(tmp_path / "l.npz")
-    with pytest.raises(InputError, match="earlier step"):
+    with pytest.raises(InputError, match="picture or sound failed, see the ledger of that step"):
         measured(tmp_path, None)
     monkeypatch.chdir(tmp_path)
     house = House(tmp_path)
