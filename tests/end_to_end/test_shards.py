@@ -143,7 +143,7 @@ def test_recordings_of_the_project_become_shards_with_their_sound(tmp_path, vide
         record = json.load(tar.extractfile("000000001_00002.json"))
         (tmp_path / "a.mp4").write_bytes(tar.extractfile("000000001_00002.mp4").read())
     assert (record["recording"], record["subject"]) == ("take1", "person1")
-    from tests.unit.test_cut_shard import pitch_start_s
+    from tests.unit.clips.clip_contents import pitch_start_s
 
     assert abs(pitch_start_s(tmp_path / "a.mp4") - 2) < 0.05
 

@@ -20,8 +20,8 @@ from scripts.common.errors import InputError
 from scripts.models.infer_from_engine import infer_from_engine
 from scripts.models.infer_landmarks import infer_landmarks
 from tests.unit.examples import REPO
+from tests.unit.inference.inferred import settings_of
 from tests.unit.speaking_checkpoint import make_checkpoint, write_speech
-from tests.unit.test_infer_landmarks import settings_of
 
 pytestmark = pytest.mark.torch
 
