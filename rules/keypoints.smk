@@ -132,7 +132,7 @@ rule smooth_poses:
         cameras=rig_cameras,
         triangulate=multicam_setting("triangulate"),
         settings=multicam_setting("smooth"),
-        key=multicam_key(3, "triangulate", "smooth"),
+        key=multicam_key(4, "triangulate", "smooth"),
     script:
         "../scripts/cameras/smooth_poses.py"
 

@@ -19,10 +19,16 @@ CHUNK, OVERLAP = 4096, 256
 LEARNED_ROWS, LEARNED_STRETCHES = 256, 4
 # Candidates: the acceleration as a part of what second differences show, and the factor of the covariance.
 ACCELERATIONS = tuple(2.0**-k for k in range(8))
-FACTORS = (0.25, 1.0, 4.0, 16.0, 64.0)
+FACTORS = (1 / 16, 0.25, 1.0, 4.0, 16.0, 64.0)
+# A second round about the best of them, by which both are multiplied.
+FINER_ACCELERATIONS = tuple(2.0 ** (k / 2) for k in range(-1, 2))
+FINER_FACTORS = tuple(2.0 ** (k / 3) for k in range(-3, 4))
 PASSES = 3
 # Of Student's distribution, whose tails bear wild points.
 FREEDOM = 4
+# The share of its covariance by which Student's likelihood fits best to what is distributed normally in space: the z
+# of E[(FREEDOM + 3) x / (FREEDOM z + x)] = 3, where x is distributed as chi squared of three dimensions.
+NORMAL_SCALE = 0.75589
 EYE = np.eye(3)
 
 
@@ -138,7 +144,7 @@ def _forward(
         inverse = np.where(inner[:, None, None], np.linalg.inv(total), 0)
         if not keep:
             square = np.einsum("ki,kij,kj->k", innovation, inverse, innovation)
-            rare = (FREEDOM + 3) * np.log1p(square / FREEDOM)
+            rare = (FREEDOM + 3) * np.log1p(square / (FREEDOM * NORMAL_SCALE))
             misfit += np.where(inner, rare + np.linalg.slogdet(total)[1], 0)
         gain, pull = pp @ inverse, np.swapaxes(pv, -1, -2) @ inverse
         place = place + (gain @ innovation[..., None])[..., 0]
@@ -168,9 +174,8 @@ def learn(series: Series, acceleration: float) -> Motion:
     """The acceleration and the factor of the covariance under which points are foretold best, by keypoint.
 
     acceleration: units/s² if it is known, else 0. The likelihood is that of the filter, with Student's distribution,
-    over a grid of candidates and a few stretches of a long series.
+    over a grid of candidates, then over a finer one about the best, and a few stretches of a long series.
     """
-    width = series.xyz.shape[1]
     rows = np.concatenate(
         [np.arange(len(series))[part] for part in stretches(len(series), LEARNED_ROWS, LEARNED_STRETCHES)]
     )
@@ -178,17 +183,36 @@ def learn(series: Series, acceleration: float) -> Motion:
     seen = series.seen[rows]
     fresh = np.append(True, np.diff(rows) > 1)
     begins |= _first_after(fresh, seen)
-    shown = _second_differences(series) / series.step_s**2
-    known = np.array([[acceleration]]) if acceleration else np.array(ACCELERATIONS)[:, None] * shown
-    grid = np.broadcast_to(known[:, None], (len(known), len(FACTORS), width)).reshape(-1, width)
-    factors = np.broadcast_to(np.array(FACTORS)[None, :, None], (len(known), len(FACTORS), width)).reshape(-1, width)
-    many = len(grid)
-    noise = np.tile(series.noise()[rows], (1, many, 1, 1)) * factors.reshape(-1)[:, None, None]
-    tiled = [np.tile(values, (1, many, *[1] * (values.ndim - 2))) for values in (series.xyz[rows], seen, begins)]
-    misfit = _forward(tiled[0], noise, tiled[1], tiled[2], grid.reshape(-1), series.step_s, keep=False)[2]
-    best = misfit.reshape(many, width).argmin(axis=0)
+    width = series.xyz.shape[1]
+    known = np.full((1, width), acceleration) if acceleration else np.outer(ACCELERATIONS, _usual_acceleration(series))
+    stretch = series.xyz[rows], series.noise()[rows], seen, begins, series.step_s
+    coarse = _best(*stretch, known, np.tile(np.array(FACTORS)[:, None], width))
+    near = coarse.acceleration[None] if acceleration else np.outer(FINER_ACCELERATIONS, coarse.acceleration)
+    return _best(*stretch, near, np.outer(FINER_FACTORS, coarse.factor))
+
+
+def _best(
+    points: np.ndarray,
+    noise: np.ndarray,
+    seen: np.ndarray,
+    begins: np.ndarray,
+    step_s: float,
+    accelerations: np.ndarray,
+    factors: np.ndarray,
+) -> Motion:
+    """The likeliest pair of each keypoint. accelerations: float64 (A, K).  factors: float64 (F, K)."""
+    width = points.shape[1]
+    acceleration = np.repeat(accelerations, len(factors), axis=0)
+    factor = np.tile(factors, (len(accelerations), 1))
+    pairs = len(factor)
+    points, noise, seen, begins = (
+        np.tile(values, (1, pairs, *[1] * (values.ndim - 2))) for values in (points, noise, seen, begins)
+    )
+    noise = noise * factor.reshape(-1)[:, None, None]
+    misfit = _forward(points, noise, seen, begins, acceleration.reshape(-1), step_s, keep=False)[2]
+    best = misfit.reshape(pairs, width).argmin(axis=0)
     place = np.arange(width)
-    return Motion(grid[best, place], factors[best, place])
+    return Motion(acceleration[best, place], factor[best, place])
 
 
 def _first_after(fresh: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -201,10 +225,10 @@ def _first_after(fresh: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return out
 
 
-def _second_differences(series: Series) -> np.ndarray:
-    """The usual size of second differences of each keypoint, float64 (K,), never 0."""
+def _usual_acceleration(series: Series) -> np.ndarray:
+    """What second differences of each keypoint usually show, units/s², float64 (K,), never 0."""
     size = np.linalg.norm(np.diff(series.xyz, n=2, axis=0), axis=-1) / np.sqrt(3)
     whole = np.isfinite(size)
     usual = np.array([np.median(size[good, k]) if good.any() else 0 for k, good in enumerate(whole.T)])
     least = usual[usual > 0].min() if (usual > 0).any() else 1e-3
-    return np.where(usual > 0, usual, least)
+    return np.where(usual > 0, usual, least) / series.step_s**2

@@ -54,6 +54,9 @@ def run(function: Callable[..., None]) -> None:
             where = error.filename or os.path.dirname(str(next(iter(job.output), ""))) or os.getcwd()
             _end(name, f"the disk is full ({where}): make room, then give the same command again", job)
         _end(name, f"{type(error).__name__}: {error}", job)
+    except SystemExit as error:
+        # A library's way to leave, whatever status it gives: the outputs are not there.
+        _end(name, f"it was ended before it was done ({type(error).__name__})", job)
     except Exception as error:  # the boundary: whatever it is, the user reads one line
         log.exception("failed")
         _end(name, f"{type(error).__name__}: {error}", job)

@@ -12,6 +12,7 @@ import tensorboard  # noqa: F401 - what the logger writes with
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from scripts.common import atomic, json_file
@@ -106,7 +107,7 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `module` for `epochs` in all, from its last checkpoint in `working` on; returns the curve by epoch.
 
-    Raises RunError where there is no GPU although one was asked for, or the training left the numbers.
+    Raises RunError where there is no GPU although one was asked for, the training left the numbers, or it got SIGTERM.
     """
     if accelerator != "cpu" and not torch.cuda.is_available():
         raise RunError(
@@ -136,13 +137,19 @@ def fit(
             enable_model_summary=False,
         )
         last = folder / LAST
-        trainer.fit(
-            module,
-            loader(train, batch, seed=seed),
-            loader(val, batch),
-            ckpt_path=str(last) if last.exists() else None,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                module,
+                loader(train, batch, seed=seed),
+                loader(val, batch),
+                ckpt_path=str(last) if last.exists() else None,
+                weights_only=True,
+            )
+        except SIGTERMException:
+            done = _epochs_of(last)
+            raise RunError(
+                f"it was told to end (SIGTERM) after {done} of {epochs} epochs; the same command goes on from there"
+            ) from None
     if not (folder / BEST).exists():
         raise RunError("the training left the numbers (its loss is not finite): lower learning_rate")
     return keeper.curve

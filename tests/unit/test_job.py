@@ -307,6 +307,7 @@ def test_a_job_of_snakemake_runs_quietly(tmp_path):
     [
         ('raise RunError("the weights are missing")', "double a: the weights are missing  (log: logs/x.log)"),
         ("1 / 0", "double a: ZeroDivisionError: division by zero  (log: logs/x.log)"),
+        ("raise SystemExit", "double a: it was ended before it was done (SystemExit)  (log: logs/x.log)"),
         (
             'raise OSError(28, "No space left", "out.txt")',
             "double a: the disk is full (out.txt): make room, then give the same command again  (log: logs/x.log)",

@@ -379,3 +379,19 @@ def test_segments_end_where_more_is_missing_than_may_be():
         (slice(0, 8), slice(0, 6)),
         (slice(4, 10), slice(2, 6)),
     ]
+
+
+@pytest.mark.parametrize("told", [0.5, 1, 2, 3, 6])
+def test_the_covariance_of_kalman_is_that_of_its_errors_whatever_it_is_told(told):
+    """Errors over their covariance are distributed as chi squared of three dimensions: median 2.37, 95 % below 7.81."""
+    random, rows, step_s, sigma = np.random.default_rng(1), 600, 1 / 30, 2.0
+    velocity = np.cumsum(random.normal(0, 2000, (rows, 8, 3)) * step_s, axis=0)
+    truth = np.cumsum((velocity - np.linspace(0, 1, rows)[:, None, None] * velocity[-1]) * step_s, axis=0)
+    seen = truth + random.normal(0, sigma, truth.shape)
+    covariance = np.broadcast_to(np.eye(3) * sigma**2 * told, (rows, 8, 3, 3)).copy()
+    xyz, covariance, _, motion = kalman.smooth(Series(seen, covariance, step_s, 5), 0, 4)
+    miss = xyz - truth
+    square = np.einsum("tki,tkij,tkj->tk", miss, np.linalg.inv(covariance), miss)
+    assert np.median(square) == pytest.approx(2.37, rel=0.1)
+    assert np.percentile(square, 95) == pytest.approx(7.81, rel=0.1)
+    assert motion.factor == pytest.approx(np.full(8, 1 / told), rel=0.3)

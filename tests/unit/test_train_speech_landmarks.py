@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,21 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_been(little, tmp_p
     assert names[0] == names[1]
     # It did go on: the epochs before the kill were not trained again.
     assert len(list((tmp_path / "resumed" / "tf_logs").glob("events*"))) == 2
+
+
+def test_a_training_that_is_told_to_end_has_failed_and_says_how_far_it_came(little, tmp_path):
+    folder, working = little["index"].parent, tmp_path / "working"
+    command = [sys.executable, "-m", "tests.unit.speech_model", str(folder), str(tmp_path / "x"), str(working)]
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    changes = json.dumps({"epochs": 400, "batch": 2})
+    job = subprocess.Popen([*command, changes], cwd=REPO, env=environment, stderr=subprocess.PIPE, text=True)
+    stop = time.monotonic() + 60
+    while not (working / "checkpoints" / "last.ckpt").exists() and job.poll() is None and time.monotonic() < stop:
+        time.sleep(0.01)
+    job.terminate()
+    assert re.search(r"RunError: it was told to end \(SIGTERM\) after \d+ of 400 epochs", job.communicate()[1])
+    assert job.returncode == 1
+    assert not (tmp_path / "x" / "metrics.json").exists()
 
 
 def test_more_epochs_go_on_and_another_setting_begins_anew(little, tmp_path):
