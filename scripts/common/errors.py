@@ -4,9 +4,9 @@ import errno
 
 # Reason of an item that did not fail by itself: what it needs failed in an earlier step, which has the cause.
 UPSTREAM = "upstream"
-# The disk, the quota, or what the system lends out.
+# The disk, the quota, a limit of the process, or what the system lends out.
 _MACHINE = {
-    *(errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    *(errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
     *(errno.ENOSPC, errno.EROFS, errno.ESTALE),
 }
 

@@ -78,7 +78,7 @@ def test_a_disk_that_fills_while_a_store_is_read_is_the_machines_fault_and_the_s
     [
         *(
             (OSError(number, "x"), True)
-            for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EROFS)
+            for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.EROFS)
         ),
         *((OSError(number, "x"), False) for number in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ECONNRESET)),
         (ValueError("x"), False),
