@@ -12,6 +12,7 @@ rule list_recordings:
     input:
         videos=listed_recordings("video"),
         sounds=listed_recordings("sound"),
+        frames=listed_recordings("frames"),
     output:
         table=shards.listing(),
     log:
@@ -28,7 +29,7 @@ rule list_recordings:
         runtime=work.minutes(base=10, per_recording=0.1),
     params:
         rows=listed_recordings("row"),
-        key=lambda wildcards: versioned(1, rows=listed_recordings("row")(wildcards)),
+        key=lambda wildcards: versioned(2, rows=listed_recordings("row")(wildcards)),
     script:
         "../scripts/sources/list_recordings.py"
 

@@ -12,7 +12,7 @@ shards = plan.rooms["shards"]
 
 
 def listed_recordings(what):
-    """A fact of every item that is a recording's camera: its row, its video, or its sound."""
+    """A fact of every item that is a recording's camera: its row, its video, its sound, or its frame table."""
     return lambda wildcards: [item[what] for item in shards.datasets[wildcards.dataset].items if item[what]]
 
 

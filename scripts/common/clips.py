@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from scripts.common import table_file
 from scripts.common.lots import Item
-from scripts.common.sample_columns import OWN, as_tables
+from scripts.common.sample_columns import OWN, UNUSABLE, as_tables
 
 SCHEMA = pa.schema(
     [
@@ -71,6 +71,6 @@ def metadata(item: Item, facts: dict[str, Any], scores: dict[str, float]) -> dic
         as_tables(name) if name in taken or name.startswith("cuts_s") else name: value
         for name, value in item.extra.items()
         # The caption of a tar's sample stands in its json, too.
-        if (name, value) != ("caption", item.caption)
+        if (name, value) != ("caption", item.caption) and name != UNUSABLE
     }
     return theirs | ours

@@ -6,6 +6,9 @@ OWN = ("key", "shard", "caption", "start_s", "stop_s", "duration_s", "asked_star
 OF_ITEM = ("url", "item", "motion", "black", "freeze", "sharpness", "brightness")
 # Endings of members, which are columns of parquet.
 MEMBERS = ("mp4", "m4a", "jpg", "npy", "txt", "json")
+# What is no material of a recorded item, and never a column: [[start_s, stop_s, reason, message], …] in its seconds;
+# null is its start or end.
+UNUSABLE = "_unusable"
 
 
 def is_ours(name: str) -> bool:

@@ -18,6 +18,7 @@ from scripts.common.working import Working
 from scripts.datasets.clip_times import Clip, scenes_in
 from scripts.datasets.clip_verdicts import Verdict, is_whole, verdicts
 from scripts.datasets.cut_task import CutTask, has_other_codec
+from scripts.datasets.unusable import unusable
 
 STEP = "cut_shard"
 # Codecs that MP4 holds, so that a whole item may stay as it is.
@@ -88,7 +89,8 @@ def lacking(choice: Chosen, clip: Clip) -> str:
     lost = choice.facts["undecoded"]
     if lost:
         said.append(f"its item lacks {lost} of {lost + choice.facts['frames']} pictures (`source_undecoded`)")
-    return "; ".join(said)
+    said.append(unusable(choice.item.extra, clip).message)
+    return "; ".join(filter(None, said))
 
 
 def _unchanged(facts: dict[str, Any], settings: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from scripts.datasets.clip_times import (
     scores_of,
     wanted,
 )
+from scripts.datasets.unusable import unusable
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ def _verdict(
     first, stop = frames_of(frames, clip.start_s, clip.stop_s)
     black, freeze = settings["scan"]["black"], settings["scan"]["freeze"]
     clip = replace(clip, scores=scores_of(scores, first, stop, black, freeze))
+    lacks = unusable(item.extra, clip)
+    if lacks.reason:
+        return Verdict(name, clip, span, lacks.reason, lacks.value, lacks.limit, lacks.message)
     caption, language = clip.caption or item.caption, str(item.extra.get("language", ""))
     reason, value, limit = filtered(
         clip, min_s=settings["min_s"], filters=settings["filters"], caption=caption, language=language

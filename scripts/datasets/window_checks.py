@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from scripts.common import filler
 from scripts.common.clock import Clock
 from scripts.common.face_shape import STABLE, eye_distance
 from scripts.common.frame_table import FrameTable
@@ -83,9 +84,6 @@ class Recorded:
         count = len(table)
         number = np.arange(count, dtype=np.int64)
         instant = clock.start_ns + (number * 10**9 * fps.denominator) // fps.numerator
-        shown = np.flatnonzero(table.source_frame >= 0)
-        first, last = (shown[0], shown[-1]) if len(shown) else (count, count)
-        no_picture = np.where(number < first, -1, np.where(number > last, 1, 0))
         samples_per_frame = Fraction(clock.nominal_rate_hz) / fps
         no_sound = np.zeros(count, int)
         silent = np.zeros(count)
@@ -99,9 +97,9 @@ class Recorded:
         return cls(
             instant_ns=instant,
             period_ns=int(10**9 / fps),
-            no_picture=no_picture,
+            no_picture=filler.no_picture(table),
             no_sound=no_sound,
-            stands_still_s=_stands_still(table, no_picture, fps),
+            stands_still_s=filler.stands_still(table),
             silent_s=silent,
             tainted=table.tainted,
             scene=np.zeros(count, int) if scenes is None else np.searchsorted(scenes.first, number, side="right"),
@@ -112,18 +110,6 @@ class Recorded:
     def span_ns(self, first: int, count: int) -> tuple[int, int]:
         """Start and end of `count` frames from `first`, nanoseconds on the recording's clock."""
         return int(self.instant_ns[first]), int(self.instant_ns[first + count - 1]) + self.period_ns
-
-
-def _stands_still(table: FrameTable, no_picture: np.ndarray, fps: Fraction) -> np.ndarray:
-    """Length of the gap in which a frame only repeats the picture before the gap, else 0; float (N,) seconds."""
-    still = np.zeros(len(table))
-    new = np.flatnonzero(np.r_[True, np.diff(table.source_frame) != 0])
-    for position, start in enumerate(new):
-        gap_ns = table.gap_before_ns[start]
-        if gap_ns > 0 and no_picture[start] == 0:
-            shown_from = new[position - 1] if position else start
-            still[shown_from + 1 : start] = gap_ns / 1e9
-    return still
 
 
 def _speech_s(speech: Intervals, count: int, clock: Clock, fps: Fraction) -> np.ndarray:

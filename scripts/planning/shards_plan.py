@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common.clip_form import changes_pictures, changes_sound
 from scripts.common.errors import ConfigError
 from scripts.common.names import instead_of, is_stream_name, nearest
+from scripts.common.sample_columns import UNUSABLE
 from scripts.common.table_kinds import local_tables, rows_about
 from scripts.planning.annotations_plan import Annotation, make_annotations, with_faces
 from scripts.planning.recordings import Recording, tidy
@@ -51,7 +52,8 @@ class Lot:
 class ShardsDataset:
     """A dataset of the config. files: the local files among its tables; entry: its checked settings.
 
-    items: of a rig's recordings, each with its row of the table, its video and its sound ("" for none).
+    items: of a rig's recordings, each with its row of the table, its video, its sound and its frame table
+    ("" for none; a dataset of sounds needs no frames).
     """
 
     name: str
@@ -122,16 +124,25 @@ class ShardsRoom(Room):
         entry["fetch"]["allowed_roots"] = entry["fetch"]["allowed_roots"] or [self.plan.path.results]
         checked = make_shards(name, entry, listing=table)
         own = [recording for recording in self.plan.recordings.values() if recording.rig == rig.name]
-        items = [self._item(r, camera, microphone) for r in own for camera in r.cameras]
+        shown = bool({"video", "frames"} & set(entry["encode_formats"]))
+        items = [self._item(r, camera, microphone, shown=shown) for r in own for camera in r.cameras]
         return replace(checked, items=tuple(items))
 
-    def _item(self, recording: Recording, camera: str, microphone: str) -> dict[str, Any]:
+    def _item(self, recording: Recording, camera: str, microphone: str, *, shown: bool) -> dict[str, Any]:
         paths, facts = self.plan.path, {"rig": recording.rig, "recording": recording.name}
         video = paths.video("conformed").format(**facts, camera=camera)
         sound = paths.sound("conformed").format(**facts, microphone=microphone) if microphone else ""
         of_sheet = {"subject": recording.subject, "session": recording.session, "split": recording.split}
-        row = {"url": video, "_sound": sound, "camera": camera, **facts, **of_sheet}
-        return {"row": row, "video": video, "sound": sound}
+        row: dict[str, Any] = {"url": video, "_sound": sound, "camera": camera, **facts, **of_sheet}
+        begin_s = recording.start_s or 0.0
+        ruled_out = [
+            [None if end is None else end - begin_s for end in (e.start_s, e.stop_s)] + ["excluded", e.reason]
+            for e in self.plan.exclusions.get(recording.name, [])
+        ]
+        # A row without any is as it was: what was made of it stays.
+        row |= {UNUSABLE: ruled_out} if ruled_out else {}
+        frames = paths.frames("conformed").format(**facts, camera=camera) if shown else ""
+        return {"row": row, "video": video, "sound": sound, "frames": frames}
 
     def listing(self) -> str:
         """The table of a rig's recordings."""

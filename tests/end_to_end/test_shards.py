@@ -146,6 +146,11 @@ def test_recordings_of_the_project_become_shards_with_their_sound(tmp_path, vide
     from tests.unit.clips.clip_contents import pitch_start_s
 
     assert abs(pitch_start_s(tmp_path / "a.mp4") - 2) < 0.05
+    write_table(tmp_path / "config" / "exclude.tsv", "recording\tstart\tstop\treason", "take1\t2.2\t2.8\tblink")
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout
+    assert samples(workspace) == [name for name in names if not name.startswith("000000001_00002.")]
+    assert "Nothing to be done" in workspace.snakemake().stdout
 
 
 def test_annotations_are_in_every_sample_and_none_of_them_failed(tmp_path, videos):

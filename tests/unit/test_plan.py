@@ -10,6 +10,7 @@ from scripts.common.errors import ConfigError
 from scripts.planning import plan as planning
 from scripts.planning.plan import Paths, for_targets, load, versioned
 from scripts.planning.resources import SHORTEST_MIN, Work
+from scripts.planning.shards_plan import ShardsRoom
 from tests.unit.examples import House
 
 FULL = ["recording", "rig", "source", "subject", "start", "end", "split"]
@@ -287,6 +288,25 @@ def test_a_dataset_that_does_not_fit_its_rig_is_a_mistake(house, entry, message)
 def test_shards_of_a_rig_take_nothing_that_is_for_tables(house, entry, message):
     house.datasets = {"web": {"kind": "shards", "rig": "booth", **entry}}
     assert mistake(house).startswith(message)
+
+
+def test_shards_of_a_rig_know_what_is_ruled_out_of_a_recording_in_seconds_of_its_import(house):
+    house.datasets = {"web": {"kind": "shards", "rig": "booth"}}
+    house.sheet(FULL, [["a", "booth", "a.mov", "Ann", "2", "", ""], ["b", "booth", "b.mov", "Ann", "", "", ""]])
+    house.exclude = [["a", "5", "", "cough"]]
+    items = ShardsRoom(load(house.config())).datasets["web"].items
+    rows = {item["row"]["recording"]: item["row"] for item in items}
+    assert rows["a"]["_unusable"] == [[3.0, None, "excluded", "cough"]]
+    assert "_unusable" not in rows["b"]
+
+
+@pytest.mark.parametrize(
+    ("formats", "frames"),
+    [({"audio": "m4a"}, ""), ({"video": "mp4"}, "results/conformed/booth/a/front.frames.parquet")],
+)
+def test_shards_of_a_rig_ask_for_filler_only_where_pictures_are_written(house, formats, frames):
+    house.datasets = {"web": {"kind": "shards", "rig": "booth", "encode_formats": formats}}
+    assert ShardsRoom(load(house.config())).datasets["web"].items[0]["frames"] == frames
 
 
 def test_a_rate_that_does_not_divide_the_samples_is_a_mistake(house):
