@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 DEMO   := --profile profiles/local --configfile config/demo.yaml
 AREA   ?= scale
 
-.PHONY: help setup setup-test demo test lint bench docs clean
+.PHONY: help setup setup-models setup-test demo test lint bench docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,12 +25,19 @@ $(VENV)/.lock: requirements.txt
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-setup-test: $(VENV)/.lock-test  ## what tests need on top: torch, face-alignment, linters
+setup-models: $(VENV)/.lock-models  ## what networks need on top: torch, lightning, face-alignment, faster-whisper
 
 # torch comes first and with its own dependencies, so that pip picks the build which suits the machine.
-$(VENV)/.lock-test: $(VENV)/.lock requirements-torch.txt requirements-test.txt
+$(VENV)/.lock-models: $(VENV)/.lock requirements-torch.txt requirements-models.txt
+	@echo "Installing what networks need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt -c requirements-models.txt
+	@$(PIP) -r requirements-models.txt
+	@touch $@
+
+setup-test: $(VENV)/.lock-test  ## what tests need on top of all that: pytest, linters, what reads our files
+
+$(VENV)/.lock-test: $(VENV)/.lock-models requirements-test.txt
 	@echo "Installing what the tests need …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt -c requirements-test.txt
 	@$(PIP) -r requirements-test.txt
 	@touch $@
 

@@ -8,6 +8,7 @@ from scripts.planning import failures
 from scripts.planning import job_command
 from scripts.planning import missing_inputs
 from scripts.planning import missing_outputs
+from scripts.planning import missing_packages
 from scripts.planning import planning_cost
 from scripts.planning import publishing
 from scripts.planning import retry
@@ -40,6 +41,7 @@ except ConfigError as mistake:
 planning_cost.lower(workflow)
 missing_inputs.guard(workflow)
 missing_outputs.guard(workflow)
+missing_packages.guard(workflow)
 run_lock.guard(workflow)
 job_command.guard(workflow, plan.path.results)
 retry.force(workflow, plan)

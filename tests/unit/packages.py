@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from tests.unit.examples import REPO
 
 ENV_FILES = sorted((REPO / "envs").glob("*.yaml"))
-LOCKS = [REPO / name for name in ("requirements.txt", "requirements-torch.txt", "requirements-test.txt")]
+LOCKS = [REPO / f"requirements{what}.txt" for what in ("", "-torch", "-models", "-test")]
 OWN = {"scripts", "rushes", "tests", "benchmarks", "docs"}
 
 # Conda's names of what has another name on PyPI, and packages of conda without Python in them.

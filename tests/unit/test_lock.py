@@ -72,10 +72,12 @@ def test_all_that_the_project_imports_is_locked():
 
 
 def test_the_lock_of_the_tests_only_adds_to_that_of_the_users():
-    """`make setup` suffices for the demo: what the stages import, but for the networks, is in requirements.txt."""
-    users = pins(LOCKS[0].read_text().splitlines())
+    """`make setup` suffices for the demo, `make setup-models` for all that the stages import."""
+    users, models = (
+        {name for lock in locks for name in pins(lock.read_text().splitlines())} for locks in (LOCKS[:1], LOCKS[:3])
+    )
     networks = {REPO / place for place in NETWORKS}
     files = [file for floor in ("scripts", "rushes") for file in (REPO / floor).rglob("*.py")]
-    files = [file for file in files if not networks & {file, *file.parents}]
-    wanted = {n for file in files for p in needed_by(file).values() for n in p}
-    assert wanted - set(users) == set()
+    wanted = {file: {n for p in needed_by(file).values() for n in p} for file in files}
+    assert {n for names in wanted.values() for n in names} - models == set()
+    assert {n for file in files if not networks & {file, *file.parents} for n in wanted[file]} - users == set()

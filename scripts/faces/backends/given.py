@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +91,8 @@ def conform_given(given: GivenLandmarks, source_frame: np.ndarray, source_frames
 
 def _tracks(frame: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     tracker, track = Tracker(), np.empty(len(frame), np.int64)
-    starts = np.flatnonzero(np.diff(frame, prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], len(frame)], strict=True):
+    bounds = [*np.flatnonzero(np.diff(frame, prepend=-1)), len(frame)]
+    for start, stop in pairwise(bounds):
         track[start:stop] = tracker.update(int(frame[start]), boxes[start:stop])
     return track
 

@@ -57,6 +57,20 @@ def test_each_conformed_frame_has_the_landmarks_of_the_source_frame_it_shows(giv
     assert (landmarks.width, landmarks.height) == (64, 48)
 
 
+@pytest.mark.parametrize("shown", [[0, 1], [2, 3]], ids=["no face at all", "none in the frames that are taken"])
+def test_a_file_without_a_face_in_the_frames_taken_is_written_without_rows(tmp_path: Path, shown: list[int]) -> None:
+    points = np.full((4, 68, 2), np.nan, np.float32)
+    if shown == [2, 3]:
+        points[:2] = given_points(2)
+    np.save(tmp_path / "given.npy", points)
+    table = table_that_shows(shown)
+    landmarks, row = extract(
+        tmp_path, tmp_path / "unread.mp4", [], frames=table, given=tmp_path / "given.npy", backend="given"
+    )
+    assert (len(landmarks.frame), landmarks.frames) == (0, 2)
+    assert (row.outcome, row.value) == ("written", 0)
+
+
 def test_a_short_gap_of_what_is_given_is_filled_and_marked(given_file: Path, tmp_path: Path) -> None:
     table = table_that_shows([0, 1, 2, 3, 4, 5])
     unread = tmp_path / "unread.mp4"
