@@ -240,6 +240,7 @@ rule check_ledger:
     """Say what failed, and fail while there is anything that a person has not accepted."""
     input:
         failed=path.report("failed.tsv"),
+        ledger=path.report("ledger.parquet"),
         plots=[path.report("clocks.svg"), path.report("outcomes.svg")],
         overlays=[
             path.report("overlays/{dataset}/{recording}.mp4").format(dataset=dataset, recording=recording)
@@ -255,7 +256,8 @@ rule check_ledger:
         "../envs/reports.yaml"
     threads: 1
     params:
-        known_failures=plan.accepted(),
-        key=versioned(1, known_failures=plan.accepted()),
+        known_failures=plan.config["known_failures"],
+        tables=plan.url_tables(),
+        key=versioned(2, known_failures=plan.config["known_failures"], tables=plan.url_tables()),
     script:
         "../scripts/reports/check_ledger.py"

@@ -35,8 +35,8 @@ class Room:
         """What a person should know before anything runs, a line each."""
         return []
 
-    def accepted(self) -> list[str]:
-        """Names in the ledger whose failures do not end a run badly."""
+    def url_tables(self) -> list[str]:
+        """Names in the ledger of which some rows may fail without ending a run badly, but not all."""
         return []
 
     def retried(self) -> list[str]:

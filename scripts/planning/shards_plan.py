@@ -223,7 +223,7 @@ class ShardsRoom(Room):
         """The estimate of every table that is not planned yet."""
         return [estimate(dataset) for dataset in self.datasets.values() if not self.lots(dataset.name)]
 
-    def accepted(self) -> list[str]:
+    def url_tables(self) -> list[str]:
         """Dead links belong to tables of URLs: a dataset's card counts them, and `failed_share` limits them."""
         return list(self.datasets)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.common import ledger
 from scripts.common.errors import RunError
 from scripts.reports.check_ledger import SHOWN, check_ledger
 from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
@@ -14,12 +15,19 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def check(*recordings, known_failures=(), items=("front",)):
+def check(*recordings, known_failures=(), items=("front",), tables=(), ends=()):
+    """ends: (dataset, outcome) of rows of tables."""
     rows = [
         [name, "import_video", item, "unreadable", f"{name}.mov is no video"] for name in recordings for item in items
     ]
     write_tsv(Path("failed.tsv"), FAILED_COLUMNS, rows)
-    check_ledger(Path("failed.tsv"), [], [], [], Path("checked"), known_failures=known_failures)
+    every = [
+        ledger.Row("write_shard", name, str(number), outcome, "" if outcome == "written" else "x")
+        for number, (name, outcome) in enumerate(ends)
+    ]
+    ledger.write(Path("ledger.parquet"), every)
+    inputs = Path("failed.tsv"), Path("ledger.parquet"), [], [], []
+    check_ledger(*inputs, Path("checked"), known_failures=known_failures, tables=tables)
     return Path("checked").read_text()
 
 
@@ -57,6 +65,19 @@ def test_a_new_failure_beside_an_accepted_one_is_named_alone():
         check("a", "b", known_failures=["a"])
     assert "1 item failed" in str(error.value)
     assert "a.mov" not in str(error.value)
+
+
+def test_some_rows_of_a_table_may_fail_and_are_counted():
+    ends = [("web", "failed"), ("web", "failed"), ("web", "written"), ("dull", "failed"), ("dull", "filtered")]
+    said = check("web", "web", "dull", "a", known_failures=["a"], tables=["web", "dull", "empty"], ends=ends)
+    assert said == "1 failed, all of them accepted\n3 rows of tables failed, as many as failed_share allows\n"
+
+
+def test_a_table_all_of_whose_rows_failed_ends_the_run_badly():
+    ends = [("web", "failed"), ("web", "failed"), ("other", "written")]
+    with pytest.raises(RunError, match=r"^web: all of its 2 rows failed: mend the table.*retry=failed`$"):
+        check("web", "web", tables=["web", "other"], ends=ends)
+    assert not Path("checked").exists()
 
 
 def test_many_failures_are_shown_as_far_as_a_terminal_goes():
