@@ -104,7 +104,7 @@ class Plan:
             "media": [*self._conformed("camera"), *self._conformed("microphone")],
             "faces": self._landmarks(),
             "datasets": self._windows() if self.only else self._datasets(),
-            "reports": [self.path.report("ledger.checked")] if self._has_items else [],
+            "reports": [self.path.report("ledger.checked")] if self.has_items else [],
         }
         return [*wanted.get(stage, []), *(path for room in self.rooms.values() for path in room.targets(stage))]
 
@@ -173,7 +173,7 @@ class Plan:
         return "|".join(map(re.escape, found)) or "(?!)"
 
     @property
-    def _has_items(self) -> bool:
+    def has_items(self) -> bool:
         """Whether the run has a ledger at all: of recordings, or of what comes from elsewhere."""
         return bool(self.chosen or self.excluded or self.ledgers())
 

@@ -50,7 +50,7 @@ def _of_windows(plan: "Plan") -> dict[str, list[str]]:
 
 def _of_report(plan: "Plan") -> dict[str, list[str]]:
     """The pages and plots that the report is made of; the Snakemake report itself is no file of a run."""
-    if not plan.recordings:
+    if not plan.has_items:
         return {}
     pages: dict[str, list[str]] = {"files": [*map(plan.path.report, OF_REPORT)], "listed": []}
     for page in plan.report_pages():

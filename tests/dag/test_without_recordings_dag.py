@@ -4,6 +4,7 @@ import pytest
 
 from scripts.planning.config import ConfigError
 from scripts.planning.plan import load
+from scripts.planning.store import published
 from tests.dag.archive import Archive
 from tests.unit.shard_maker import write_table
 
@@ -40,6 +41,19 @@ def test_a_table_of_urls_alone_is_checked(archive):
     write_table(archive.root / "t.txt", "a.mp4")
     archive.datasets = {"web": {"kind": "shards", "table": "t.txt"}}
     assert archive.dry_run().rules == {"plan_shards", "index_shards", *LAST_WORD}
+
+
+def test_the_report_of_a_table_of_urls_alone_is_published(archive):
+    write_table(archive.root / "t.txt", "a.mp4")
+    archive.datasets = {"web": {"kind": "shards", "table": "t.txt"}}
+    archive.write()
+    leaving = published(load(archive.config()))
+    of_report = {"reports/ledger.tsv", "reports/failed.tsv", "reports/clocks.svg", "reports/outcomes.svg"}
+    assert of_report <= set(leaving["files"])
+    assert leaving["folders"] == ["datasets/web/shards/data"]
+    # What has no report has none to publish.
+    archive.datasets = {}
+    assert not any(published(load(archive.config())).values())
 
 
 def test_a_model_of_frames_from_elsewhere_alone_is_checked(archive):
