@@ -60,7 +60,7 @@ checkpoint plan_shards:
         lot_shards=shards_setting("lot_shards"),
         digits=plan_digits,
         kept=lambda wildcards: shards.kept_plan().format(dataset=wildcards.dataset),
-        key=shards_key(1, "table", "columns", "shard_rows", "shard_seconds", "shard_bytes", "lot_shards"),
+        key=shards_key(2, "table", "columns", "shard_rows", "shard_seconds", "shard_bytes", "lot_shards"),
     script:
         "../scripts/sources/plan_shards.py"
 

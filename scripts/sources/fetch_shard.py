@@ -25,6 +25,7 @@ from scripts.common.tar_file import TarWriter
 from scripts.common.working import Working
 from scripts.sources.fetch_item import Fetcher
 from scripts.sources.shard_rows import item_of
+from scripts.sources.url_rows import NOT_UTF8
 
 log = logging.getLogger("rushes")
 STEP = "fetch_shard"
@@ -37,6 +38,8 @@ REMEMBERED = ("key", "path", "offset", "size", "sha256", "sound", "outcome", "re
 def fetch_one(item: Item, member: tuple[str, int, int], fetcher: Fetcher, working: Working) -> Item:
     """Fetch an item and remember how it ended."""
     try:
+        if item.extra.get(NOT_UTF8):
+            raise InputError("encoding", f"{item.extra[NOT_UTF8]} is not UTF-8; save it as UTF-8")
         if "clips_not_read" in item.extra:
             raise InputError("clips", f"its clips are no list of times: {item.extra['clips_not_read'][:80]!r}")
         if member[0]:

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common import tar_file
-from scripts.sources.url_rows import SCHEMA, Batches, clips_text, json_of, object_of, text_of
+from scripts.sources.table_text import decoded
+from scripts.sources.url_rows import NOT_UTF8, SCHEMA, Batches, clips_text, json_of, object_of, text_of
 
 MEDIA_ENDINGS = ("mp4", "m4a", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "ogg", "m4v", "ts", "mpg")
 
@@ -29,12 +30,14 @@ def read_tar(file: str, columns: Mapping[str, str]) -> Batches:
         content = tar_file.read_part(path, *parts["json"]) if "json" in parts else b"{}"
         meta = object_of(content, f"the json of its sample {stem!r}")
         caption = text_of(meta.get("caption") or "")
+        own: dict[str, Any] = {"source_key": stem}
         if "txt" in parts:
-            caption = tar_file.read_part(path, *parts["txt"]).decode("utf-8", "replace")
+            caption, odd = decoded(tar_file.read_part(path, *parts["txt"]))
+            own |= {NOT_UTF8: f"{path.name}/{stem}.txt ({odd})"} if odd else {}
         offset, size = parts.get(media, (0, 0))
         rows.append(
             {
-                "url": str(meta.get("url") or f"{path.name}/{stem}"),
+                "url": text_of(meta.get("url") or "") or f"{path.name}/{stem}",
                 "caption": caption,
                 "clips": clips_text(_cuts_of(meta)),
                 "seconds": None,
@@ -42,7 +45,7 @@ def read_tar(file: str, columns: Mapping[str, str]) -> Batches:
                 "path": str(path),
                 "offset": offset,
                 "size": size,
-                "extra": json_of({**meta, "source_key": stem}),
+                "extra": json_of({**meta, **own}),
             }
         )
     if rows:

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 BATCH_ROWS = 100_000
+# Says in `extra` what of a row is not UTF-8, for the row to fail: its letters could only be guessed.
+NOT_UTF8 = "_not_utf8"
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 SCHEMA = pa.schema(
     [
@@ -27,8 +29,8 @@ SCHEMA = pa.schema(
 Batches = Iterator[pa.RecordBatch]
 
 
-def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
-    """`table` with the columns of SCHEMA."""
+def normal_rows(table: pa.Table, columns: Mapping[str, str], odd: Mapping[int, str] | None = None) -> pa.RecordBatch:
+    """`table` with the columns of SCHEMA. odd: what is not UTF-8, by the number of its row."""
     rows = table.num_rows
     if columns["url"] not in table.column_names:
         has = ", ".join(table.column_names)
@@ -47,8 +49,11 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
     else:
         clips = pa.array([""]).take(pa.array([0]).take(pa.nulls(rows, pa.int32()).fill_null(0)))
     others = [name for name in table.column_names if name not in columns.values() or not name]
-    if others:
-        extra = pa.array(map(json_of, table.select(others).to_pylist()), pa.string())
+    if others or odd:
+        records = table.select(others).to_pylist() if others else [{} for _ in range(rows)]
+        for row, what in (odd or {}).items():
+            records[row][NOT_UTF8] = what
+        extra = pa.array(map(json_of, records), pa.string())
     else:
         extra = pa.nulls(rows, pa.string()).fill_null("{}")
     zeros = pa.nulls(rows, pa.int64()).fill_null(0)
@@ -68,7 +73,11 @@ def normal_rows(table: pa.Table, columns: Mapping[str, str]) -> pa.RecordBatch:
 
 
 def _texts(found: pa.Array) -> pa.Array:
-    """A column as text, whatever it holds: one odd cell is one odd row."""
+    """A column as text, whatever it holds: one odd cell is one odd row, and NaN is none, as everywhere in a table."""
+    import pyarrow.compute as pc
+
+    if pa.types.is_floating(found.type):
+        found = pc.if_else(pc.is_nan(found), None, found)
     try:
         return found.cast(pa.string())
     except pa.ArrowException:
@@ -89,9 +98,16 @@ def _numbers(found: pa.Array) -> pa.Array:
 
 
 def text_of(value: Any) -> str:
-    """Text that UTF-8 can hold."""
+    """Text that UTF-8 can hold; none of NaN, as which pandas writes what is missing."""
+    if is_nan(value):
+        return ""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a cell holds NaN."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str, allow_nan=False)
@@ -148,7 +164,7 @@ def subtitles_of(value: Any) -> list[list[Any]]:
 
 def _entries(value: Any, length: int) -> list[Any]:
     """The entries of a cell, lists of `length` each: a list, its JSON, or its text as Python writes it."""
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value == "" or is_nan(value):
         return []
     listed = _list_of_text(value) if isinstance(value, str) else value
     if listed is None:

@@ -4,7 +4,6 @@ Every batch that comes out has the same columns: url, caption, clips (JSON text,
 size (of a member of a tar), extra (JSON text of all other columns).
 """
 
-import codecs
 import contextlib
 import csv
 import gzip
@@ -20,18 +19,11 @@ import pyarrow.parquet as pq
 from scripts.common.braces import expand_braces
 from scripts.common.errors import RunError
 from scripts.common.table_kinds import kind_of
+from scripts.sources.table_text import LINE_BYTES, TextLines, decoded, lines_of, utf8_columns
 from scripts.sources.tar_table import read_tar
-from scripts.sources.url_rows import (
-    BATCH_ROWS,
-    Batches,
-    normal_rows,
-    object_of,
-    rows_of_records,
-)
+from scripts.sources.url_rows import BATCH_ROWS, NOT_UTF8, Batches, normal_rows, object_of, rows_of_records
 
 CSV_BLOCK_BYTES = 2**24
-# A line of a table is shorter; without this limit a small archive could fill the memory with one.
-LINE_BYTES = 2**22
 # JSON that is no line an object is read as a whole.
 JSON_BYTES = 2**30
 
@@ -122,36 +114,31 @@ def _open(file: str) -> Iterator[BinaryIO]:
             yield raw
 
 
+def _name(file: str) -> str:
+    return file.rsplit("/", 1)[-1]
+
+
 def _open_of_store(file: str) -> Any:
     import fsspec
 
     return fsspec.open(file, "rb")
 
 
-def _lines(raw: BinaryIO) -> Iterator[bytes]:
-    """Its lines, without the mark that some programs put before the first one."""
-    first = True
-    while line := raw.readline(LINE_BYTES + 1):
-        if len(line) > LINE_BYTES:
-            raise ValueError(f"a line has more than {LINE_BYTES:,} bytes; it is no table of URLs")
-        if first and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise ValueError("it is UTF-16; save it as UTF-8")
-        yield line.removeprefix(codecs.BOM_UTF8) if first else line
-        first = False
-
-
 def _text(file: str, columns: Mapping[str, str]) -> Batches:
     with _open(file) as raw:
         urls: list[str] = []
-        for line in _lines(raw):
-            text = line.decode("utf-8", "replace").strip()
+        odd: dict[int, str] = {}
+        lines = TextLines(raw, _name(file))
+        for line in lines:
+            where, text = lines.taken_odd(), line.strip()
             if text:
+                odd.update({len(urls): where} if where else {})
                 urls.append(text)
             if len(urls) == BATCH_ROWS:
-                yield normal_rows(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
-                urls = []
+                yield normal_rows(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns, odd)
+                urls, odd = [], {}
         if urls:
-            yield normal_rows(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns)
+            yield normal_rows(pa.table({columns["url"]: pa.array(urls, pa.string())}), columns, odd)
 
 
 def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
@@ -159,22 +146,32 @@ def _separated(separator: str) -> "Callable[[str, Mapping[str, str]], Batches]":
         # By the standard library: the parser of pyarrow reads ahead in a thread, also from a file that an error closed.
         csv.field_size_limit(LINE_BYTES)
         with _open(file) as raw:
-            lines = (line.decode("utf-8", "replace") for line in _lines(raw))
+            lines = TextLines(raw, _name(file))
             reader = csv.reader(lines, delimiter=separator)
             names = next(reader, [])
+            _check_header(lines.taken_odd())
             rows: list[list[str]] = []
+            odd: dict[int, str] = {}
             for row in reader:
+                where = lines.taken_odd()
                 if len(row) != len(names):
                     if not row:
                         continue
                     raise ValueError(f"line {reader.line_num} has {len(row)} cells, where the header has {len(names)}")
+                odd.update({len(rows): where} if where else {})
                 rows.append(row)
                 if len(rows) == BATCH_ROWS:
-                    yield normal_rows(_of_text(names, rows), columns)
-                    rows = []
-            yield normal_rows(_of_text(names, rows), columns)
+                    yield normal_rows(_of_text(names, rows), columns, odd)
+                    rows, odd = [], {}
+            yield normal_rows(_of_text(names, rows), columns, odd)
 
     return read
+
+
+def _check_header(odd: str) -> None:
+    """Columns that nobody can name are no row's matter."""
+    if odd:
+        raise ValueError(f"{odd} is not UTF-8; save it as UTF-8")
 
 
 def _of_text(names: list[str], rows: list[list[str]]) -> pa.Table:
@@ -184,20 +181,23 @@ def _of_text(names: list[str], rows: list[list[str]]) -> pa.Table:
 
 def _parquet(file: str, columns: Mapping[str, str]) -> Batches:
     with _open(file) as raw, pq.ParquetFile(raw) as reader:
+        texts, first = {columns["url"], columns["caption"]}, 1
         for batch in reader.iter_batches(batch_size=BATCH_ROWS):
-            yield normal_rows(pa.Table.from_batches([batch]), columns)
+            table, odd = utf8_columns(pa.Table.from_batches([batch]), texts, first, _name(file))
+            yield normal_rows(table, columns, odd)
+            first += batch.num_rows
 
 
 def _json(file: str, columns: Mapping[str, str]) -> Batches:
     """A list of objects, one object of columns, or an object a line."""
     with _open(file) as raw:
         if kind_of(file).startswith(".jsonl") or _is_lines(raw, columns["url"]):
-            yield from rows_of_records(_objects(raw), columns)
+            yield from rows_of_records(_objects(raw, _name(file)), columns)
             return
         text = raw.read(JSON_BYTES + 1)
     if len(text) > JSON_BYTES:
         raise ValueError(f"it has more than {JSON_BYTES:,} bytes; write an object a line (jsonl)")
-    content = json.loads(text)
+    content = _json_of(text)
     if isinstance(content, dict):
         content = _turned(content) if _is_of_columns(content, columns["url"]) else [content]
     if not isinstance(content, list):
@@ -207,9 +207,9 @@ def _json(file: str, columns: Mapping[str, str]) -> Batches:
 
 def _is_lines(raw: BinaryIO, url: str) -> bool:
     """Whether every line is an object of its own, by the first one; `raw` is at its beginning afterwards."""
-    lines = (line for line in _lines(raw) if line.strip())
+    lines = (line for line in lines_of(raw) if line.strip())
     try:
-        first = json.loads(next(lines, b""))
+        first = json.loads(decoded(next(lines, b""))[0])
         return isinstance(first, dict) and not (_is_of_columns(first, url) and next(lines, None) is None)
     except ValueError:
         return False
@@ -222,10 +222,22 @@ def _is_of_columns(content: dict[str, Any], url: str) -> bool:
     return isinstance(content.get(url), list | dict)
 
 
-def _objects(raw: BinaryIO) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_lines(raw), 1):
+def _objects(raw: BinaryIO, file: str) -> Iterator[dict[str, Any]]:
+    lines = TextLines(raw, file)
+    for line in lines:
+        where = lines.taken_odd()
         if line.strip():
-            yield object_of(line, f"line {number}")
+            found = object_of(line, f"line {lines.number}")
+            yield {**found, NOT_UTF8: where} if where else found
+
+
+def _json_of(text: bytes) -> Any:
+    """JSON in any encoding that it may have. Raises ValueError."""
+    try:
+        return json.loads(text)
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"its line {line} is not UTF-8 ({decoded(text)[1]}); save it as UTF-8") from None
 
 
 def _turned(content: dict[str, Any]) -> list[dict[str, Any]]:
