@@ -6,7 +6,7 @@ RUSHES_RUN.
 
 A cluster job that outlives its run finishes its files and clears their mark of being incomplete, but only the
 run could have recorded how they were made. Such files look done for ever, and a later change of a parameter
-passes them by. So they are marked as incomplete again.
+passes them by. So they are marked as incomplete again. Local copies of a store's objects are removed.
 """
 
 import os
@@ -110,6 +110,17 @@ def show_again(workflow: Any, since_ns: int) -> None:
         return found | (unrecorded & keys)
 
     workflow.persistence._filter_incomplete_keys = marked_or_unrecorded
+
+
+def remove_copies(workflow: Any) -> None:
+    """Remove the local copies of a store's objects that a killed run left: nobody knows which of them are whole.
+
+    Snakemake would take a folder of which half came for all of it, and one that it removes itself, after it has looked
+    whether it is there, for write-protected. Copies outside the folder of this run may be another run's.
+    """
+    copies = str(workflow.storage_settings.local_storage_prefix)
+    if not os.path.isabs(copies):
+        shutil.rmtree(copies, ignore_errors=True)
 
 
 def stop_processes(run_id: str) -> int:

@@ -199,6 +199,7 @@ def _run_alone(workflow: Any, executor_settings: Any, go: Callable[[], Any]) -> 
             _stop_what_is_left(before)
 
             def settle() -> None:
+                leftovers.remove_copies(workflow)
                 leftovers.make_again(workflow, before.started_ns)
                 begin()  # only now: killed before this, the run before is still the one to clean up after
 

@@ -1,7 +1,11 @@
 """A dataset of labelled frames leaves for a bucket; the store is moto's server on the loopback interface."""
 
 import io
+import os
+import signal
+import subprocess
 import tarfile
+import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +14,7 @@ import boto3
 import cv2
 import numpy as np
 import pytest
+from moto.s3.models import S3Backend
 from moto.server import ThreadedMotoServer
 
 from rushes.synthetic.bars import read_number
@@ -99,8 +104,11 @@ def publish(workspace, url):
 
 
 def of_store(workspace, url, *targets):
-    keys = ("--storage-s3-endpoint-url", url, "--storage-s3-access-key", "a", "--storage-s3-secret-key", "b")
-    return workspace.snakemake(*targets, *keys, profile="s3")
+    return workspace.snakemake(*targets, *keys_of(url), profile="s3")
+
+
+def keys_of(url):
+    return ("--storage-s3-endpoint-url", url, "--storage-s3-access-key", "a", "--storage-s3-secret-key", "b")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +159,40 @@ def test_a_changed_label_brings_only_what_it_changes_and_leaves_no_old_shard(pub
     # Seven pictures are one shard.
     assert f"{FOLDER}/webdataset/P2.c1/val-P2.c1-00001.tar" not in found
     assert not {key for key in changed if "P1.c1" in key or key.startswith("splits") or key.endswith("RUSHES.txt")}
+
+
+def test_a_run_that_is_killed_while_it_uploads_is_finished_by_the_same_command(
+    published, workspace, store, monkeypatch
+):
+    (workspace.root / "p2.txt").write_text("0.2\t0.8\twalk\n0.8\t1.9\trun\n")
+    run = of_store(workspace, store.url)
+    assert run.returncode == 0, run.stdout
+    arrived, go_on = threading.Event(), threading.Event()
+    put = S3Backend.put_object
+
+    def stalled(backend, bucket, key, *rest, **named):
+        made = put(backend, bucket, key, *rest, **named)
+        # The object is whole, but the run has not heard so.
+        if key.endswith("acts/index.parquet"):
+            arrived.set()
+            go_on.wait(60)
+        return made
+
+    monkeypatch.setattr(S3Backend, "put_object", stalled)
+    command = workspace.command("publish", *keys_of(store.url), profile="s3")
+    with subprocess.Popen(command, cwd=workspace.root, env=workspace.environment, start_new_session=True) as killed:
+        assert arrived.wait(60)
+        os.killpg(killed.pid, signal.SIGKILL)
+    monkeypatch.undo()
+    go_on.set()
+    assert list((workspace.root / ".snakemake" / "storage").rglob("index.parquet"))
+    run = publish(workspace, store.url)
+    assert run.returncode == 0, run.stdout
+    folder = workspace.root / "results" / "datasets" / "acts" / "webdataset" / "P2.c1"
+    made = {name: content for name, content in files(folder).items() if not name.startswith(".")}
+    assert made
+    assert {name: store.read(f"{FOLDER}/webdataset/P2.c1/{name}") for name in made} == made
+    assert "Nothing to be done" in publish(workspace, store.url).stdout
 
 
 def test_an_endpoint_that_does_not_answer_is_one_line(published, workspace):

@@ -89,7 +89,7 @@ def test_an_odd_row_fails_as_encoding_and_a_row_without_the_mark_does_not(tmp_pa
     first, second = made.rows("fetch")
     assert (first.outcome, first.reason) == ("failed", "encoding")
     assert first.message == "/a.mp4: line 2 of t.csv (b'/a.mp4,caf\\xe9,\\n') is not UTF-8; save it as UTF-8"
-    assert second.reason == "not_found"
+    assert second.reason == "outside_roots"
 
 
 def test_nan_is_neither_a_caption_nor_a_url(tmp_path):
