@@ -14,7 +14,7 @@ import av
 from av.stream import Disposition
 
 from scripts.common.errors import InputError
-from scripts.common.file_endings import BAGS
+from scripts.common.file_endings import BAGS, SOUNDS
 from scripts.common.job import progress
 from scripts.common.names import is_stream_name
 from scripts.sources.bag_reader import METADATA, Bag
@@ -24,7 +24,6 @@ VIDEO_ENDINGS = {
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),
     *(".wmv", ".flv", ".mts", ".m2ts", ".3gp", ".ogv", ".mxf"),
 }
-SIDECAR_ENDING = ".wav"
 LANDMARK_ENDINGS = (".landmarks.npy", ".landmarks.npz", ".landmarks.csv")
 # Bags that no export reads, and what to do about them.
 UNREADABLE_BAGS = {
@@ -168,6 +167,7 @@ def _look_into(folder: str, names: list[str]) -> Iterator[Found]:
 
 def _pair(folder: str, names: list[str], videos: dict[str, bool]) -> Iterator[Found]:
     """Videos with what stands beside them; sets where the folder holds one session alone."""
+    sounds = [name for name in names if name.lower().endswith(SOUNDS)]
     sessions: dict[str, dict[str, list[str]]] = {}
     for name in videos:
         if parts := session_and_camera(name):
@@ -177,14 +177,14 @@ def _pair(folder: str, names: list[str], videos: dict[str, bool]) -> Iterator[Fo
     patterns = set_patterns(next(iter(sessions.values())), names) if len(sessions) == 1 else None
     if patterns:
         session = next(iter(sessions))
-        sounds = [name for name in names if name.lower().endswith(SIDECAR_ENDING)]
         if len(sounds) == 1:
             microphone = f"*{glob.escape(os.path.splitext(sounds[0])[1])}"
+            sounds = []
         else:
             with_sound = (camera for camera, files in sessions[session].items() if videos[files[0]])
             microphone = patterns.get(next(with_sound, ""), "")
         yield CameraSet(folder or ".", session, patterns, microphone)
-    sidecars = dict(map(os.path.splitext, (n for n in names if n.lower().endswith(SIDECAR_ENDING))))
+    sidecars = _sidecars(sounds)
     landmarks = {name for name in names if name.endswith(LANDMARK_ENDINGS)}
     for name, has_sound in videos.items():
         if patterns and name in session_of:
@@ -198,6 +198,16 @@ def _pair(folder: str, names: list[str], videos: dict[str, bool]) -> Iterator[Fo
             landmarks=os.path.join(folder, given) if given else "",
             session=session_of.get(name, ""),
         )
+    taken = {os.path.splitext(name)[0] for name in videos if not patterns or name not in session_of}
+    if left := [name for name in sounds if name not in {stem + sidecars[stem] for stem in taken & set(sidecars)}]:
+        others = f" and {len(left) - 1} more of the folder's sounds belong" if len(left) > 1 else " belongs"
+        yield LeftOut(os.path.join(folder, left[0]), f"it{others} to no video by name")
+
+
+def _sidecars(sounds: list[str]) -> dict[str, str]:
+    """Ending of the sound of each stem; of several sounds, that of the form which loses least."""
+    order = sorted(sounds, key=lambda name: SOUNDS.index(os.path.splitext(name)[1].lower()), reverse=True)
+    return dict(map(os.path.splitext, order))
 
 
 def _is_bag(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import soundfile
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -221,6 +222,25 @@ def test_sounds_and_landmarks_beside_a_video_belong_to_it(place: Path) -> None:
     assert found["silent"].landmarks == "raw/silent.landmarks.csv"
     assert {found[name].rig for name in ("own", "beside", "LOUD")} == {"video"}
     assert found["silent"].rig == "silent_video"
+
+
+def test_a_sound_of_any_form_belongs_to_its_video_and_one_that_belongs_to_none_is_said(place: Path) -> None:
+    for name in ("a", "b", "c"):
+        make_video(place / "raw" / f"{name}.avi")
+    make_video(place / "raw" / "a.mkv")
+    make_sound(place / "raw" / "a.wav")
+    for name in ("a.flac", "b.flac", "other.flac", "talk.flac"):
+        soundfile.write(place / "raw" / name, np.zeros(800), 8000)
+    soundfile.write(place / "raw" / "c.mp3", np.zeros(8000), 8000)
+    run_scan(Path("sheet.tsv"), "raw")
+    found = [recording.files for recording in read_back(Path("sheet.tsv")).values()]
+    assert sorted(found) == [
+        ("raw/a.avi", "raw/a.wav"),
+        ("raw/a.mkv", "raw/a.wav"),
+        ("raw/b.avi", "raw/b.flac"),
+        ("raw/c.avi", "raw/c.mp3"),
+    ]
+    assert "a.flac: it and 2 more of the folder's sounds belong to no video by name" in Path("sheet.tsv").read_text()
 
 
 def test_a_session_in_its_own_folder_is_one_recording_of_several_cameras(place: Path) -> None:
