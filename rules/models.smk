@@ -202,6 +202,7 @@ rule infer_landmarks:
         audio_dir=of_inference("audio_dir", ""),
         settings=of_inference("settings", {}),
         unusable=of_inference("unusable", {}),
+        renders=models.inferred("renders"),
         key=inference_key,
     script:
         "../scripts/models/infer_landmarks.py"
@@ -257,6 +258,7 @@ rule infer_from_engine:
         endpoint=of_inference("endpoint", ""),
         settings=of_inference("settings", {}),
         unusable=of_inference("unusable", {}),
+        renders=models.inferred("renders", engine=True),
         key=inference_key,
     script:
         "../scripts/models/infer_from_engine.py"

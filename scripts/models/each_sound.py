@@ -15,7 +15,7 @@ from scripts.common.cut_short import said_of
 from scripts.common.errors import InputError
 from scripts.common.inference_rows import RENDER
 from scripts.common.job import progress
-from scripts.models.requests_again import post
+from scripts.models.kept_renders import KeptRenders
 from scripts.models.result_names import ResultNames
 from scripts.models.sounds import OTHER_FORMAT, Item, Text, items_of, read_sound
 from scripts.models.speech_inference import Spoken
@@ -38,13 +38,16 @@ def work_on_sounds(
     speak: Speak,
     *,
     unusable: Mapping[str, str],
+    renders: Path,
 ) -> list[ledger.Row]:
     """Write the results of every sound into `folder`, and post them to the render service where one is named.
 
     settings: debug, request_render, timeout_s, retries, max_s.  unusable: sounds that Snakemake cannot name, and why.
-    Raises InputError for a zip that is refused as a whole.
+    renders: where answers of the render service stay until it has answered for all.  Raises InputError for a zip that
+    is refused as a whole.
     """
     folder.mkdir()
+    kept = KeptRenders(renders, settings)
     rows = [_failed(step, name, InputError("bad_name", message)) for name, message in unusable.items()]
     names = ResultNames(folder, endings_of(settings))
     for done, (name, item) in enumerate(items_of(audio_dir, files)):
@@ -62,7 +65,9 @@ def work_on_sounds(
             continue
         rows.append(_written(step, name, item))
         if settings["request_render"]:
-            rows.append(_render(name, folder / str(content["name"]), content, settings))
+            rows.append(_render(name, folder / str(content["name"]), content, kept))
+    if not any(row.step == RENDER and row.outcome == "failed" for row in rows):
+        kept.forget()
     others = [row for row in rows if row.outcome == "filtered"]
     if len(others) == len(rows):
         said = f": {others[0].message}" if others else ""
@@ -94,16 +99,14 @@ def endings_of(settings: dict[str, Any]) -> list[str]:
     return [".npy", ".json", ".txt", *videos]
 
 
-def _render(name: str, target: Path, content: dict[str, Any], settings: dict[str, Any]) -> ledger.Row:
-    """Post a result; a video that comes back is kept beside it."""
+def _render(name: str, target: Path, content: dict[str, Any], renders: KeptRenders) -> ledger.Row:
+    """Post a result; a video that comes back is written beside it."""
     try:
-        answer = post(
-            settings["request_render"], timeout_s=settings["timeout_s"], retries=settings["retries"], json=content
-        )
+        video = renders.video_of(content)
     except InputError as error:
         return _failed(RENDER, name, error)
-    if answer.kind.startswith("video/mp4"):
-        target.with_name(f"{target.name}{RENDERED}").write_bytes(answer.content)
+    if video:
+        target.with_name(f"{target.name}{RENDERED}").write_bytes(video)
     return ledger.Row(RENDER, "", name, "written")
 
 

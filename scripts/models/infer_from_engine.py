@@ -36,12 +36,13 @@ def infer_from_engine(
     endpoint: str,
     settings: dict[str, Any],
     unusable: dict[str, str],
+    renders: str,
 ) -> None:
     """Send each sound to `{endpoint}/infer` and write its answer as `infer_landmarks` does.
 
-    engine: where an engine that is started for the run writes its URL, instead of `endpoint`.  card, mean, std: of the
-    dataset that the engine's checkpoint must be of.  Raises RunError if an engine does not start, InputError if it is
-    of another dataset.
+    engine: where an engine that is started for the run writes its URL, instead of `endpoint`.  renders: as of
+    `infer_landmarks`.  card, mean, std: of the dataset that the engine's checkpoint must be of.  Raises RunError if an
+    engine does not start, InputError if it is of another dataset.
     """
     address = (endpoint if engine is None else _started(engine)).rstrip("/")
     wanted = identity_of(card, mean, std)
@@ -65,7 +66,8 @@ def infer_from_engine(
         except ValueError as error:
             raise InputError("bad_answer", f"the answer of {url} is no json") from error
 
-    rows = work_on_sounds(ENGINE, Path(audio_dir), files, out_folder, settings, ask, unusable=unusable)
+    sounds = Path(audio_dir), files, out_folder, settings
+    rows = work_on_sounds(ENGINE, *sounds, ask, unusable=unusable, renders=Path(renders))
     ledger.write(out_ledger, rows)
 
 

@@ -24,14 +24,16 @@ def infer_landmarks(
     audio_dir: str,
     settings: dict[str, Any],
     unusable: dict[str, str],
+    renders: str,
     accelerator: str = "cpu",
     threads: int = 1,
 ) -> None:
     """Write npy, json and text of each sound, and what else `settings` asks for; see docs/models.md.
 
-    files: sounds and texts below `audio_dir`, or the zip.  unusable: sounds that Snakemake cannot name, and why.  card,
-    mean, std: of the dataset that the checkpoint must be of.  Raises InputError for a checkpoint that is refused, and
-    for a zip with names that lead out of it.
+    files: sounds and texts below `audio_dir`, or the zip.  unusable: sounds that Snakemake cannot name, and why.
+    renders: folder of what a render service has answered while it has not for all.  card, mean, std: of the dataset
+    that the checkpoint must be of.  Raises InputError for a checkpoint that is refused, and for a zip with names that
+    lead out of it.
     """
     if checkpoint is None:
         raise RunError("which sounds? Say it by: snakemake infer --cores 1 --config audio_dir=PATH checkpoint=PATH")
@@ -52,6 +54,7 @@ def infer_landmarks(
         settings,
         lambda item, signal, rate_hz: speaker.speak(signal, rate_hz),
         unusable=unusable,
+        renders=Path(renders),
     )
     ledger.write(out_ledger, rows)
 

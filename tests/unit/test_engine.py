@@ -113,8 +113,9 @@ def test_the_rule_writes_what_the_inference_without_an_engine_writes(engine, tmp
         endpoint=url,
         settings=settings,
         unusable={},
+        renders=str(tmp_path / "renders"),
     )
-    own = {"audio_dir": str(tmp_path / "sounds"), "settings": settings, "unusable": {}}
+    own = {"audio_dir": str(tmp_path / "sounds"), "settings": settings, "unusable": {}, "renders": str(tmp_path / "r")}
     infer_landmarks(files, checkpoint, None, None, None, None, tmp_path / "own", tmp_path / "own.parquet", **own)
     rows = [ledger.rows(ledger.read([tmp_path / f"{name}.parquet"])) for name in ("asked", "own")]
     assert [(row.item, row.outcome) for row in rows[0]] == [(row.item, row.outcome) for row in rows[1]]
@@ -135,6 +136,7 @@ def test_an_engine_of_another_dataset_is_refused(engine, tmp_path):
         out = tmp_path / to
         out.mkdir()
         own = {"audio_dir": str(tmp_path / "sounds"), "endpoint": url, "settings": settings_of(), "unusable": {}}
+        own["renders"] = str(out / "renders")
         infer_from_engine(files, None, *inputs.values(), out / "landmarks", out / "ledger.parquet", **own)
         return ledger.rows(ledger.read([out / "ledger.parquet"]))
 

@@ -12,7 +12,7 @@ def settings_of(**changes: Any) -> dict[str, Any]:
     return checked(changes, schema("config")["properties"]["inference"], "inference")
 
 
-def infer(root, files, checkpoint, *, audio_dir=None, face=None, dataset=None, unusable=None, **changes):
+def infer(root, files, checkpoint, *, audio_dir=None, face=None, dataset=None, unusable=None, renders=None, **changes):
     """Results of `files` in `root`/landmarks, and the rows of the ledger."""
     inputs = dataset or {"card": None, "mean": None, "std": None}
     infer_landmarks(
@@ -27,6 +27,7 @@ def infer(root, files, checkpoint, *, audio_dir=None, face=None, dataset=None, u
         audio_dir=str(audio_dir or root / "sounds"),
         settings=settings_of(**changes),
         unusable=unusable or {},
+        renders=str(renders or root / "renders"),
     )
     return root / "landmarks", ledger.rows(ledger.read([root / "ledger.parquet"]))
 

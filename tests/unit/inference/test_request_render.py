@@ -62,6 +62,38 @@ def test_a_render_service_is_asked_again_and_one_that_refuses_stops_nothing(tmp_
     assert (folder / "c.render.mp4").exists()
 
 
+def test_another_run_asks_for_what_is_not_rendered_alone_and_for_everything_once_all_is(tmp_path, checkpoint, renderer):
+    handler, url = renderer
+    handler.failures = 0
+    files = [write_speech(tmp_path / "sounds" / f"{name}.wav", 1) for name in "abc"]
+    for run, asked in ((1, "abc"), (2, "b")):
+        handler.calls.clear()
+        (tmp_path / str(run)).mkdir()
+        folder, _ = infer(
+            tmp_path / str(run),
+            files,
+            checkpoint,
+            request_render=url,
+            retries=0,
+            renders=tmp_path / "kept",
+            audio_dir=tmp_path / "sounds",
+        )
+        assert "".join(content["name"] for content in handler.calls) == asked
+        assert (folder / "a.render.mp4").read_bytes() == b"video of a"
+        assert (folder / "c.render.mp4").read_bytes() == b"video of c"
+    handler.calls.clear()
+    (tmp_path / "3").mkdir()
+    infer(
+        tmp_path / "3",
+        [files[0], files[2]],
+        checkpoint,
+        request_render=url,
+        renders=tmp_path / "kept",
+        audio_dir=tmp_path / "sounds",
+    )
+    assert (handler.calls, (tmp_path / "kept").exists()) == ([], False)
+
+
 def test_a_render_service_that_is_not_there_is_a_row(tmp_path, checkpoint, monkeypatch):
     monkeypatch.setattr(requests_again, "PAUSE_S", 0.01)
     file = write_speech(tmp_path / "sounds" / "a.wav", 1)
