@@ -54,6 +54,27 @@ def samples_in(path) -> dict[str, dict[str, bytes]]:
     return found
 
 
+def test_samples_made_of_tars_are_joined_with_those_by_their_source_key(made, tmp_path):
+    """One of them was none in the middle, so that numbers of the two are not the same."""
+    again = make(tmp_path / "again", made.root / "data", clips="whole", shard_rows=100)
+    first, second = (pq.read_table(one.root / "metadata.parquet").to_pylist() for one in (made, again))
+    source = {row["key"]: row for row in first}
+    assert [row["source_key"] for row in second] == list(source)
+    assert {row["key"] for row in second} != set(source)
+    for row in second:
+        same = source[row["source_key"]]
+        assert (row["caption"], row["url"]) == (same["caption"], same["url"])
+    payloads = [
+        {
+            key: sample["mp4"]
+            for path in sorted((one.root / "data").glob("*.tar"))
+            for key, sample in samples_in(path).items()
+        }
+        for one in (made, again)
+    ]
+    assert {row["source_key"]: payloads[1][row["key"]] for row in second} == payloads[0]
+
+
 def test_a_shard_is_a_plain_tar_whose_keys_hold_no_dot(made):
     shards = sorted((made.root / "data").glob("*.tar"))
     assert [path.name for path in shards] == ["00000.tar", "00001.tar"]
