@@ -161,35 +161,47 @@ def test_a_changed_label_brings_only_what_it_changes_and_leaves_no_old_shard(pub
     assert not {key for key in changed if "P1.c1" in key or key.startswith("splits") or key.endswith("RUSHES.txt")}
 
 
+def kill_when(store, monkeypatch, answer, key_ends, workspace, *targets):
+    """Kill a run as soon as the store has begun to `answer` for an object; the answer waits until then."""
+    asked, go_on = threading.Event(), threading.Event()
+    real = getattr(S3Backend, answer)
+
+    def stalled(backend, bucket, key, *rest, **named):
+        found = real(backend, bucket, key, *rest, **named)
+        if key.endswith(key_ends):
+            asked.set()
+            go_on.wait(60)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(S3Backend, answer, stalled)
+        command = workspace.command(*targets, *keys_of(store.url), profile="s3")
+        with subprocess.Popen(command, cwd=workspace.root, env=workspace.environment, start_new_session=True) as run:
+            was_asked = asked.wait(60)
+            os.killpg(run.pid, signal.SIGKILL)
+    go_on.set()
+    assert was_asked
+
+
+def copies_in(workspace):
+    return [path for path in (workspace.root / ".snakemake" / "storage").rglob("*") if path.is_file()]
+
+
 def test_a_run_that_is_killed_while_it_uploads_is_finished_by_the_same_command(
     published, workspace, store, monkeypatch
 ):
     (workspace.root / "p2.txt").write_text("0.2\t0.8\twalk\n0.8\t1.9\trun\n")
     run = of_store(workspace, store.url)
     assert run.returncode == 0, run.stdout
-    arrived, go_on = threading.Event(), threading.Event()
-    put = S3Backend.put_object
-
-    def stalled(backend, bucket, key, *rest, **named):
-        if key.endswith(".tar"):
-            arrived.set()
-            go_on.wait(60)
-        return put(backend, bucket, key, *rest, **named)
-
-    monkeypatch.setattr(S3Backend, "put_object", stalled)
-    command = workspace.command("publish", *keys_of(store.url), profile="s3")
-    with subprocess.Popen(command, cwd=workspace.root, env=workspace.environment, start_new_session=True) as killed:
-        assert arrived.wait(60)
-        os.killpg(killed.pid, signal.SIGKILL)
-    monkeypatch.undo()
-    go_on.set()
-    assert list((workspace.root / ".snakemake" / "storage").rglob("*.tar"))
+    kill_when(store, monkeypatch, "put_object", ".tar", workspace, "publish")
+    assert copies_in(workspace)
     run = publish(workspace, store.url)
     assert run.returncode == 0, run.stdout
     folder = workspace.root / "results" / "datasets" / "acts" / "webdataset" / "P2.c1"
     made = {name: content for name, content in files(folder).items() if not name.startswith(".")}
     assert made
     assert {name: store.read(f"{FOLDER}/webdataset/P2.c1/{name}") for name in made} == made
+    assert copies_in(workspace) == []
     assert "Nothing to be done" in publish(workspace, store.url).stdout
 
 
@@ -213,6 +225,8 @@ def pictures_in_a_bucket(tmp_path, store):
     """Pictures 1 to 20 of subject 3, an object each, and a workspace whose sheet names their folder."""
     made = make_workspace(tmp_path / "run", configfile="config/few.yaml")
     store.client.create_bucket(Bucket="pictures")
+    # Of another test.
+    store.client.delete_object(Bucket="pictures", Key="raw/p3/S3C1000022.jpg")
     for number in range(1, 21):
         put_picture(store, number)
     (made.root / "p3.txt").write_text("0.5\t1.0\twalk\n1.0\t5.0\trun\n")
@@ -228,23 +242,34 @@ def put_picture(store, number):
     store.client.put_object(Bucket="pictures", Key=f"raw/p3/S3C1{number:06d}.jpg", Body=coded)
 
 
+# Number n stands at (n - 1) / 10 seconds.
+LABELLED = [(n, "walk" if n < 11 else "run") for n in range(6, 21)]
+
+
+def shown(workspace, store):
+    """What a run says that makes the dataset, and the numbers in its pictures with their labels."""
+    run = of_store(workspace, store.url, "datasets")
+    assert run.returncode == 0, run.stdout
+    datasets = workspace.root / "results" / "datasets" / "acts"
+    rows = list(frame_index.rows(datasets / "index.parquet"))
+    numbers = []
+    for row in rows:
+        payload = read_part(datasets / row["file"], row["offset"], row["size"])
+        numbers.append(read_number(cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_GRAYSCALE)))
+    return run.stdout, list(zip(numbers, (row["label"] for row in rows), strict=True))
+
+
 def test_a_folder_of_pictures_in_a_bucket_is_a_source(pictures_in_a_bucket, store):
-    datasets = pictures_in_a_bucket.root / "results" / "datasets" / "acts"
-
-    def shown():
-        run = of_store(pictures_in_a_bucket, store.url, "datasets")
-        assert run.returncode == 0, run.stdout
-        rows = list(frame_index.rows(datasets / "index.parquet"))
-        numbers = []
-        for row in rows:
-            payload = read_part(datasets / row["file"], row["offset"], row["size"])
-            numbers.append(read_number(cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_GRAYSCALE)))
-        return run.stdout, list(zip(numbers, (row["label"] for row in rows), strict=True))
-
-    # Number n stands at (n - 1) / 10 seconds.
-    wanted = [(n, "walk" if n < 11 else "run") for n in range(6, 21)]
-    assert shown()[1] == wanted
-    assert "Nothing to be done" in shown()[0]
+    assert shown(pictures_in_a_bucket, store)[1] == LABELLED
+    assert "Nothing to be done" in shown(pictures_in_a_bucket, store)[0]
     time.sleep(1.1)
     put_picture(store, 22)
-    assert shown()[1] == [*wanted, (22, "run")]
+    assert shown(pictures_in_a_bucket, store)[1] == [*LABELLED, (22, "run")]
+
+
+def test_a_folder_of_which_a_killed_run_had_half_is_taken_whole(pictures_in_a_bucket, store, monkeypatch):
+    """What has come looks like a folder that is there."""
+    time.sleep(1.1)
+    kill_when(store, monkeypatch, "get_object", "S3C1000010.jpg", pictures_in_a_bucket, "datasets")
+    assert 0 < len(copies_in(pictures_in_a_bucket)) < 20
+    assert shown(pictures_in_a_bucket, store)[1] == LABELLED

@@ -138,6 +138,9 @@ class Workflow:
         self.built = 0
         self.execution_settings = SimpleNamespace(lock=True)
         self.dag_settings = SimpleNamespace(force_incomplete=False)
+        self.storage_settings = SimpleNamespace(
+            local_storage_prefix=Path(".snakemake/storage"), keep_storage_local=False
+        )
         guard(self)
 
     def execute(self, *, executor_plugin, executor_settings, **others):
@@ -248,6 +251,43 @@ def test_outputs_without_a_record_of_their_own_are_made_again(killed, lock_file)
     Workflow(killed).start()
     assert killed.incomplete == {"results/orphan.txt", "results/stale.txt", "results/folder.txt"}
     assert last(lock_file).settled
+
+
+def copy_of_an_object(prefix: Path) -> Path:
+    copy = prefix / "s3" / "lab" / "p3" / "1.jpg"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(b"half")
+    return copy
+
+
+def test_copies_of_a_store_that_an_earlier_run_left_are_gone_before_the_dag_is_made(lock_file):
+    copy = copy_of_an_object(Path(".snakemake/storage"))
+    Workflow().start(dry=True)
+    assert copy.exists()
+    workflow, seen = Workflow(), []
+    workflow._build_dag = lambda: seen.append(copy.exists())
+    workflow.start()
+    assert seen == [False]
+
+
+def test_copies_that_shall_stay_and_those_in_a_folder_of_others_stay(lock_file, tmp_path):
+    shared = copy_of_an_object(tmp_path / "scratch")
+    workflow = Workflow()
+    workflow.storage_settings.local_storage_prefix = tmp_path / "scratch"
+    workflow.start()
+    own = copy_of_an_object(Path(".snakemake/storage"))
+    workflow = Workflow()
+    workflow.storage_settings.keep_storage_local = True
+    workflow.start()
+    assert (shared.exists(), own.exists()) == (True, True)
+
+
+def test_copies_that_a_killed_run_left_go_though_they_shall_stay(killed):
+    copy = copy_of_an_object(Path(".snakemake/storage"))
+    workflow = Workflow(killed)
+    workflow.storage_settings.keep_storage_local = True
+    workflow.start()
+    assert not copy.exists()
 
 
 def test_a_dry_run_shows_what_is_made_again_and_writes_nothing(killed, lock_file):
