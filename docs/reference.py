@@ -62,6 +62,8 @@ def _named_properties(rule: dict[str, Any]) -> dict[str, Any]:
 def _kind(rule: dict[str, Any]) -> str:
     if "enum" in rule:
         return ", ".join(f"`{value}`" for value in rule["enum"] if value != "")
+    if "enum" in rule.get("items", {}):
+        return f"list of {_kind(rule['items'])}"
     kind = rule.get("type", "")
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
 
