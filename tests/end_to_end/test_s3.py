@@ -14,6 +14,7 @@ import boto3
 import cv2
 import numpy as np
 import pytest
+from moto.s3.exceptions import S3ClientError
 from moto.s3.models import S3Backend
 from moto.server import ThreadedMotoServer
 
@@ -272,4 +273,20 @@ def test_a_folder_of_which_a_killed_run_had_half_is_taken_whole(pictures_in_a_bu
     time.sleep(1.1)
     kill_when(store, monkeypatch, "get_object", "S3C1000010.jpg", pictures_in_a_bucket, "datasets")
     assert 0 < len(copies_in(pictures_in_a_bucket)) < 20
+    assert shown(pictures_in_a_bucket, store)[1] == LABELLED
+
+
+def test_a_folder_of_which_half_came_before_the_store_failed_is_taken_whole(pictures_in_a_bucket, store, monkeypatch):
+    time.sleep(1.1)
+    real = S3Backend.get_object
+
+    def failing(backend, bucket, key, *rest, **named):
+        if key.endswith("S3C1000010.jpg"):
+            raise S3ClientError("AccessDenied", "not now")
+        return real(backend, bucket, key, *rest, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(S3Backend, "get_object", failing)
+        run = of_store(pictures_in_a_bucket, store.url, "datasets")
+    assert run.returncode == 1
     assert shown(pictures_in_a_bucket, store)[1] == LABELLED
