@@ -77,9 +77,9 @@ def import_key(wildcards):
     """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
     rig = plan.rigs[plan.recordings[wildcards.recording].rig].entry
     return versioned(
-        # Bags: several files, early stamps, parts and lost packets without pts; files that are cut at an end showed
-        # pictures behind it.
-        7 if rig["source"] == "bag" else 3 if stop_s(wildcards) else 2,
+        # Bags: several files, early stamps, parts, lost packets without pts, colours of Bayer's mosaics; files that are
+        # cut at an end showed pictures behind it.
+        8 if rig["source"] == "bag" else 3 if stop_s(wildcards) else 2,
         cameras=cameras(wildcards),
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),

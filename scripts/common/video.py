@@ -223,6 +223,9 @@ def as_yuv420p(picture: av.VideoFrame) -> av.VideoFrame:
     """The picture in 8 bit 4:2:0 of limited range; the same object where it is so already."""
     if picture.format.name == "yuv420p" and picture.color_range != ColorRange.JPEG:
         return picture
+    if picture.format.name.startswith("bayer_"):
+        # On the straight way swscale takes red for blue where it makes the brightness.
+        picture = picture.reformat(format="rgb24", interpolation=EXACT, threads=1)
     colours = Colorspace.ITU601 if picture.format.is_rgb else None
     return picture.reformat(
         format="yuv420p",

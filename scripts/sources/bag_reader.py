@@ -83,6 +83,8 @@ class Bag:
         self._leaves: dict[tuple[str, str], list[Leaf]] = {}
 
     def __enter__(self) -> Self:
+        for path in self._paths:
+            _refuse_unmerged(path)
         try:
             self._readers = [self._open(*makers) for makers in self._make_readers()]
             for reader in self._readers:
@@ -269,3 +271,14 @@ class Bag:
             cause = f"it is damaged ({type(error).__name__}: {cause})" if cause else "it is damaged"
         hint = next((hint for words, hint in HINTS.items() if words in cause), "")
         return InputError("unreadable", f"{self._name} cannot be read{where}: {cause}{hint}")
+
+
+def _refuse_unmerged(path: Path) -> None:
+    """Raises InputError for a database beside which a recorder that was killed has left messages."""
+    log = path.with_name(f"{path.name}-wal")
+    if path.suffix == ".db3" and log.exists() and log.stat().st_size:
+        raise InputError(
+            "unreadable",
+            f"{log.name} beside it holds messages that its recorder did not merge: close the recorder, or let "
+            f"`sqlite3 {path.name} 'pragma wal_checkpoint(truncate)'` merge them",
+        )

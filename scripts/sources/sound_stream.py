@@ -126,7 +126,13 @@ class SoundStream:
             if self._decoder is None and not self._blocks:
                 self._begin_decoding(codec)
             return
-        form = format_named(text(value["format"])) if "format" in value else None
+        named = text(value["format"]).strip() if "format" in value else ""
+        form = format_named(named)
+        if named and form is None and not self._told.sample_format:
+            raise InputError(
+                "unsupported",
+                f"its samples are `{named}`, which cannot be exported yet; the rig's `sample_format` would tell",
+            )
         self._info = Form(int(value["rate"]), int(value["channels"]), form or "").or_else(self._info)
 
     def skip(self, why: str) -> None:

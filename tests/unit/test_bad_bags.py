@@ -40,6 +40,19 @@ def test_a_topic_of_another_kind_is_a_failed_row(tmp_path: Path) -> None:
     assert made.rows["voice"].reason == "unsupported"
 
 
+def test_messages_that_a_killed_recorder_left_beside_its_database_are_said(tmp_path: Path) -> None:
+    ros = Ros(2)
+    for index in range(3):
+        send_image(ros, index, picture(), "bgr8")
+    bag = ros.write(tmp_path / "a.db3")
+    log = bag.with_name("a.db3-wal")
+    log.touch()
+    assert export(bag, tmp_path / "out", {"cam": "/cam"}).rows["cam"].outcome == "written"
+    log.write_bytes(b"not merged yet")
+    with pytest.raises(InputError, match=r"a\.db3-wal beside it holds messages that its recorder did not merge"):
+        export(bag, tmp_path / "again", {"cam": "/cam"})
+
+
 def test_corrupt_messages_are_counted_and_the_rest_is_exported(tmp_path: Path) -> None:
     ros = camera_of("h264", 30)
     for index in (13, 22):

@@ -126,6 +126,20 @@ def test_raw_images_keep_their_colours_and_their_times(
     assert made.frames("cam").keyframe[0]
 
 
+@pytest.mark.parametrize("colour", [(220, 30, 40), (30, 50, 230), (200, 200, 30), (128, 128, 128)])
+@pytest.mark.parametrize("order", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_of_bayers_has_the_colours_of_its_scene(tmp_path: Path, order: str, colour: tuple[int, ...]) -> None:
+    mosaic = np.zeros((48, 64, 1), np.uint8)
+    for place, letter in enumerate(order):
+        mosaic[place // 2 :: 2, place % 2 :: 2] = colour["rgb".index(letter)]
+    ros = Ros(1)
+    for index in range(3):
+        send_image(ros, index, mosaic, f"bayer_{order}8")
+    made = export(ros.write(tmp_path / "a.bag"), tmp_path / "out", {"cam": "/cam"})
+    shown = made.decode("cam")[0][1][24, 32, ::-1].astype(int)
+    assert np.abs(shown - colour).max() <= 3
+
+
 def test_an_image_of_odd_sides_is_padded_by_its_own_edge(tmp_path: Path) -> None:
     ros = Ros(1)
     send_image(ros, 0, picture(63, 47), "bgr8")

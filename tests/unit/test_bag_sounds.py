@@ -93,6 +93,20 @@ def test_the_aviarys_fork_is_known_by_its_fields_and_stamped_at_the_end_of_a_blo
     assert made.manifest["streams"]["mic"]["stamp"] == "block_end"
 
 
+@pytest.mark.parametrize("name", ["S24_32LE", "FLOAT32LE", "MULAW"])
+def test_samples_of_a_form_that_is_not_known_are_no_noise_but_a_failed_row(tmp_path: Path, name: str) -> None:
+    ros = Ros(1, DRIVERS)
+    info = {"channels": CHANNELS, "sample_rate": RATE_HZ, "sample_format": name, "bitrate": 0, "coding_format": "wave"}
+    ros.send(START_NS, "/audio/audio_info", INFO, **info)
+    for block, data in enumerate(blocks_of(2)):
+        end_ns = times(block)[1]
+        audio = ros.make(DATA, data=data)
+        ros.send(end_ns, "/audio/audio_stamped", STAMPED, header=ros.header(end_ns), audio=audio)
+    row = exported(ros, tmp_path, "/audio/audio_stamped").rows["mic"]
+    assert (row.outcome, row.reason) == ("failed", "unsupported")
+    assert f"its samples are `{name}`" in row.message
+
+
 def test_the_drivers_audio_is_known_by_its_fields_and_takes_its_form_from_the_info_beside_it(tmp_path: Path) -> None:
     ros = Ros(1, DRIVERS)
     payload = blocks_of(2)
