@@ -240,7 +240,7 @@ rule check_ledger:
     """Say what failed, and fail while there is anything that a person has not accepted."""
     input:
         failed=path.report("failed.tsv"),
-        ledger=path.report("ledger.parquet"),
+        cards=list(plan.url_tables().values()),
         plots=[path.report("clocks.svg"), path.report("outcomes.svg")],
         overlays=[
             path.report("overlays/{dataset}/{recording}.mp4").format(dataset=dataset, recording=recording)
@@ -257,7 +257,7 @@ rule check_ledger:
     threads: 1
     params:
         known_failures=plan.config["known_failures"],
-        tables=plan.url_tables(),
-        key=versioned(2, known_failures=plan.config["known_failures"], tables=plan.url_tables()),
+        tables=list(plan.url_tables()),
+        key=versioned(2, known_failures=plan.config["known_failures"], tables=list(plan.url_tables())),
     script:
         "../scripts/reports/check_ledger.py"

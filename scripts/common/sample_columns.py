@@ -9,6 +9,8 @@ MEMBERS = ("mp4", "m4a", "jpg", "npy", "txt", "json")
 # What is no material of a recorded item, and never a column: [[start_s, stop_s, reason, message], …] in its seconds;
 # null is its start or end.
 UNUSABLE = "_unusable"
+# The reason of one that a person has ruled out.
+EXCLUDED = "excluded"
 
 
 def is_ours(name: str) -> bool:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.common.sample_columns import UNUSABLE
+from scripts.common.sample_columns import EXCLUDED, UNUSABLE
 from scripts.datasets.clip_times import ROUNDING_S, Clip
 
-EXCLUDED = "excluded"
 # Of a clip; with more filler, it shows nothing of its time.
 MOST_FILLER = 0.5
 

@@ -113,7 +113,7 @@ def show_again(workflow: Any, since_ns: int) -> None:
 
 
 def remove_copies(workflow: Any) -> None:
-    """Remove the local copies of a store's objects that an earlier run left: nobody knows which of them are whole.
+    """Remove the local copies of a store's objects that a killed run left: nobody knows which of them are whole.
 
     A run that comes to its end removes its own. Snakemake would take a folder of which half came for all of it, and
     one that it removes itself, after it has looked whether it is there, for write-protected. Copies outside the folder

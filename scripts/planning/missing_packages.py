@@ -4,15 +4,17 @@
 """
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-TRAINING = ("torch", "lightning", "torchmetrics", "tensorboard")
+SPEECH = ("torch", "lightning", "tensorboard")
 FACES = ("torch", "face_alignment")
 OF_RULE = {
-    **dict.fromkeys(("train_speech_landmarks", "train_frame_classifier", "train_clip_classifier"), TRAINING),
-    **dict.fromkeys(("evaluate_classifier", "infer_landmarks"), TRAINING),
-    "serve_engine": (*TRAINING, "fastapi", "uvicorn"),
+    **dict.fromkeys(("train_speech_landmarks", "infer_landmarks"), SPEECH),
+    **dict.fromkeys(("train_frame_classifier", "train_clip_classifier"), (*SPEECH, "torchmetrics")),
+    "evaluate_classifier": ("torch",),
+    # Of the program that it starts, too.
+    "serve_engine": (*SPEECH, "fastapi", "uvicorn"),
     "transcribe_clips": ("faster_whisper",),
 }
 SEARCHES_FACES = ("extract_landmarks", "find_clip_landmarks")
@@ -30,7 +32,7 @@ def guard(workflow: Any) -> None:
         await postprocess(dag, *arguments, **others)
         if workflow.dryrun or workflow.touch or _has_envs(workflow):
             return
-        if lacking := missing({job.rule.name: dict(job.params.items()) for job in dag.needrun_jobs() if _asks(job)}):
+        if lacking := missing((job.rule.name, dict(job.params.items())) for job in dag.needrun_jobs() if _asks(job)):
             from snakemake_interface_common.exceptions import ApiError  # printed as one line
 
             raise ApiError(lacking)
@@ -38,13 +40,16 @@ def guard(workflow: Any) -> None:
     DAG.postprocess = postprocess_and_check
 
 
-def missing(jobs: dict[str, dict[str, Any]]) -> str:
-    """What to say of jobs, params by rule, whose packages are not installed; "" if all are."""
-    wanted = {package: rule for rule, params in jobs.items() for package in _packages_of(rule, params)}
+def missing(jobs: Iterable[tuple[str, dict[str, Any]]]) -> str:
+    """What to say of jobs, each a rule and its params, whose packages are not installed; "" if all are."""
+    wanted: dict[str, set[str]] = {}
+    for rule, params in jobs:
+        for package in _packages_of(rule, params):
+            wanted.setdefault(package, set()).add(rule)
     absent = sorted(package for package in wanted if importlib.util.find_spec(package) is None)
     if not absent:
         return ""
-    rules = ", ".join(sorted({wanted[package] for package in absent}))
+    rules = ", ".join(sorted(set().union(*(wanted[package] for package in absent))))
     are = "is" if len(absent) == 1 else "are"
     return f"{rules}: {', '.join(absent)} {are} not installed: run `make setup-models`, or give `--sdm conda`"
 

@@ -146,9 +146,9 @@ class Plan:
         chosen = [self.recordings[name] for name in dict.fromkeys(names)]
         return [self.path.manifest().format(rig=r.rig, recording=r.name) for r in chosen]
 
-    def url_tables(self) -> list[str]:
-        """Names of which some rows may fail without ending a run badly, as links of a table of URLs do."""
-        return [name for room in self.rooms.values() for name in room.url_tables()]
+    def url_tables(self) -> dict[str, str]:
+        """Names of which some rows may fail without ending a run badly, as links of a table of URLs do: their cards."""
+        return {name: card for room in self.rooms.values() for name, card in room.url_tables().items()}
 
     def report_pages(self) -> list[str]:
         """What the rooms want a person to look at, beside what every run has."""

@@ -35,9 +35,9 @@ class Room:
         """What a person should know before anything runs, a line each."""
         return []
 
-    def url_tables(self) -> list[str]:
-        """Names in the ledger of which some rows may fail without ending a run badly, but not all."""
-        return []
+    def url_tables(self) -> dict[str, str]:
+        """Names in the ledger of which some rows may fail without ending a run badly, but not all: with their cards."""
+        return {}
 
     def retried(self) -> list[str]:
         """Outputs that `--config retry=failed` makes again, beside the ledgers of what failed."""

@@ -194,8 +194,6 @@ def _run_alone(workflow: Any, executor_settings: Any, go: Callable[[], Any]) -> 
     try:
         before = lock.read()
         if before is None or before.settled:
-            if not workflow.storage_settings.keep_storage_local:
-                leftovers.remove_copies(workflow)
             begin()
         else:
             _stop_what_is_left(before)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scripts.common.clip_form import changes_pictures, changes_sound
 from scripts.common.errors import ConfigError
 from scripts.common.names import instead_of, is_stream_name, nearest
-from scripts.common.sample_columns import UNUSABLE
+from scripts.common.sample_columns import EXCLUDED, UNUSABLE
 from scripts.common.table_kinds import local_tables, rows_about
 from scripts.planning.annotations_plan import Annotation, make_annotations, with_faces
 from scripts.planning.recordings import Recording, tidy
@@ -136,7 +136,7 @@ class ShardsRoom(Room):
         row: dict[str, Any] = {"url": video, "_sound": sound, "camera": camera, **facts, **of_sheet}
         begin_s = recording.start_s or 0.0
         ruled_out = [
-            [None if end is None else end - begin_s for end in (e.start_s, e.stop_s)] + ["excluded", e.reason]
+            [None if end is None else end - begin_s for end in (e.start_s, e.stop_s)] + [EXCLUDED, e.reason]
             for e in self.plan.exclusions.get(recording.name, [])
         ]
         # A row without any is as it was: what was made of it stays.
@@ -223,9 +223,11 @@ class ShardsRoom(Room):
         """The estimate of every table that is not planned yet."""
         return [estimate(dataset) for dataset in self.datasets.values() if not self.lots(dataset.name)]
 
-    def url_tables(self) -> list[str]:
+    def url_tables(self) -> dict[str, str]:
         """Dead links belong to tables of URLs: a dataset's card counts them, and `failed_share` limits them."""
-        return list(self.datasets)
+        return (
+            {} if self.plan.only else {name: self.dataset("card.json").format(dataset=name) for name in self.datasets}
+        )
 
     def retried(self) -> list[str]:
         """The fetches of the lots with failed items: what they have fetched waits beside them."""

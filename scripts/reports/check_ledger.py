@@ -1,17 +1,14 @@
 """The last word of a run: what failed, and whether a person has accepted it."""
 
 import csv
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-import pyarrow.compute as pc
-
-from scripts.common import table_file
+from scripts.common import json_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
 
-# The step in whose name each row of a table ends.
-END_OF_ROWS = "write_shard"
 # As many failures as a terminal shows at once; the rest stand in the table.
 SHOWN = 20
 
@@ -38,30 +35,25 @@ def describe_failures(rows: list[dict[str, str]], table: str) -> str:
     )
 
 
-def end_of_tables(merged: Path, tables: Collection[str]) -> tuple[int, list[str]]:
-    """How many rows of `tables` failed, and a line for each table of which no row came to anything."""
-    found = table_file.read(merged, columns=["recording", "step", "outcome"])
-    counts = (
-        found.filter(pc.equal(found["step"], END_OF_ROWS))
-        .group_by(["recording", "outcome"])
-        .aggregate([([], "count_all")])
-    )
-    ended: dict[str, dict[str, int]] = {}
-    for row in counts.to_pylist():
-        if row["recording"] in tables:
-            ended.setdefault(row["recording"], {})[row["outcome"]] = row["count_all"]
-    lost = [
-        f"{name}: all of its {outcomes['failed']} rows failed: mend the table, or what it points to, and give "
-        "`--config retry=failed`"
-        for name, outcomes in sorted(ended.items())
-        if set(outcomes) == {"failed"}
-    ]
-    return sum(outcomes.get("failed", 0) for outcomes in ended.values()), lost
+def end_of_tables(cards: Collection[Path]) -> tuple[int, list[str]]:
+    """How many rows of tables of URLs failed, by their cards, and a line for each of which no row came to anything."""
+    failed, lost = 0, []
+    for card in map(json_file.read, cards):
+        ended: Counter[str] = Counter()
+        for outcome_and_reason, count in card["rows"].items():
+            ended[outcome_and_reason.split()[0]] += count
+        failed += ended["failed"]
+        if ended["failed"] and set(ended) == {"failed"}:
+            lost.append(
+                f"{card['dataset']}: all of its {ended['failed']} rows failed: mend the table, or what it points to, "
+                "and give `--config retry=failed`"
+            )
+    return failed, lost
 
 
 def check_ledger(
     failed: Path,
-    ledger: Path,
+    cards: list[Path],
     plots: list[Path],
     overlays: list[Path],
     pages: list[Path],
@@ -73,7 +65,7 @@ def check_ledger(
     """Write how many failures are accepted. Raises RunError while one of another recording is left, or if all rows of a
     table failed.
 
-    tables: names of which some rows may fail.  ledger: every row.
+    tables: names of which some rows may fail.  cards: theirs.
     plots, overlays, pages: only so that the report is whole before the run may fail.
     """
     accepted, new = 0, []
@@ -84,7 +76,7 @@ def check_ledger(
                 accepted += 1
             elif row["recording"] not in tables:
                 new.append(row)
-    of_tables, lost = end_of_tables(ledger, tables)
+    of_tables, lost = end_of_tables(cards)
     if new or lost:
         raise RunError("\n".join([*([describe_failures(new, str(failed))] if new else []), *lost]))
     said = f"{accepted} failed, all of them accepted\n"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scripts.common.errors import InputError
 from scripts.common.sound_writer import SAMPLE_FORMATS
 
 # Sample format: what messages, drivers and people call it.
@@ -51,6 +52,17 @@ class Form:
 def format_named(name: str) -> str | None:
     """The sample format that a name means, e.g. "S16LE"; None for an unknown one."""
     return _BY_NAME.get(name.strip().lower())
+
+
+def format_told(name: str, by_rig: str) -> str:
+    """The sample format that a bag names, else that of the rig ("" for none). Raises InputError for a name alone."""
+    form = format_named(name) or by_rig
+    if name.strip() and not form:
+        raise InputError(
+            "unsupported",
+            f"its samples are `{name.strip()}`, which cannot be exported yet; the rig's `sample_format` would tell",
+        )
+    return form
 
 
 def format_of_depth(bits: int) -> str | None:

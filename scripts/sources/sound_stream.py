@@ -20,7 +20,7 @@ from scripts.sources.late_blocks import late_runs
 from scripts.sources.message_layout import text
 from scripts.sources.row_spool import RowSpool
 from scripts.sources.sound_decoder import MP3, SoundDecoder, codec_named
-from scripts.sources.sound_form import Form, format_named, is_mp3, stored_as, to_stored
+from scripts.sources.sound_form import Form, format_named, format_told, is_mp3, stored_as, to_stored
 from scripts.sources.sound_message import block_of, said_form
 from scripts.sources.stamp_belief import UNKNOWN, StampBelief, StampTimes
 from scripts.sources.wanted_part import WHOLE
@@ -126,14 +126,9 @@ class SoundStream:
             if self._decoder is None and not self._blocks:
                 self._begin_decoding(codec)
             return
-        named = text(value["format"]).strip() if "format" in value else ""
-        form = format_named(named)
-        if named and form is None and not self._told.sample_format:
-            raise InputError(
-                "unsupported",
-                f"its samples are `{named}`, which cannot be exported yet; the rig's `sample_format` would tell",
-            )
-        self._info = Form(int(value["rate"]), int(value["channels"]), form or "").or_else(self._info)
+        named = text(value["format"]) if "format" in value else ""
+        form = format_told(named, self._told.sample_format)
+        self._info = Form(int(value["rate"]), int(value["channels"]), form).or_else(self._info)
 
     def skip(self, why: str) -> None:
         """Count a message that could not be read."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.common import ledger
+from scripts.common import json_file
 from scripts.common.errors import RunError
 from scripts.reports.check_ledger import SHOWN, check_ledger
 from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
@@ -15,19 +15,17 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def check(*recordings, known_failures=(), items=("front",), tables=(), ends=()):
-    """ends: (dataset, outcome) of rows of tables."""
+def check(*recordings, known_failures=(), items=("front",), **tables):
+    """tables: how their rows ended, as on a card."""
     rows = [
         [name, "import_video", item, "unreadable", f"{name}.mov is no video"] for name in recordings for item in items
     ]
     write_tsv(Path("failed.tsv"), FAILED_COLUMNS, rows)
-    every = [
-        ledger.Row("write_shard", name, str(number), outcome, "" if outcome == "written" else "x")
-        for number, (name, outcome) in enumerate(ends)
-    ]
-    ledger.write(Path("ledger.parquet"), every)
-    inputs = Path("failed.tsv"), Path("ledger.parquet"), [], [], []
-    check_ledger(*inputs, Path("checked"), known_failures=known_failures, tables=tables)
+    cards = [Path(f"{name}.json") for name in tables]
+    for card, (name, ended) in zip(cards, tables.items(), strict=True):
+        json_file.write(card, {"dataset": name, "rows": ended})
+    inputs = Path("failed.tsv"), cards, [], [], []
+    check_ledger(*inputs, Path("checked"), known_failures=known_failures, tables=list(tables))
     return Path("checked").read_text()
 
 
@@ -68,15 +66,15 @@ def test_a_new_failure_beside_an_accepted_one_is_named_alone():
 
 
 def test_some_rows_of_a_table_may_fail_and_are_counted():
-    ends = [("web", "failed"), ("web", "failed"), ("web", "written"), ("dull", "failed"), ("dull", "filtered")]
-    said = check("web", "web", "dull", "a", known_failures=["a"], tables=["web", "dull", "empty"], ends=ends)
+    tables = {"web": {"failed not_found": 2, "written": 1}, "dull": {"failed status": 1, "filtered min_s": 4}, "no": {}}
+    said = check("web", "web", "dull", "a", known_failures=["a"], **tables)
     assert said == "1 failed, all of them accepted\n3 rows of tables failed, as many as failed_share allows\n"
 
 
 def test_a_table_all_of_whose_rows_failed_ends_the_run_badly():
-    ends = [("web", "failed"), ("web", "failed"), ("other", "written")]
+    ends = {"failed not_found": 1, "failed upstream": 1}
     with pytest.raises(RunError, match=r"^web: all of its 2 rows failed: mend the table.*retry=failed`$"):
-        check("web", "web", tables=["web", "other"], ends=ends)
+        check("web", "web", web=ends, other={"written": 1})
     assert not Path("checked").exists()
 
 

@@ -1,5 +1,6 @@
 """A run whose packages are not installed ends with one line before its first job."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from scripts.planning import missing_packages
 from tests.conftest import make_workspace
 from tests.unit.examples import REPO
+from tests.unit.packages import needed_by, pins, reached_from
 
 TWO_MODELS = """
 recordings: config/recordings.tsv
@@ -30,8 +32,8 @@ def without(monkeypatch):
 
 def test_rules_whose_packages_are_missing_are_named_with_what_to_do(without):
     without("torch", "lightning", "faster_whisper")
-    jobs = {"train_clip_classifier": {}, "transcribe_clips": {}, "conform_video": {}}
-    assert missing_packages.missing(jobs) == (
+    jobs = ["train_clip_classifier", "transcribe_clips", "conform_video"]
+    assert missing_packages.missing((rule, {}) for rule in jobs) == (
         "train_clip_classifier, transcribe_clips: faster_whisper, lightning, torch are not installed: "
         "run `make setup-models`, or give `--sdm conda`"
     )
@@ -50,13 +52,31 @@ def test_rules_whose_packages_are_missing_are_named_with_what_to_do(without):
 )
 def test_faces_want_torch_where_a_network_of_torch_looks_for_them(without, rule, params, wanted):
     without("torch", "face_alignment")
-    assert bool(missing_packages.missing({rule: params})) == wanted
+    assert bool(missing_packages.missing([(rule, params)])) == wanted
 
 
-def test_every_rule_that_is_named_is_there():
-    rules = "".join(file.read_text() for file in (REPO / "rules").glob("*.smk"))
-    named = [*missing_packages.OF_RULE, *missing_packages.SEARCHES_FACES]
-    assert [name for name in named if f"rule {name}:" not in rules] == []
+@pytest.mark.parametrize("backends", [("fan", "openseeface"), ("openseeface", "fan")])
+def test_each_job_of_a_rule_counts_not_its_last_alone(without, backends):
+    without("torch")
+    assert missing_packages.missing(("extract_landmarks", {"backend": name}) for name in backends)
+
+
+def test_the_packages_of_rules_are_those_that_their_scripts_reach_and_make_setup_does_not_install():
+    base, added = (
+        {name for file in files for name in pins((REPO / file).read_text().splitlines())}
+        for files in (["requirements.txt"], ["requirements-torch.txt", "requirements-models.txt"])
+    )
+    reached: dict[str, set[str]] = {}
+    for file in (REPO / "rules").glob("*.smk"):
+        for rule, script in re.findall(r'rule (\w+):.*?script:\s*"\.\./([\w/]+\.py)"', file.read_text(), re.DOTALL):
+            needed = (top for module in reached_from(REPO / script) for top in needed_by(module).items())
+            if tops := {top for top, packages in needed if packages & added and not packages & base}:
+                reached[rule] = tops
+    faces = {rule: set(missing_packages.FACES) for rule in missing_packages.SEARCHES_FACES}
+    told = {rule: set(packages) for rule, packages in missing_packages.OF_RULE.items()} | faces
+    # The engine's server is a program of its own.
+    told["serve_engine"] -= {"fastapi", "uvicorn"}
+    assert reached == told
 
 
 def test_a_run_ends_before_its_first_job_and_a_dry_run_does_not(tmp_path, monkeypatch):

@@ -138,9 +138,7 @@ class Workflow:
         self.built = 0
         self.execution_settings = SimpleNamespace(lock=True)
         self.dag_settings = SimpleNamespace(force_incomplete=False)
-        self.storage_settings = SimpleNamespace(
-            local_storage_prefix=Path(".snakemake/storage"), keep_storage_local=False
-        )
+        self.storage_settings = SimpleNamespace(local_storage_prefix=Path(".snakemake/storage"))
         guard(self)
 
     def execute(self, *, executor_plugin, executor_settings, **others):
@@ -260,34 +258,22 @@ def copy_of_an_object(prefix: Path) -> Path:
     return copy
 
 
-def test_copies_of_a_store_that_an_earlier_run_left_are_gone_before_the_dag_is_made(lock_file):
+def test_copies_of_a_store_that_a_killed_run_left_are_gone_before_the_dag_is_made(killed):
     copy = copy_of_an_object(Path(".snakemake/storage"))
-    Workflow().start(dry=True)
+    Workflow(killed).start(dry=True)
     assert copy.exists()
-    workflow, seen = Workflow(), []
+    workflow, seen = Workflow(killed), []
     workflow._build_dag = lambda: seen.append(copy.exists())
     workflow.start()
     assert seen == [False]
 
 
-def test_copies_that_shall_stay_and_those_in_a_folder_of_others_stay(lock_file, tmp_path):
+def test_copies_in_a_folder_of_others_stay(killed, tmp_path):
     shared = copy_of_an_object(tmp_path / "scratch")
-    workflow = Workflow()
+    workflow = Workflow(killed)
     workflow.storage_settings.local_storage_prefix = tmp_path / "scratch"
     workflow.start()
-    own = copy_of_an_object(Path(".snakemake/storage"))
-    workflow = Workflow()
-    workflow.storage_settings.keep_storage_local = True
-    workflow.start()
-    assert (shared.exists(), own.exists()) == (True, True)
-
-
-def test_copies_that_a_killed_run_left_go_though_they_shall_stay(killed):
-    copy = copy_of_an_object(Path(".snakemake/storage"))
-    workflow = Workflow(killed)
-    workflow.storage_settings.keep_storage_local = True
-    workflow.start()
-    assert not copy.exists()
+    assert shared.exists()
 
 
 def test_a_dry_run_shows_what_is_made_again_and_writes_nothing(killed, lock_file):
