@@ -1,8 +1,10 @@
 """What a file is taken for before it is read: by its ending, and by how large a sound may be."""
 
+# What ROS2's recorder adds where it compresses whole files, and ROS1's while it records.
+ZSTD, ACTIVE = ".zstd", ".active"
 # Those whose recorder makes a folder.
-ROS2_BAGS = (".mcap", ".db3")
-BAGS = (".bag", *ROS2_BAGS)
+ROS2_BAGS = (".mcap", ".db3", f".mcap{ZSTD}", f".db3{ZSTD}")
+BAGS = (".bag", f".bag{ACTIVE}", *ROS2_BAGS)
 CALIBRATIONS = (".toml", ".yml", ".yaml", ".xml", ".txt")
 # What the reader of sounds, libsndfile, reads.
 SOUNDS = (

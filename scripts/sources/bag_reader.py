@@ -23,6 +23,7 @@ from rosbags.typesys import TypesysError
 
 from scripts.common.errors import InputError, is_machine_fault
 from scripts.sources import ros1_messages, ros2_messages
+from scripts.sources.bag_files import ending_of, find_parts
 from scripts.sources.channels import Channel
 from scripts.sources.connection_fields import list_fields
 from scripts.sources.joined_messages import JoinedMessages, Message
@@ -31,9 +32,8 @@ from scripts.sources.message_layout import Leaf, Read, compile_reader
 from scripts.sources.ros1_salvage import Ros1Salvage
 from scripts.sources.set_back import LEAST_NS
 from scripts.sources.storage_order import Order, find_order
-from scripts.sources.stretches import Move, Stretch, merge_moves
+from scripts.sources.stretches import WHOLE, Move, Stretch, merge_moves
 
-METADATA = "metadata.yaml"
 # `max_message_mb`, where nobody says another.
 MAX_BYTES = 256 * 2**20
 
@@ -75,6 +75,7 @@ class Bag:
         self.notes: list[str] = []
         self._salvage, self._max_bytes = salvage, max_bytes
         self._paths = paths
+        self._files = [*paths]
         self._name = paths[0].name if len(paths) == 1 else f"{Path(commonpath(paths)).name} ({len(paths)} files)"
         self.moves: list[Move] = []
         self._readers: list[Reader] = []
@@ -83,8 +84,6 @@ class Bag:
         self._leaves: dict[tuple[str, str], list[Leaf]] = {}
 
     def __enter__(self) -> Self:
-        for path in self._paths:
-            _refuse_unmerged(path)
         try:
             self._readers = [self._open(*makers) for makers in self._make_readers()]
             for reader in self._readers:
@@ -137,26 +136,25 @@ class Bag:
         connection = self._connections[key]
         if isinstance(connection, Channel):
             return connection.leaves
-        definition = (connection.msgtype, connection.msgdef.data)
+        # Without a definition, connections of one name may be those of several packages.
+        definition = (connection.msgtype, connection.msgdef.data or str(key))
         if definition not in self._leaves:
-            self._leaves[definition] = list_fields(connection)
+            self._leaves[definition] = list_fields(connection, partial(self._first_message, connection))
         return self._leaves[definition]
+
+    def _first_message(self, connection: Connection) -> bytes | memoryview | None:
+        reader = next(reader for reader in self._readers if any(own is connection for own in reader.connections))
+        assert isinstance(reader, Reader2)
+        return next((raw for _, _, raw in self._read_stretch(reader, [connection], (None, None), WHOLE)), None)
 
     def _make_readers(self) -> list[tuple[Callable[[], Reader], Callable[[], Reader] | None]]:
         """What opens each part of the bag, and what salvages it, where that is known."""
-        folders = {path.parent for path in self._paths if path.name == METADATA}
-        folders |= {path for path in self._paths if path.is_dir()}
-        # A recorder that was killed leaves a folder without a description: its files are read by themselves.
-        alone = [path for path in self._paths if path not in folders and path.parent not in folders]
-        for path in alone:
-            if path.suffix.lower() not in (".bag", ".mcap", ".db3"):
-                raise InputError("unreadable", f"{path.name} is no bag: its name ends in none of .bag, .mcap, .db3")
-            if path.stat().st_size == 0:
-                raise InputError("unreadable", f"{path.name} is empty (0 bytes)")
-        return [*((partial(Reader2, folder), None) for folder in sorted(folders)), *map(self._makers, alone)]
+        folders, files = find_parts(self._paths, self._stack)
+        self._files += files
+        return [*((partial(Reader2, folder), None) for folder in folders), *map(self._makers, files)]
 
     def _makers(self, path: Path) -> tuple[Callable[[], Reader], Callable[[], Reader] | None]:
-        kind = path.suffix.lower()
+        kind = ending_of(path)
         if kind == ".bag":
             return partial(Reader1, path), partial(Ros1Salvage, path, max_bytes=self._max_bytes)
         if kind == ".mcap":
@@ -265,20 +263,9 @@ class Bag:
         # rosbags puts the words of an inner error into its own as they come, in a tuple.
         words = re.sub(r"\('([^']*)',\)", r"\1", str(error))
         cause = " ".join(words.split()).rstrip(".")
-        for path in self._paths:
+        for path in self._files:
             cause = cause.replace(repr(str(path)), path.name).replace(str(path), path.name)
         if not isinstance(error, READER_ERRORS):
             cause = f"it is damaged ({type(error).__name__}: {cause})" if cause else "it is damaged"
         hint = next((hint for words, hint in HINTS.items() if words in cause), "")
         return InputError("unreadable", f"{self._name} cannot be read{where}: {cause}{hint}")
-
-
-def _refuse_unmerged(path: Path) -> None:
-    """Raises InputError for a database beside which a recorder that was killed has left messages."""
-    log = path.with_name(f"{path.name}-wal")
-    if path.suffix == ".db3" and log.exists() and log.stat().st_size:
-        raise InputError(
-            "unreadable",
-            f"{log.name} beside it holds messages that its recorder did not merge: close the recorder, or let "
-            f"`sqlite3 {path.name} 'pragma wal_checkpoint(truncate)'` merge them",
-        )

@@ -17,7 +17,8 @@ from scripts.common.errors import InputError
 from scripts.common.file_endings import BAGS, SOUNDS
 from scripts.common.job import progress
 from scripts.common.names import is_stream_name
-from scripts.sources.bag_reader import METADATA, Bag
+from scripts.sources.bag_files import METADATA
+from scripts.sources.bag_reader import Bag
 from scripts.sources.carriers import recognise
 
 VIDEO_ENDINGS = {
@@ -25,12 +26,6 @@ VIDEO_ENDINGS = {
     *(".wmv", ".flv", ".mts", ".m2ts", ".3gp", ".ogv", ".mxf"),
 }
 LANDMARK_ENDINGS = (".landmarks.npy", ".landmarks.npz", ".landmarks.csv")
-# Bags that no export reads, and what to do about them.
-UNREADABLE_BAGS = {
-    ".bag.active": "its recording was not closed: `rosbag reindex` it, and rename it to .bag",
-    ".db3.zstd": "it is compressed as a whole: unpack it by `zstd -d`",
-    ".mcap.zstd": "it is compressed as a whole: unpack it by `zstd -d`",
-}
 # A shorter number is a part of a video, a longer one may be the serial number of a camera.
 MIN_SERIAL_DIGITS = 5
 
@@ -150,10 +145,7 @@ def _look_into(folder: str, names: list[str]) -> Iterator[Found]:
     for name in names:
         path = os.path.join(folder, name)
         ending = os.path.splitext(name)[1].lower()
-        reason = next((why for end, why in UNREADABLE_BAGS.items() if name.lower().endswith(end)), "")
-        if reason:
-            yield LeftOut(path, reason)
-        elif (_is_bag(name) or ending in VIDEO_ENDINGS) and not os.path.isfile(path):
+        if (_is_bag(name) or ending in VIDEO_ENDINGS) and not os.path.isfile(path):
             yield LeftOut(path, "it is no file, or a link to none")
         elif _is_bag(name):
             yield _open_bag(path)

@@ -1,5 +1,6 @@
 """Message types for bags that embed no definitions (db3 before ROS2 Iron): ROS2's own, and those of this trade."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rosbags.typesys import get_types_from_msg
@@ -44,37 +45,74 @@ string format
 uint32 sample_rate
 uint32 number_of_channels
 """,
-    "audio_common_msgs/msg/AudioInfo": """\
+}
+# Three packages have this one name: mgonzs13's, ros-drivers', and an aviary's own form of the latter.
+_AUDIO_COMMON = (
+    {
+        "audio_common_msgs/msg/AudioInfo": """\
 int32 format
 int32 channels
 int32 rate
 int32 chunk
 """,
-    "audio_common_msgs/msg/AudioData": """\
+        "audio_common_msgs/msg/AudioData": """\
 float32[] float32_data
 int32[] int32_data
 int16[] int16_data
 int8[] int8_data
 uint8[] uint8_data
 """,
-    "audio_common_msgs/msg/Audio": """\
+        "audio_common_msgs/msg/Audio": """\
 audio_common_msgs/AudioData audio_data
 audio_common_msgs/AudioInfo info
 """,
-    "audio_common_msgs/msg/AudioStamped": """\
+        "audio_common_msgs/msg/AudioStamped": """\
 std_msgs/Header header
 audio_common_msgs/Audio audio
 """,
-}
+    },
+    {
+        "audio_common_msgs/msg/AudioInfo": """\
+uint8 channels
+uint32 sample_rate
+string sample_format
+uint32 bitrate
+string coding_format
+""",
+        "audio_common_msgs/msg/AudioData": "uint8[] data\n",
+        "audio_common_msgs/msg/AudioDataStamped": """\
+std_msgs/Header header
+audio_common_msgs/AudioData audio
+""",
+    },
+    {
+        "audio_common_msgs/msg/AudioFormat": """\
+string id
+uint32 rate
+uint8 channels
+uint8 depth
+""",
+        "audio_common_msgs/msg/AudioDataStamped": """\
+std_msgs/Header header
+audio_common_msgs/AudioFormat format
+uint8[] data
+""",
+    },
+)
 
 
-def known_types(kind: str) -> dict[str, Any]:
-    """Types that define `kind`, e.g. "sensor_msgs/msg/Image", as far as they are known."""
+def known_types(kind: str) -> list[dict[str, Any]]:
+    """Sets of types that define `kind`, e.g. "sensor_msgs/msg/Image": one for each package that may be meant."""
     from rosbags.typesys.stores.ros2_humble import FIELDDEFS
 
-    types: dict[str, Any] = dict(FIELDDEFS)
-    if kind in types or kind not in _DEFINITIONS:
-        return types
-    for name, definition in _DEFINITIONS.items():
-        types |= get_types_from_msg(definition, name)
-    return types
+    if kind in FIELDDEFS:
+        return [dict(FIELDDEFS)]
+    return [
+        FIELDDEFS | {known: fields for name, text in package.items() for known, fields in _parsed(name, text)}
+        for package in (_DEFINITIONS, *_AUDIO_COMMON)
+        if kind in package
+    ]
+
+
+def _parsed(name: str, definition: str) -> Iterable[tuple[str, Any]]:
+    return get_types_from_msg(definition, name).items()

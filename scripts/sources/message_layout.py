@@ -81,19 +81,30 @@ def compile_reader(fields: list[Leaf], wanted: tuple[str, ...], *, cdr: bool) ->
     choose = itemgetter(*[names.index(path) for path in wanted])
     little = [_step(group, "<", cdr) for group in groups]
     if not cdr:
-        return lambda raw: _as_tuple(choose(_cut(memoryview(raw), little, align=0)))
+        return lambda raw: _as_tuple(choose(_cut(memoryview(raw), little, align=0)[0]))
     big = [_step(group, ">", cdr) for group in groups]
     # Their bytes would come in the wrong order.
     wide = any(leaf.count == 0 and leaf.kind[-1] in "246" for leaf in fields if leaf.path in wanted)
 
     def read(raw: bytes | memoryview) -> tuple[Any, ...]:
         if raw[:2] == b"\0\1":
-            return _as_tuple(choose(_cut(memoryview(raw)[4:], little, align=3)))
+            return _as_tuple(choose(_cut(memoryview(raw)[4:], little, align=3)[0]))
         if raw[:2] == b"\0\0" and not wide:
-            return _as_tuple(choose(_cut(memoryview(raw)[4:], big, align=3)))
+            return _as_tuple(choose(_cut(memoryview(raw)[4:], big, align=3)[0]))
         raise CorruptMessageError("not a CDR that is known here")
 
     return read
+
+
+def fits(fields: list[Leaf], raw: bytes | memoryview) -> bool:
+    """Whether a message of ROS2 ends where its `fields` do, but for what fills it up to a multiple of 4 bytes."""
+    if raw[:2] != b"\0\1":
+        return False
+    try:
+        _, end = _cut(memoryview(raw)[4:], [_step(group, "<", True) for group in _groups(fields)], align=3)
+    except CorruptMessageError:
+        return False
+    return 0 <= len(raw) - 4 - end < 4
 
 
 def text(value: memoryview) -> str:
@@ -161,8 +172,8 @@ def _format(group: list[Leaf], start: int, aligned: bool) -> str:
     return codes
 
 
-def _cut(view: memoryview, steps: list[_Step], align: int) -> list[Any]:
-    """All values of the steps. align: 3 in CDR, where lengths stand at multiples of 4, else 0."""
+def _cut(view: memoryview, steps: list[_Step], align: int) -> tuple[list[Any], int]:
+    """All values of the steps, and where they end. align: 3 in CDR, where lengths stand at multiples of 4, else 0."""
     values: list[Any] = []
     position = 0
     try:
@@ -184,7 +195,7 @@ def _cut(view: memoryview, steps: list[_Step], align: int) -> list[Any]:
             position = stop
     except struct.error:
         raise CorruptMessageError("shorter than its definition") from None
-    return values
+    return values, position
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

