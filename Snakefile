@@ -5,6 +5,7 @@ import sys
 from snakemake.utils import min_version
 
 from scripts.planning import failures
+from scripts.planning import graceful_end
 from scripts.planning import job_command
 from scripts.planning import missing_inputs
 from scripts.planning import missing_outputs
@@ -43,6 +44,7 @@ missing_inputs.guard(workflow)
 missing_outputs.guard(workflow)
 missing_packages.guard(workflow)
 run_lock.guard(workflow)
+graceful_end.guard()
 job_command.guard(workflow, plan.path.results)
 retry.force(workflow, plan)
 plan.give_notice(workflow)

@@ -20,6 +20,7 @@ from typing import Any
 
 from scripts.common import atomic
 from scripts.common.errors import UPSTREAM, InputError, RunError
+from scripts.common.told_to_end import say_when_told_to_end
 from scripts.common.without_pandas import spare_pandas
 
 # Params that only Snakemake reads: `recorded` stands for one that it must not see change any more, so that its record
@@ -42,6 +43,7 @@ def run(function: Callable[..., None]) -> None:
     spare_pandas()
     _open_log(job.log[0] if job.log else None)
     name = " ".join([function.__name__, *map(str, job.wildcards)])
+    say_when_told_to_end(lambda words: _line(name, words, job), Path(job.log[0]) if job.log else None)
     if GPUS in os.environ:
         log.info("%s=%s", GPUS, os.environ[GPUS])
     try:
@@ -54,6 +56,8 @@ def run(function: Callable[..., None]) -> None:
             where = error.filename or os.path.dirname(str(next(iter(job.output), ""))) or os.getcwd()
             _end(name, f"the disk is full ({where}): make room, then give the same command again", job)
         _end(name, f"{type(error).__name__}: {error}", job)
+    except KeyboardInterrupt:
+        _end(name, "it was interrupted before it was done; the same command makes it again", job)
     except SystemExit as error:
         # A library's way to leave, whatever status it gives: the outputs are not there.
         _end(name, f"it was ended before it was done ({type(error).__name__})", job)
@@ -257,8 +261,12 @@ def _open_log(path: str | None) -> None:
 
 def _end(name: str, message: str, job: Any) -> None:
     """Say what went wrong and where the log is, and end the job as failed."""
-    where = f"  (log: {job.log[0]})" if job.log else ""
-    line = f"{name}: {message.strip()}{where}"
+    line = _line(name, message, job)
     logging.getLogger().error("FAILED %s", line)
     print(line, file=sys.stderr, flush=True)
     sys.exit(1)
+
+
+def _line(name: str, message: str, job: Any) -> str:
+    where = f"  (log: {job.log[0]})" if job.log else ""
+    return f"{name}: {message.strip()}{where}"

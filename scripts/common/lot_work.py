@@ -15,6 +15,7 @@ from typing import Any
 
 from scripts.common.errors import InputError, RunError, unexpected
 from scripts.common.job import progress
+from scripts.common.told_to_end import die_when_interrupted
 from scripts.common.working import Status, Working
 
 log = logging.getLogger("rushes")
@@ -96,7 +97,7 @@ def _pool(processes: int, function: Callable[[Any], Status]) -> ProcessPoolExecu
     context.set_forkserver_preload([function.__module__])
     with _calm_children():
         forkserver.ensure_running()
-    return ProcessPoolExecutor(processes, context)
+    return ProcessPoolExecutor(processes, context, die_when_interrupted)
 
 
 @contextmanager

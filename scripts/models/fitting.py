@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from scripts.common import atomic, json_file
 from scripts.common.errors import RunError
 from scripts.common.job import progress
 from scripts.common.links import link_or_copy
+from scripts.common.told_to_end import leave_to_others
 from scripts.models.checkpoint import read_checkpoint
 
 log = logging.getLogger("rushes")
@@ -137,6 +139,8 @@ def fit(
             enable_model_summary=False,
         )
         last = folder / LAST
+        # lightning ends an epoch's work in order when it is told to end, but only where nobody else listens.
+        leave_to_others(signal.SIGTERM)
         try:
             trainer.fit(
                 module,

@@ -91,7 +91,7 @@ def reason(failure: Failure, words: str) -> str:
     if words:
         return f"{words}; {said}" if status and said else words
     if not said and not failure.cluster_log and not _is_written(Path(failure.log)):
-        return f"{failure.log} is empty, as on a full disk; what the job said stands above"
+        return f"{failure.log} is empty, as of a job that is killed, or on a full disk; what it said stands above"
     said = said or "its log does not say why, as when a job is killed"
     return f"{failure.rule}: {said}  (log: {', '.join(filter(None, [failure.log, failure.cluster_log]))})"
 

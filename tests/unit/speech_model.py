@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scripts.common.told_to_end import say_when_told_to_end
 from scripts.models.train_speech_landmarks import train_speech_landmarks
 from scripts.planning.config import checked, schema
 from scripts.planning.models_plan import NOT_OF_THE_WEIGHTS
@@ -47,7 +48,8 @@ def train(
 
 
 def main(folder: str, target: str, working: str, changes: str) -> None:
-    """Train on the dataset of a folder."""
+    """Train on the dataset of a folder, in a process that listens to signals as that of a job does."""
+    say_when_told_to_end(lambda words: f"the job itself said: {words}", None)
     root = Path(folder)
     names = {"index": "index.parquet", "card": "card.json", "mean": "lm_mean.npy", "std": "lm_std.npy"}
     inputs = {name: root / file for name, file in names.items()}

@@ -84,7 +84,7 @@ def test_a_job_without_room_for_its_words_is_named_beside_the_others() -> None:
     assert said(RECORD) == [
         "2 jobs failed:",
         "b: it is garbage",
-        "logs/conform audio/a.log is empty, as on a full disk; what the job said stands above",
+        "logs/conform audio/a.log is empty, as of a job that is killed, or on a full disk; what it said stands above",
     ]
 
 

@@ -1,6 +1,7 @@
 """The adaptor between a rule and its function, and what it leaves behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -257,8 +258,8 @@ def test_inputs_and_outputs_without_a_name_are_an_error():
         job.named(InputFiles(["1"]))
 
 
-def run_script(tmp_path, body):
-    """Run a rule's script as Snakemake does: with an object `snakemake` in __main__."""
+def run_script(tmp_path, body, before=None):
+    """Run a rule's script as Snakemake does: with an object `snakemake` in __main__. before: called in its process."""
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent(
@@ -283,7 +284,9 @@ def run_script(tmp_path, body):
     )
     Path("in.txt").write_text("a")
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment, check=False)
+    return subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=environment, check=False, preexec_fn=before
+    )
 
 
 def test_a_log_without_room_brings_no_traceback(tmp_path):
@@ -307,6 +310,10 @@ def test_a_job_of_snakemake_runs_quietly(tmp_path):
     [
         ('raise RunError("the weights are missing")', "double a: the weights are missing  (log: logs/x.log)"),
         ("1 / 0", "double a: ZeroDivisionError: division by zero  (log: logs/x.log)"),
+        (
+            "raise KeyboardInterrupt",
+            "double a: it was interrupted before it was done; the same command makes it again  (log: logs/x.log)",
+        ),
         ("raise SystemExit", "double a: it was ended before it was done (SystemExit)  (log: logs/x.log)"),
         (
             'raise OSError(28, "No space left", "out.txt")',
@@ -320,6 +327,43 @@ def test_a_job_that_fails_says_why_in_one_line_and_the_log_says_it_last(tmp_path
     assert done.stderr.strip().splitlines()[-1] == line
     assert Path("logs/x.log").read_text().strip().endswith(f"FAILED {line}")
     assert not Path("out.txt").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_job_that_is_told_to_end_says_so_and_ends_by_that_signal(tmp_path, number):
+    done = run_script(tmp_path, f"import os, time\nos.kill(os.getpid(), {number:d})\ntime.sleep(60)")
+    line = (
+        f"double a: it was told to end ({number.name}) before it was done; the same command makes it again"
+        "  (log: logs/x.log)"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", f"{line}\n")
+    assert Path("logs/x.log").read_text().strip().endswith(f"FAILED {line}")
+    assert not Path("out.txt").exists()
+
+
+def test_processes_of_a_job_that_is_told_to_end_say_nothing(tmp_path):
+    body = """
+        import os, signal, sys, time
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+        time.sleep(0.2)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        out_text.write_text("done")
+    """
+    done = run_script(tmp_path, body)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_job_that_nohup_protects_lives_on(tmp_path):
+    body = """
+        import os, signal
+        os.kill(os.getpid(), signal.SIGHUP)
+        out_text.write_text("done")
+    """
+    done = run_script(tmp_path, body, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_script_that_is_run_by_hand_says_how_it_is_run():
