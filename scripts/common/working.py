@@ -65,4 +65,6 @@ class Working:
 
     def remove(self) -> None:
         """Nothing is left to be gone on with."""
+        # First of all: a kill in the middle of the rest leaves nothing that looks whole.
+        (self.folder / "mark").unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)

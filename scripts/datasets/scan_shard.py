@@ -96,13 +96,18 @@ def scan_shard(
 
 
 def hand_over(folder: Path, ended: dict[str, Status], cutting: Working) -> None:
-    """Give the clips in `folder` to the job that cuts, with what it would have remembered of each item."""
+    """Give the clips in `folder` to the job that cuts, with what it would have remembered of each item.
+
+    What a job that was killed here has given already is not given again.
+    """
+    given = cutting.ended()
     for key, status in ended.items():
-        if status["cut"] is None:
+        if status["cut"] is None or key in given:
             continue
         for name in status["cut"]["parts"].values():
             for file in name.values():
-                os.replace(folder / file, cutting.file(file))
+                if (folder / file).exists() or not cutting.file(file).exists():
+                    os.replace(folder / file, cutting.file(file))
         cutting.end({"key": key, "outcome": "written", "reason": "", "message": "", **status["cut"]})
 
 

@@ -1,6 +1,7 @@
 """Clips that are cut while their item is scanned are those that would be cut of another decode."""
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scripts.common import working
 from scripts.common.frame_table import FrameTable
 from scripts.common.scene_cuts import CutRule, find_cuts
 from scripts.common.versions import LOT_METHODS
 from scripts.common.working import Working
+from scripts.datasets import scan_shard as scan_shard_module
 from scripts.datasets.clip_choice import cut_mark
 from scripts.datasets.clip_picture import grid
 from scripts.datasets.clip_times import divided, wanted
@@ -142,6 +145,61 @@ def test_what_a_killed_job_left_is_void_when_its_method_has_changed(tmp_path, vi
             patch.setitem(LOT_METHODS, method, LOT_METHODS[method] + 1)
             after = work()
         assert {step for step in before if after[step] != before[step]} == void
+
+
+class Killed(BaseException):
+    """What no job can catch."""
+
+
+def dies_while_it_removes(ending: str):
+    """A removal of folders that is killed after the first file with such a name, the others not yet gone."""
+
+    def rmtree(folder, ignore_errors=False):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name) if os.path.isdir(folder) else []:
+            if entry.name.endswith(ending):
+                os.unlink(entry.path)
+                raise Killed
+
+    return rmtree
+
+
+@pytest.mark.parametrize(("work", "ending"), [(cut, ".mp4"), (scan, ".jpg")], ids=["cut", "scan"])
+def test_a_job_killed_while_it_removes_what_it_was_gone_on_with_is_done_anew(
+    tmp_path, videos, monkeypatch, work, ending
+):
+    made = lot_of(tmp_path, videos[:1], clips="cuts", video={"fps": 5})
+    scan(made)
+    cut(made)
+    names = (*MADE, "scans.parquet")
+    expected = [made.lot(name).read_bytes() for name in names]
+    with monkeypatch.context() as patch:
+        patch.setattr(working.shutil, "rmtree", dies_while_it_removes(ending))
+        with pytest.raises(Killed):
+            work(made)
+    work(made)
+    assert [made.lot(name).read_bytes() for name in names] == expected
+
+
+def test_a_job_killed_while_it_hands_clips_over_hands_over_the_others(tmp_path, videos, monkeypatch):
+    made = lot_of(tmp_path, videos, clips="cuts", video={"fps": 5})
+    scan(made, ahead=True)
+    cut(made)
+    expected = [made.lot(name).read_bytes() for name in MADE]
+    for moved in (1, 3, 7):
+        moves = iter([True] * moved)
+
+        def dies(source, target, moves=moves, replace=os.replace):
+            if Path(target).parent.name == "cut0" and not next(moves, False):
+                raise Killed
+            replace(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(scan_shard_module.os, "replace", dies)
+            with pytest.raises(Killed):
+                scan(made, ahead=True)
+        scan(made, ahead=True)
+        cut(made)
+        assert [made.lot(name).read_bytes() for name in MADE] == expected
 
 
 def test_pictures_that_do_not_fit_into_memory_are_decoded_again(tmp_path, videos, monkeypatch):
