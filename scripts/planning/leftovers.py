@@ -22,6 +22,8 @@ from scripts.common.errors import RunError
 VARIABLE = "RUSHES_RUN"
 STOP_S = 120.0  # the longest wait for jobs to be gone
 FOLDER_STAMP = ".snakemake_timestamp"
+# Where Snakemake keeps what is a run's own.
+SNAKEMAKES = ".snakemake"
 CLOCKS_NS = 600 * 10**9  # by how much the clocks of machines and file systems may disagree
 
 
@@ -116,11 +118,11 @@ def remove_copies(workflow: Any) -> None:
     """Remove the local copies of a store's objects that a killed run left: nobody knows which of them are whole.
 
     A run that comes to its end removes its own. Snakemake would take a folder of which half came for all of it, and
-    one that it removes itself, after it has looked whether it is there, for write-protected. Copies outside the folder
-    of this run may be another run's.
+    one that it removes itself, after it has looked whether it is there, for write-protected. Copies elsewhere than
+    below Snakemake's own folder may be another run's, and beside other things.
     """
-    copies = str(workflow.storage_settings.local_storage_prefix)
-    if not os.path.isabs(copies):
+    copies = os.path.realpath(workflow.storage_settings.local_storage_prefix)
+    if copies.startswith(os.path.join(os.path.realpath(SNAKEMAKES), "")):
         shutil.rmtree(copies, ignore_errors=True)
 
 

@@ -414,3 +414,26 @@ def test_a_file_system_without_locks_keeps_snakemake_s_own(lock_file, monkeypatc
     workflow = Workflow()
     workflow.start()
     assert workflow.execution_settings.lock
+
+
+@pytest.mark.parametrize(
+    ("prefix", "goes"),
+    [
+        (".snakemake/storage", True),
+        ("./.snakemake/storage", True),
+        (".snakemake", False),
+        (".", False),
+        ("../shared cache", False),
+        ("copies", False),
+        (".snakemake/../data", False),
+    ],
+)
+def test_only_copies_below_snakemakes_own_folder_are_removed(tmp_path, monkeypatch, prefix, goes):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    Path(".snakemake").mkdir()
+    kept = Path(prefix) / "s3" / "object"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    leftovers.remove_copies(SimpleNamespace(storage_settings=SimpleNamespace(local_storage_prefix=Path(prefix))))
+    assert kept.exists() != goes
