@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import requests
+import urllib3
 
 from scripts.common.errors import InputError
 
@@ -39,7 +40,7 @@ def ask(method: str, url: str, *, timeout_s: float, retries: int, **what: Any) -
             time.sleep(min(PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S))
         try:
             answer = _once(method, url, timeout_s, what)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             failure = InputError("no_answer", f"{url} does not answer: {type(error).__name__}")
             continue
         if answer.status < 300:
@@ -56,7 +57,8 @@ def _once(method: str, url: str, timeout_s: float, what: dict[str, Any]) -> Answ
     # A redirect could lead anywhere: the URL is what a person has named.
     with requests.request(method, url, timeout=timeout_s, stream=True, allow_redirects=False, **what) as response:
         content = bytearray()
-        for block in response.iter_content(BLOCK):
+        # What there is, and not a whole block: an answer that trickles is looked at as it comes.
+        while block := response.raw.read1(BLOCK, decode_content=True):
             content += block
             if time.monotonic() > stop or len(content) > LARGEST_ANSWER_BYTES:
                 raise requests.Timeout("the answer is too slow, or too long")

@@ -1,12 +1,15 @@
 """A render service is asked with patience, and none stops the others."""
 
+import contextlib
 import http.server
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
 
+from scripts.common.errors import InputError
 from scripts.models import requests_again
 from tests.unit.inference.inferred import infer
 from tests.unit.speaking_checkpoint import write_speech
@@ -102,3 +105,30 @@ def test_a_render_service_that_is_not_there_is_a_row(tmp_path, checkpoint, monke
         ("infer_landmarks", "written", ""),
         ("request_render", "failed", "no_answer"),
     ]
+
+
+class Trickle(http.server.BaseHTTPRequestHandler):
+    """Answers byte by byte, without an end that anyone would wait for."""
+
+    def do_POST(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                self.wfile.write(b".")
+                time.sleep(0.05)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_an_answer_that_trickles_may_take_no_longer_than_any_other():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trickle)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    started = time.monotonic()
+    with pytest.raises(InputError, match="does not answer: Timeout"):
+        requests_again.post(f"http://127.0.0.1:{server.server_port}/", timeout_s=0.3, retries=0, json={})
+    assert time.monotonic() - started < 5
+    server.shutdown()
+    server.server_close()
