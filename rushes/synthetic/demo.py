@@ -92,4 +92,4 @@ def _write_all(folder: Path) -> None:
         path = f"arena/{shows}"
         add(f"arena_{shows}", path, write_arena(folder / path, f"arena_{shows}", shows, count))
     truth = {"generator": {"name": GENERATOR, "version": VERSION}, "recordings": recordings}
-    (folder / TRUTH).write_text(json.dumps(truth, separators=(",", ":")) + "\n")
+    (folder / TRUTH).write_text(json.dumps(truth, separators=(",", ":")) + "\n", encoding="utf-8")

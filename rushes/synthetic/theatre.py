@@ -67,7 +67,7 @@ def write_theatre(folder: Path, subject: int) -> dict[str, Any]:
         )
     rows = [HEADER, f"Clap,CLAP,{_wall(Fraction(0))},{_wall(Fraction(1, 10))},"]
     rows += [f"{label},{label},{_wall(start)},{_wall(stop)}," for label, start, stop in acts]
-    (folder / "labels.csv").write_text("".join(f"{row}\r\n" for row in rows))
+    (folder / "labels.csv").write_text("".join(f"{row}\r\n" for row in rows), encoding="utf-8")
     return {
         "kind": "chunks",
         "room": "labels",

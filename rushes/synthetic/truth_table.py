@@ -172,7 +172,7 @@ def _beeps_of(audio: np.ndarray) -> np.ndarray:
 
 def check_ledger(found: Results, truth: dict[str, Any]) -> list[Row]:
     """Items by step, outcome and reason: as many as the recordings demand."""
-    with (found.root / "reports" / "ledger.tsv").open(newline="") as file:
+    with (found.root / "reports" / "ledger.tsv").open(encoding="utf-8", newline="") as file:
         counted = {
             (row["step"], row["outcome"], row["reason"]): int(row["items"])
             for row in csv.DictReader(file, delimiter="\t")

@@ -12,7 +12,7 @@ import numpy as np
 
 from scripts.common import ledger, sample_index
 from scripts.common.adopted_folders import npz_below
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.common.face_shape import relative_to_nose
 from scripts.common.job import progress, run
 from scripts.common.landmarks import POINTS
@@ -56,6 +56,8 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
                 found[name] = npz[name]
             return found
     except Exception as error:  # numpy and zipfile raise whatever a damaged archive makes them
+        if is_machine_fault(error):
+            raise
         message = f"{file.name}: {what}; write it anew by numpy.savez, of arrays of numbers and text alone"
         raise InputError("bad_window", message) from error
 

@@ -50,7 +50,7 @@ def image_folder(index: Path, source: Path, out: Path) -> None:
             split, name = row["split"], f"{row['name']}.{row['ending']}"
             if split not in tables:
                 (out / split).mkdir()
-                files.append((out / split / "metadata.csv").open("w", newline=""))
+                files.append((out / split / "metadata.csv").open("w", encoding="utf-8", newline=""))
                 tables[split] = csv.writer(files[-1], lineterminator="\n")
                 tables[split].writerow(["file_name", *METADATA])
             (out / split / name).write_bytes(payload)
@@ -73,7 +73,7 @@ def raw_frames(index: Path, source: Path, out: Path) -> None:
         path.write_bytes(payload)
     for split in SPLITS:
         lines = [f"{folder} {count} {number}\n" for (own, folder, number), count in counts.items() if own == split]
-        (out / f"{split}.txt").write_text("".join(lines))
+        (out / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
 
 
 def arrange_frames(
@@ -93,7 +93,7 @@ def arrange_frames(
         image_folder(index, source, out_folder)
     else:
         raw_frames(index, source, out_folder)
-    (out_folder / "classes.txt").write_text("".join(f"{name}\n" for name in names))
+    (out_folder / "classes.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def cut_bouts(
         lines.append([*place, start_ns, stop_ns])
         rows.append(row("written", value=float(count), message=segment.label))
         progress(len(rows), None, "clips")
-    with (out_folder / "clips.csv").open("w", newline="") as file:
+    with (out_folder / "clips.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
     ledger.write(out_ledger, rows)
     counted = Counter(row.outcome for row in rows)

@@ -1,6 +1,7 @@
 """Intervals back into the files of other tools, so that a person can look at them beside the recording."""
 
-from collections.abc import Callable, Sequence
+import csv
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -56,11 +57,8 @@ class Labels:
 
 def write_frames(labels: Labels, folder: Path) -> None:
     """`{recording}.frames.csv`: label, start and stop in frames with a fraction."""
-    lines = ["label,start,stop"]
-    for one in labels.intervals:
-        name = '"' + one.label.replace('"', '""') + '"' if {",", '"', "\n"} & set(one.label) else one.label
-        lines.append(f"{name},{labels.frame(one.start_ns)!r},{labels.frame(one.stop_ns)!r}")
-    (folder / f"{labels.recording}.frames.csv").write_text("".join(f"{line}\n" for line in lines))
+    rows = [(one.label, labels.frame(one.start_ns), labels.frame(one.stop_ns)) for one in labels.intervals]
+    write_csv(folder / f"{labels.recording}.frames.csv", [("label", "start", "stop"), *rows])
 
 
 def write_procedures(labels: Labels, folder: Path) -> None:
@@ -68,8 +66,8 @@ def write_procedures(labels: Labels, folder: Path) -> None:
     (folder / "procedures").mkdir()
     for label, name in folders_of(one.label for one in labels.intervals).items():
         own = [one for one in labels.intervals if one.label == label]
-        rows = [f"{labels.frame(one.start_ns)!r},{labels.frame(one.stop_ns)!r}\n" for one in own]
-        (folder / "procedures" / f"{name}.csv").write_text("".join(rows))
+        rows = [(labels.frame(one.start_ns), labels.frame(one.stop_ns)) for one in own]
+        write_csv(folder / "procedures" / f"{name}.csv", rows)
 
 
 def write_audacity(labels: Labels, folder: Path) -> None:
@@ -119,6 +117,12 @@ WRITERS: dict[str, Callable[[Labels, Path], None]] = {
     "elan": write_elan,
     "audacity": write_audacity,
 }
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Comma-separated values; floats in the shortest form that is read as the same float."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def _span(labels: Labels, one: LabelInterval) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openpyxl
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.common.wall_clock import BACK_S, after, day_of, wall_seconds
 from scripts.labels.marks import Mark, chunk_start, mistake, number, rows_of
 
@@ -31,6 +31,8 @@ def cells_of(path: Path) -> list[tuple[int, list[str]]]:
         return [(line, row) for line, row in enumerate(rows, 1) if any(row)]
     # openpyxl raises whatever its parser meets.
     except Exception as error:
+        if is_machine_fault(error):
+            raise
         raise InputError("labels", f"{path.name} cannot be read as xlsx ({type(error).__name__})") from None
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pympi
 from praatio import textgrid
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.common.text_file import MOST_BYTES, text_of
 from scripts.labels.marks import REASON, Mark
 from scripts.labels.own_part import Own, own_parts
@@ -42,6 +42,8 @@ def read_elan(path: Path, own: Own, *, as_written: bool = False) -> list[Mark]:
         slots = dict(document.timeslots)
     # pympi raises whatever its parser meets.
     except Exception as error:
+        if is_machine_fault(error):
+            raise
         raise InputError("labels", f"{path.name} cannot be read as ELAN's .eaf ({type(error).__name__})") from None
     units = document.header.get("TIME_UNITS", UNITS)
     if units != UNITS:

@@ -62,16 +62,17 @@ def link_aviary_names(
     for number, path in enumerate(frames):
         table = FrameTable.read(path)
         if len(table):
-            (folder / f"{base}_view{number}_ts.txt").write_text(time_stamps(table))
+            (folder / f"{base}_view{number}_ts.txt").write_text(time_stamps(table), encoding="utf-8")
     for number, (clock, raw) in enumerate(zip(clocks, raws, strict=True)):
         heard = Clock.read(clock)
         if heard.samples:
             ending = "" if len(microphones) == 1 else f"_{microphones[number]}"
-            (folder / f"{base}_audio{ending}.aux").write_text(sound_aux(heard, raw.stat().st_size))
+            text = sound_aux(heard, raw.stat().st_size)
+            (folder / f"{base}_audio{ending}.aux").write_text(text, encoding="utf-8")
     for path in instants:
         grid = Synchronised.read(path)
         if len(grid):
-            (folder / "video_full.aux").write_text(picture_aux(grid))
+            (folder / "video_full.aux").write_text(picture_aux(grid), encoding="utf-8")
     message = f"left out, because it failed: {', '.join(missing)}" if missing else ""
     ledger.write(out_ledger, [ledger.Row("link_aviary_names", recording, product, "written", message=message)])
 

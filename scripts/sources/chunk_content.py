@@ -16,6 +16,8 @@ from typing import IO, Any, BinaryIO, cast
 
 import lz4.frame
 
+from scripts.common.errors import is_machine_fault
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -25,6 +27,7 @@ LARGE_CHUNK = 32 * 2**20
 PIECE = 2**20
 # The header of a record, without its content; more than that is damage.
 LONGEST_HEAD = 2**20
+# What reading damaged content raises; an OSError may be the machine's fault as well (errors.is_machine_fault).
 DAMAGE = (OSError, RuntimeError, ValueError, EOFError, zstd.ZstdError)
 
 # Reads the head of the next record by the function given: (head, b"" at the end; how many bytes follow it; whether they
@@ -118,8 +121,9 @@ def _good_part(pieces: "_Pieces") -> bytes:
     try:
         while piece := pieces.read(PIECE):
             content += piece
-    except DAMAGE:
-        pass
+    except DAMAGE as error:
+        if is_machine_fault(error):
+            raise
     return bytes(content)
 
 
@@ -133,8 +137,8 @@ def _large(file: BinaryIO, chunk: Chunk, head: Head, max_bytes: int, partly: boo
         pieces = _Pieces(opened)
         try:
             _copy(pieces, cast(BinaryIO, unpacked), head, max_bytes)
-        except DAMAGE:
-            if not partly:
+        except DAMAGE as error:
+            if not partly or is_machine_fault(error):
                 raise
         length = unpacked.tell()
         unpacked.truncate(length)

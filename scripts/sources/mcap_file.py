@@ -16,7 +16,7 @@ from mcap.reader import make_reader
 from mcap.records import Channel as ChannelRecord
 from mcap.records import Schema as SchemaRecord
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.sources import mcap_records
 from scripts.sources.channels import Channel
 from scripts.sources.mcap_order import mcap_runs_back, stored_messages
@@ -52,7 +52,9 @@ def profile_of(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             return str(make_reader(file).get_header().profile)
-    except (*DAMAGE, AssertionError):
+    except (*DAMAGE, AssertionError) as error:
+        if is_machine_fault(error):
+            raise
         return None
 
 
@@ -181,7 +183,9 @@ class McapFile:
                     channel = ChannelRecord.read(ReadDataStream(BytesIO(content)))
                     if channel.id not in self._by_id:
                         self._by_id[channel.id] = _channel(channel, schemas.get(channel.schema_id), 0)
-        except (*DAMAGE, AssertionError):
+        except (*DAMAGE, AssertionError) as error:
+            if is_machine_fault(error):
+                raise
             return
 
 

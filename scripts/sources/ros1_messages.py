@@ -11,6 +11,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
 from rosbags.rosbag1.reader import IndexData
 
+from scripts.common.errors import is_machine_fault
 from scripts.sources.chunk_content import DAMAGE, Taken, content_of
 from scripts.sources.ros1_records import MESSAGE_RECORD, chunk_of, fields_of, read_head
 from scripts.sources.stretches import WHOLE, Stretch
@@ -100,7 +101,9 @@ def _read_chunk(reader: Reader, position: int, max_bytes: int) -> memoryview:
     fields = fields_of(reader.bio.read(known.datapos - position)[4:-4]) or {}
     try:
         return content_of(reader.bio, chunk_of(fields, known.datapos, known.datasize), read_head, max_bytes)
-    except DAMAGE:
+    except DAMAGE as error:
+        if is_machine_fault(error):
+            raise
         return memoryview(b"")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.msg import normalize_msgtype
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, is_machine_fault
 from scripts.sources.channels import Channel
 from scripts.sources.chunk_content import DAMAGE, Chunk, DamagedChunkError, Taken, content_of
 from scripts.sources.message_layout import compile_reader, list_leaves
@@ -103,7 +103,9 @@ class Ros1Salvage:
         """Content of a chunk, as far as it decompresses."""
         try:
             return content_of(self._file, chunk, read_head, max_bytes, partly=True)
-        except DAMAGE:
+        except DAMAGE as error:
+            if is_machine_fault(error):
+                raise
             return memoryview(b"")
 
     def _record_at(self, position: int) -> tuple[dict[str, bytes], int, int] | None:

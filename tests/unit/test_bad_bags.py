@@ -1,14 +1,18 @@
 """What is wrong with a bag is a row of the ledger and a line for a person."""
 
+import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.common import ledger
 from scripts.common.errors import InputError
 from scripts.common.job import execute
+from scripts.sources import chunk_content
 from scripts.sources.export_bag import export_bag
+from tests.unit.bag_formats.containers import as_mcap
 from tests.unit.bag_maker import (
     START_NS,
     Ros,
@@ -157,3 +161,25 @@ def test_the_adaptor_makes_empty_outputs_and_failed_rows_of_an_unreadable_bag(tm
     ]
     assert (tmp_path / "cam.mp4").stat().st_size == 0
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"failed": True}
+
+
+@pytest.mark.parametrize("ending", [".bag", ".mcap"])
+@pytest.mark.parametrize("salvage", [False, True])
+def test_no_room_to_unpack_a_chunk_is_no_damage_of_the_bag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, salvage: bool
+) -> None:
+    if ending == ".bag":
+        bag = camera_of("h264", 30).write(tmp_path / "a.bag", "LZ4")
+    else:
+        bag = as_mcap(small_ros2(30), tmp_path / "a.mcap", "LZ4")
+    if salvage:
+        bag.write_bytes(bag.read_bytes()[:-5])
+
+    def full(*arguments: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(chunk_content, "LARGE_CHUNK", 100)
+    assert len(export(bag, tmp_path / "room", {"cam": "/cam"}, salvage=salvage).frames("cam")) > 0
+    monkeypatch.setattr(chunk_content, "TemporaryFile", full)
+    with pytest.raises(OSError, match="No space left"):
+        export(bag, tmp_path / "full", {"cam": "/cam"}, salvage=salvage)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -32,10 +33,11 @@ def moved(label, start_s, stop_s, tier, line=1):
     )
 
 
-def export(folder, spans=SPANS, formats=tuple(WRITERS)):
+def export(folder, spans=SPANS, formats=tuple(WRITERS), subject=""):
     folder.mkdir(parents=True, exist_ok=True)
     table, manifest = folder / "take.labels.parquet", folder / "manifest.json"
-    label_intervals.write(table, [moved(*span, line=k) for k, span in enumerate(spans)])
+    found = [moved(*span, line=k) for k, span in enumerate(spans)]
+    label_intervals.write(table, [replace(one, subject=subject or one.subject) for one in found])
     manifest.write_text(json.dumps({"timeline": {"start_ns": START_NS, "stop_ns": START_NS + 5 * NS}}))
     outs = (folder / "out", folder / "ledger.parquet")
     export_labels(table, manifest, *outs, recording="take", formats=list(formats), fps=NTSC)
@@ -151,6 +153,16 @@ def test_procedures_of_all_recordings_stand_together(tmp_path):
     assert sorted(path.name for path in (tmp_path / "pooled").iterdir()) == ["IV.csv", "of one.csv", "of two.csv"]
     (row,) = ledger.rows(ledger.read([tmp_path / "pooled.parquet"]))
     assert (row.step, row.recording, row.item, row.value, row.message) == ("pool_procedures", "", "booth", 3.0, "")
+
+
+def test_a_subjects_name_with_a_comma_stays_one_cell(tmp_path):
+    export(tmp_path / "one", spans=[("IV", 1, 2, "")], subject='Smith, "J"')
+    tables, manifests = [tmp_path / "one" / "take.labels.parquet"], [tmp_path / "one" / "manifest.json"]
+    pool_procedures(tables, manifests, tmp_path / "pooled", tmp_path / "l.parquet", rig="booth", fps="10")
+    with (tmp_path / "pooled" / "IV.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"recording": "take", "subject": 'Smith, "J"', "start": "10.0", "stop": "20.0"}
+        ]
 
 
 def test_labels_of_two_recordings_that_would_share_a_file_have_one_each(tmp_path, caplog):

@@ -275,6 +275,29 @@ def test_snakemake_finds_nothing_to_lint(workplace):
     assert done.returncode == 0, done.stdout
 
 
+def test_text_is_read_and_written_in_an_encoding_that_no_machine_chooses():
+    """ruff asks for it where it can tell that something is a path; here whatever is called like that."""
+    found = [
+        f"{module.relative_to(REPO)}:{call.lineno}: {ast.unparse(call)[:80]}"
+        for folder in ("scripts", "rushes")
+        for module in sorted((REPO / folder).rglob("*.py"))
+        for call in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and _is_text_of_the_machines(call)
+    ]
+    assert not found, "\n".join(found)
+
+
+def _is_text_of_the_machines(call: ast.Call) -> bool:
+    name = call.func.attr
+    if any(keyword.arg in ("encoding", None) for keyword in call.keywords):
+        return False
+    if name in ("write_text", "read_text"):
+        return len(call.args) < (2 if name == "write_text" else 1)
+    # A path's `open` has its mode first, that of a module has the name there.
+    first = call.args[0] if call.args else None
+    return name == "open" and isinstance(first, ast.Constant) and set(str(first.value)) <= set("rwaxt+")
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
