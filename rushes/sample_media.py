@@ -108,14 +108,21 @@ def _pixel_shape(stream: Any) -> Fraction:
 def _sized(picture: Any, size: tuple[int, int] | None, pixel_shape: Fraction) -> np.ndarray:
     turn, wide = _turn_of(picture), picture.width * pixel_shape
     if size is None:
-        return _turned(picture.to_ndarray(format="rgb24", width=round(wide), height=picture.height), turn)
+        return _turned(_as_rgb(picture, round(wide), picture.height), turn)
     # What is wanted upright lies on its side in a picture that is turned.
     height, width = reversed(size) if turn[0] else size
     scale = max(Fraction(height, picture.height), width / wide)
     scaled = (max(width, round(wide * scale)), max(height, round(picture.height * scale)))
-    whole: np.ndarray = picture.to_ndarray(format="rgb24", width=scaled[0], height=scaled[1])
+    whole = _as_rgb(picture, *scaled)
     left, top = (scaled[0] - width) // 2, (scaled[1] - height) // 2
     return _turned(whole[top : top + height, left : left + width], turn)
+
+
+def _as_rgb(picture: Any, width: int, height: int) -> np.ndarray:
+    # Threads of a scaler outlive it for a while; a worker that is forked meanwhile has none of them, and would wait for
+    # them for ever.
+    pixels: np.ndarray = picture.to_ndarray(format="rgb24", width=width, height=height, threads=1)
+    return pixels
 
 
 def _turn_of(picture: Any) -> tuple[bool, bool, bool]:

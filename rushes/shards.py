@@ -5,8 +5,9 @@
 
 Samples are found by their offsets, so that any order costs the same. Where torch is installed, `Shards` is an
 IterableDataset: `DataLoader(Shards(…, batch_size=16), batch_size=None, num_workers=4)`, whose workers share the samples
-out among themselves. Workers are copies that begin where `Shards` stands: before each of several epochs give it
-`load_state_dict({"epoch": n, "given": 0})`, or keep them with `persistent_workers` and `repeat=0`.
+out among themselves. Workers are copies that begin where `Shards` stands, and it does not see how far they come: so
+`set_epoch` goes before each of several epochs, as for torch's DistributedSampler; or they are kept, with
+`persistent_workers`.
 """
 
 import importlib
@@ -79,10 +80,10 @@ def find_shards(shards: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 class Shards(Stream):
-    """Samples of shards, one epoch after the other.
+    """Samples of shards, an epoch each time that it is iterated.
 
     batch_size: samples that come together, arrays stacked, the rest as lists; None: one by one.
-    shuffle: another order each epoch, from `seed`.  repeat: epochs, after which nothing comes any more; 0: without end.
+    shuffle: another order each epoch, from `seed`.  repeat: epochs of an iteration; 0: without end.
     n_frames, fps, sampling: which pictures are decoded: `n_frames` of them at `fps` a second, from the middle (uniform)
     or from a random place (random); without n_frames all, without fps those that there are; a clip that is too short
     repeats its last picture.  by_cuts: a random scene of those that the sample's json lists in `cuts_s`.
@@ -148,6 +149,10 @@ class Shards(Stream):
         """The next iteration begins where `state` was taken."""
         self._state = {"epoch": int(state["epoch"]), "given": int(state["given"])}
 
+    def set_epoch(self, epoch: int) -> None:
+        """The next iteration begins with this epoch: 0, 1, …, or with `repeat` a multiple of that."""
+        self._state = {"epoch": epoch, "given": 0}
+
     def __iter__(self) -> Iterator[Sample]:
         """Samples, or batches of them: keys, json, txt, `frames` uint8 (N, height, width, 3), `sound` float32."""
         batch: list[Sample] = []
@@ -164,7 +169,9 @@ class Shards(Stream):
 
     def _samples(self) -> Iterator[Sample]:
         share, shares = _share(self._rank, self._world_size)
-        while not self._repeat or self._state["epoch"] < self._repeat:
+        # Whoever goes on within an iteration gives the rest of it.
+        stop = (self._state["epoch"] // self._repeat + 1) * self._repeat if self._repeat else None
+        while stop is None or self._state["epoch"] < stop:
             epoch = self._state["epoch"]
             order = list(range(len(self.places)))
             if self._shuffle:

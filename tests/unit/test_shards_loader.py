@@ -50,7 +50,7 @@ def keys(shards: Shards) -> list[str]:
 def test_every_sample_comes_once_an_epoch(tars):
     shards = Shards(tars)
     assert keys(shards) == [f"{shard}{number}" for shard in range(2) for number in range(5)]
-    assert keys(shards) == [], "the epochs are over"
+    assert len(keys(shards)) == 10, "an iteration is an epoch"
     sample = next(iter(Shards(tars)))
     assert (sample["txt"], sample["json"]) == ("text 00", {"n": 0})
 
@@ -62,6 +62,39 @@ def test_another_order_each_epoch_and_the_same_for_the_same_seed(tars):
     assert first != second
     assert both == keys(Shards(tars, shuffle=True, seed=3, repeat=2))
     assert both != keys(Shards(tars, shuffle=True, seed=4, repeat=2))
+
+
+def test_an_iteration_after_another_one_is_the_next_epoch(tars):
+    shards = Shards(tars, shuffle=True, seed=3)
+    epochs = [keys(shards) for _ in range(3)]
+    assert epochs[0] + epochs[1] + epochs[2] == keys(Shards(tars, shuffle=True, seed=3, repeat=3))
+    shards.set_epoch(1)
+    assert keys(shards) == epochs[1]
+    twice = Shards(tars, shuffle=True, seed=3, repeat=2)
+    assert keys(twice) == epochs[0] + epochs[1]
+    assert keys(twice)[:10] == epochs[2]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loop_over_epochs_has_all_samples_in_another_order_each_time(tars, workers):
+    torch_data = pytest.importorskip("torch.utils.data")
+    shards = Shards(tars, shuffle=True)
+    loader = torch_data.DataLoader(shards, batch_size=None, num_workers=workers)
+    epochs = []
+    for epoch in range(3):
+        shards.set_epoch(epoch)
+        epochs.append([sample["__key__"] for sample in loader])
+    assert all(sorted(epoch) == sorted(keys(Shards(tars))) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) == 3
+
+
+def test_workers_start_after_a_look_at_samples_in_the_main_process(clips):
+    """A scaler's threads would not be there in a forked worker, which would wait for them."""
+    torch_data = pytest.importorskip("torch.utils.data")
+    for _ in range(3):
+        assert len(list(Shards(clips, size=(16, 16)))) == 2
+    loader = torch_data.DataLoader(Shards(clips, size=(16, 16)), batch_size=None, num_workers=2, timeout=60)
+    assert len(list(loader)) == 2
 
 
 @given(st.integers(1, 7), st.booleans())
