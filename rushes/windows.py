@@ -46,7 +46,8 @@ class Windows(Sequence[Window]):
     by the deviation of the train windows, x row then y row; else it is float32 (T, 2, 68) in pixels. Of poses of K
     keypoints it is (T, 3 K), relative to their middle, or (T, 3, K) in the world's unit; NaN where there is none.
     shards: read `shards/{split}/*.tar` instead of the files, which suits a store that dislikes small ones.
-    Raises FileNotFoundError where there is no such split, or no statistics.
+    Raises FileNotFoundError where there is no such split, or no statistics, ValueError where shards are not those of
+    the index.
     """
 
     def __init__(self, folder: str | Path, split: str, *, normalise: bool = True, shards: bool = False) -> None:
@@ -96,17 +97,33 @@ class Windows(Sequence[Window]):
         return mean, std
 
     def _of_files(self) -> list[tuple[Path, int, int]]:
+        indexed = self._indexed()
+        if indexed is None:
+            return [(path, 0, 0) for path in sorted((self.folder / self.split).glob("*/*.npz"))]
+        return [(self.folder / file, 0, 0) for _, file in indexed]
+
+    def _indexed(self) -> list[tuple[str, str]] | None:
+        """Sample and file of each window of the split; None of a folder without an index."""
         index = self.folder / "index.parquet"
         if not index.exists():
-            return [(path, 0, 0) for path in sorted((self.folder / self.split).glob("*/*.npz"))]
+            return None
         import pyarrow.parquet as pq
 
-        rows = pq.read_table(index, columns=["file", "split"], partitioning=None).to_pylist()
-        return [(self.folder / row["file"], 0, 0) for row in rows if row["split"] == self.split]
+        rows = pq.read_table(index, columns=["sample", "file", "split"], partitioning=None).to_pylist()
+        return [(row["sample"], row["file"]) for row in rows if row["split"] == self.split]
 
     def _of_shards(self) -> list[tuple[Path, int, int]]:
-        found = []
+        found, packed = [], []
         for shard in sorted((self.folder / "shards" / self.split).glob("*.tar")):
             with tarfile.open(shard, "r:") as tar:
-                found += [(shard, entry.offset_data, entry.size) for entry in tar if entry.name.endswith(".npz")]
+                for entry in tar:
+                    if entry.name.endswith(".npz"):
+                        found.append((shard, entry.offset_data, entry.size))
+                        packed.append(entry.name.removesuffix(".npz").replace("%2E", "."))
+        indexed = self._indexed()
+        if found and indexed is not None and sorted(packed) != sorted(sample for sample, _ in indexed):
+            raise ValueError(
+                f"{self.folder}: the shards of `{self.split}` hold {len(packed)} windows that are not the index's "
+                f"{len(indexed)}: make the dataset again, with `shards` among its formats"
+            )
         return found

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scripts.common import atomic
+from scripts.common import atomic, folder_entries
 from scripts.common.errors import UPSTREAM, InputError, RunError
 from scripts.common.told_to_end import say_when_told_to_end
 from scripts.common.without_pandas import spare_pandas
@@ -102,6 +102,8 @@ def execute(
                 raise RunError(f"{function.__name__} did not write {path}")
         for path, part in pairs:
             atomic.publish(part, path)
+            if path.is_dir():
+                folder_entries.note(path)
     finally:
         for _, part in pairs:
             with suppress(OSError):

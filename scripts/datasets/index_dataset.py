@@ -2,18 +2,22 @@
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scripts.common import json_file, ledger, sample_index, table_file
+from scripts.common import atomic, json_file, ledger, sample_index, table_file
 from scripts.common.errors import RunError
 from scripts.common.face_shape import NOSE_TIP
 from scripts.common.job import run
+from scripts.common.splits import SPLITS
 from scripts.datasets import split_table
 from scripts.datasets.split_table import Membership
+
+log = logging.getLogger("rushes")
 
 # How models take the landmarks of a window: (relative to the point `origin` - mean) / (std + epsilon), flattened.
 STATISTICS = {"mean": "lm_mean.npy", "std": "lm_std.npy", "epsilon": 1e-6}
@@ -75,6 +79,15 @@ def describe(
     }
 
 
+def remove_splits(folder: Path, splits: set[str]) -> None:
+    """Remove the folders and shards of splits that no recording stands in any more: no rule makes them again, and
+    whoever trains reads all that there is."""
+    for stale in (folder / place for split in sorted(splits) for place in (split, f"shards/{split}")):
+        if stale.is_dir():
+            log.warning("%s is removed: no recording of the dataset stands in this split any more", stale)
+            atomic.remove(stale)
+
+
 def index_dataset(
     indexes: list[Path],
     ledgers: list[Path],
@@ -100,6 +113,7 @@ def index_dataset(
         raise RunError(f"{dataset}: {written.num_rows} windows are written, but {samples.num_rows} are indexed")
     if doubled := [name for name, count in Counter(samples["sample"].to_pylist()).items() if count > 1]:
         raise RunError(f"{dataset}: {len(doubled)} names stand for two windows each, such as {doubled[0]}; rename one")
+    remove_splits(out_index.parent, set(SPLITS) - {member.split for member in members.values()})
     table_file.write(out_index, _at_their_places(samples, places or {}))
     card = describe(dataset, settings, samples, outcomes, leaking_groups(members))
     json_file.write(out_card, card)

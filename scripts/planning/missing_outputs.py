@@ -1,10 +1,14 @@
 """What was made and is gone is made again.
 
 Snakemake asks for a job's outputs only as far as a later job needs them: a video that nobody reads any more, or whose
-readers are done, could be deleted and the run would say "Nothing to be done".
+readers are done, could be deleted and the run would say "Nothing to be done". And of a folder it asks only whether it
+is there.
 """
 
+from pathlib import Path
 from typing import Any
+
+from scripts.common import folder_entries
 
 KEPT_NOWHERE = ("temp", "pipe", "service")
 
@@ -41,4 +45,8 @@ def guard(workflow: Any) -> None:
 async def _missing(job: Any) -> list[Any]:
     """Outputs of a job that should lie in the results and do not; what a store keeps is the store's."""
     kept = [file for file in job.output if not file.is_storage and not any(map(file.is_flagged, KEPT_NOWHERE))]
-    return [file for file in kept if not await file.exists()]
+    return [file for file in kept if not await file.exists() or (file.is_directory and not _is_whole(file))]
+
+
+def _is_whole(folder: str) -> bool:
+    return folder_entries.is_whole(Path(folder))

@@ -183,6 +183,16 @@ def test_what_was_deleted_is_made_again_whoever_reads_it(workspace):
     assert differences(before, digest(results)) == []
 
 
+def test_a_file_that_was_deleted_of_a_folder_is_made_again_with_it(workspace):
+    results = workspace.root / "results"
+    before = digest(results)
+    (results / min(name for name in before if name.endswith(".npz") and "/npz/" in name)).unlink()
+    assert "extract_windows" in planned(workspace)
+    assert workspace.snakemake().returncode == 0
+    assert differences(before, digest(results)) == []
+    assert planned(workspace) == {}
+
+
 def test_a_preview_stands_aside(workspace):
     results = workspace.root / "results"
     before = digest(results)

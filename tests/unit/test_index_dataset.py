@@ -171,3 +171,13 @@ def test_a_dataset_without_a_train_window_has_no_statistics():
     mean, std = mean_and_std(stats("a"), stats("c", 1))
     assert np.isnan(mean).all()
     assert np.isnan(std).all()
+
+
+def test_folders_and_shards_of_a_split_without_recordings_go(caplog):
+    for place in ("train/Ann", "val/Bob", "test/Dan", "shards/val", "shards/test"):
+        Path(place).mkdir(parents=True)
+        Path(place, "1.npz").touch()
+    index(cut("a", 1), cut("c", 1))
+    left = sorted(str(path) for path in Path().rglob("1.npz"))
+    assert left == ["shards/val/1.npz", "train/Ann/1.npz", "val/Bob/1.npz"]
+    assert "shards/test is removed: no recording of the dataset stands in this split any more" in caplog.text

@@ -32,7 +32,18 @@ rule table:
 rule make:
     input: "a.half"
     output: "a.made", "a.picture", directory("a.folder")
-    shell: "cp {{input}} a.made; touch a.picture; mkdir a.folder"
+    run:
+        import shutil
+        from pathlib import Path
+        from scripts.common import folder_entries
+
+        shutil.copy(input[0], "a.made")
+        Path("a.picture").touch()
+        for name in ("1", "b/2", "b/3"):
+            file = Path("a.folder") / name
+            file.parent.mkdir(exist_ok=True, parents=True)
+            file.touch()
+        folder_entries.note(Path("a.folder"))
 
 
 rule halve:
@@ -79,6 +90,22 @@ def test_each_output_that_was_deleted_is_made_again(name: str) -> None:
     assert "Forced execution" not in shown
     snakemake()
     assert there() == EVERYTHING
+    assert "Nothing to be done" in snakemake("-n")
+
+
+@pytest.mark.parametrize("name", ["1", "b/2", "b"])
+def test_a_folder_of_which_a_part_was_deleted_is_made_again(name: str) -> None:
+    part = Path("a.folder") / name
+    shutil.rmtree(part) if part.is_dir() else part.unlink()
+    assert "Missing output files: a.folder" in snakemake("-n")
+    snakemake()
+    assert (part.parent / part.name).exists()
+    assert "Nothing to be done" in snakemake("-n")
+
+
+def test_what_somebody_adds_to_a_folder_is_no_change() -> None:
+    Path("a.folder/.DS_Store").touch()
+    Path("a.folder/b/notes.txt").touch()
     assert "Nothing to be done" in snakemake("-n")
 
 

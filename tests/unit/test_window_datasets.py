@@ -335,6 +335,10 @@ def test_windows_are_loaded_normalised_from_files_shards_and_the_seeds_folders(t
     moving = [point for point in range(136) if point % 68 != 33]
     assert np.abs(poses[:, moving].mean(axis=0)).max() < 1e-5
     assert np.abs(poses[:, moving].std(axis=0) - 1).max() < 1e-4
+    pack_windows(both / "index.parquet", folders, both / "shards" / "val", split="val", shard_samples=3)
+    (both / "shards" / "val").rename(both / "shards" / "test")
+    with pytest.raises(ValueError, match=r"the shards of `test` hold \d+ windows that are not the index's 0"):
+        Windows(both, "test", shards=True)
     seed = tmp_path / "seed"
     (seed / "train").mkdir(parents=True)
     for name in ("ann", "cid"):
