@@ -2,6 +2,7 @@
 common: what the rules share - path names, resources, and the files and settings of a recording. Functions only.
 """
 
+from scripts.common.file_endings import WRONG_BLOCK_TIMES
 from scripts.planning import card_settings as cards
 from scripts.planning.plan import LANDMARK_WEIGHTS, versioned
 from scripts.planning.planning_cost import quick
@@ -75,11 +76,14 @@ def is_whole(wildcards):
 @quick
 def import_key(wildcards):
     """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
-    rig = plan.rigs[plan.recordings[wildcards.recording].rig].entry
+    recording = plan.recordings[wildcards.recording]
+    rig = plan.rigs[recording.rig].entry
+    # Their sound had holes where a demuxer gave single blocks a wrong time.
+    torn = rig["source"] != "bag" and any(file.lower().endswith(WRONG_BLOCK_TIMES) for file in recording.files)
     return versioned(
         # Bags: several files, early stamps, parts, lost packets without pts, colours of Bayer's mosaics; files that are
         # cut at an end showed pictures behind it.
-        8 if rig["source"] == "bag" else 3 if stop_s(wildcards) else 2,
+        8 if rig["source"] == "bag" else 4 if torn else 3 if stop_s(wildcards) else 2,
         cameras=cameras(wildcards),
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),

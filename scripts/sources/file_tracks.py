@@ -8,7 +8,7 @@ import numpy as np
 from av.container.input import InputContainer
 from av.stream import Stream
 
-from scripts.common.cut_short import cut_short
+from scripts.common.cut_short import breaks_off, cut_short
 from scripts.common.errors import InputError
 from scripts.common.packets import NUMBERED
 from scripts.common.timeline import NS
@@ -25,6 +25,9 @@ from scripts.sources.container import (
     tick_of,
 )
 from scripts.sources.imported import Imported
+
+# What ffmpeg calls the demuxer of MP4 and its kin.
+MP4_FAMILY = "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 @dataclass
@@ -60,7 +63,7 @@ def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> list[
         own = [track for track in tracks if track.file == index]
         try:
             with open_media(path) as container:
-                topics += _find_in(container, path.name, own, stop_s)
+                topics += _find_in(container, path, own, stop_s)
             if not stop_s and (said := cut_short(path)):
                 for track in own:
                     track.notes.append(said)
@@ -70,7 +73,8 @@ def find_tracks(source: list[Path], tracks: list[Track], stop_s: float) -> list[
     return topics
 
 
-def _find_in(container: InputContainer, name: str, tracks: list[Track], stop_s: float) -> list[dict[str, Any]]:
+def _find_in(container: InputContainer, path: Path, tracks: list[Track], stop_s: float) -> list[dict[str, Any]]:
+    name = path.name
     taken: dict[int, str] = {}
     for track in tracks:
         try:
@@ -97,7 +101,9 @@ def _find_in(container: InputContainer, name: str, tracks: list[Track], stop_s: 
         if container.format.name in NUMBERED and len(times) > 1:
             # A picture that stands still is many empty packets, all counted.
             held = max(held, int(times.max() + np.median(np.diff(np.sort(times)))))
-        if promised > held and not stop_s:
+        # An edit list hides pictures that the file holds.
+        cut_off = promised > held and (container.format.name != MP4_FAMILY or breaks_off(path))
+        if cut_off and not stop_s:
             track.notes.append(
                 f"{name} promises {promised} pictures and holds {held}: it was cut off; what is there is taken"
             )

@@ -22,14 +22,14 @@ from scripts.common.sample_rate import check_rate
 from scripts.common.timeline import NS
 from scripts.sources import picture_track
 from scripts.sources.container import Cut, codec_of, open_media, plan_copy
-from scripts.sources.file_tracks import Track, cut_of, find_tracks, in_ns, sound_alone
+from scripts.sources.file_tracks import MP4_FAMILY, Track, cut_of, find_tracks, in_ns, sound_alone
 from scripts.sources.imported import refuse_all_failed
 from scripts.sources.picture_track import PictureCopy
 from scripts.sources.sound_track import SoundTrack
 
 # A sound that ends so much before its container says was cut off; only these know and do not guess.
 SHORT_S = 0.5
-INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "flac"}
+INDEXED = {MP4_FAMILY, "flac"}
 
 log = logging.getLogger("rushes")
 STEP = "import_video"

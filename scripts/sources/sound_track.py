@@ -14,6 +14,7 @@ from scripts.common.packets import instant_of
 from scripts.common.sound_writer import SoundWriter
 from scripts.common.timeline import NS
 from scripts.sources.container import Cut, tick_of
+from scripts.sources.doubted_blocks import Block, DoubtedBlocks
 
 # A block may stand so much beside its place before that counts: containers round times to milliseconds.
 JITTER_S = Fraction(2, 1000)
@@ -40,10 +41,15 @@ class SampleLine:
     # First sample and place on the line of each run without unfilled holes.
     runs: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
 
+    @property
+    def expected(self) -> int:
+        """The place right behind the last sample."""
+        first, place = self.runs[-1]
+        return place + self.samples - first
+
     def place(self, position: int | None, count: int) -> tuple[int, int]:
         """Take `count` samples at `position` (None: right behind). (zeros before them, samples to skip)."""
-        first, place = self.runs[-1]
-        expected = place + self.samples - first
+        expected = self.expected
         late = 0 if position is None else position - expected
         fill = skip = 0
         if late > self.longest_hole:
@@ -69,6 +75,7 @@ class SoundTrack:
         self._zero: Fraction | None = None if from_zero else Fraction(0)
         self._form: tuple[int, int] | None = None
         self._line = SampleLine(0, 0)
+        self._doubted = DoubtedBlocks(0)
         self._begin = Fraction(0)
         self.bits = 16
         self.changed = False
@@ -93,6 +100,7 @@ class SoundTrack:
         if self._form is None:
             self._writer.discard()
             return Clock.empty()
+        self._write(self._doubted.rest())
         rate_hz, channels = self._form
         self._writer.close(rate_hz=rate_hz, channels=channels, sample_format=SAMPLE_FORMATS[self.bits])
         start_ns = round((self._begin - Fraction(str(latency_ms)) / 1000) * NS)
@@ -146,13 +154,19 @@ class SoundTrack:
             self._form = form
             self._begin = begin or Fraction(0)
             self.bits = 24 if self._wide or samples.dtype == np.int32 else 16
-            self._line = SampleLine(ceil(max(JITTER_S, tick_of(self._stream)) * form[0]), LONGEST_HOLE_S * form[0])
+            jitter = ceil(max(JITTER_S, tick_of(self._stream)) * form[0])
+            self._line, self._doubted = SampleLine(jitter, LONGEST_HOLE_S * form[0]), DoubtedBlocks(jitter)
         position = None if begin is None else round((begin - self._begin) * form[0])
-        fill, skip = self._line.place(position, len(samples))
-        self._write_zeros(fill * form[1] * self.bits // 8)
-        payload, clipped = to_pcm(samples[skip:], self.bits)
-        self._writer.write(payload)
-        self.clipped += clipped
+        self._write(self._doubted.take(Block(position, samples), self._line.expected))
+
+    def _write(self, blocks: list[Block]) -> None:
+        assert self._form is not None
+        for position, samples in blocks:
+            fill, skip = self._line.place(position, len(samples))
+            self._write_zeros(fill * self._form[1] * self.bits // 8)
+            payload, clipped = to_pcm(samples[skip:], self.bits)
+            self._writer.write(payload)
+            self.clipped += clipped
 
     def _outside(self, begin: Fraction | None, count: int, rate_hz: int) -> tuple[int, int]:
         """Samples of a block before the start and after the stop of the cut."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.common.clock import Gap, Segment
+from scripts.sources.doubted_blocks import Block, DoubtedBlocks
 from scripts.sources.sound_track import SampleLine, to_pcm
 from tests.unit.made_media import TONE, Pictures, Sound, run_import, write_media
 
@@ -64,6 +65,65 @@ def test_no_sample_stands_farther_from_its_time_than_the_jitter(steps):
             assert abs(before + fill - (position + skip)) <= 96
         position += count
     assert sum(gap.stop_sample - gap.start_sample for gap in line.gaps) <= line.samples
+
+
+def bursts(seconds: int) -> np.ndarray:
+    """Noise that begins and ends at once, and clicks: what a codec of blocks of two lengths switches for."""
+    random = np.random.default_rng(7)
+    times = np.arange(48_000 * seconds) / 48_000
+    loud = (np.sin(2 * np.pi * 1.7 * times) > 0.3) * 0.3 + 0.01
+    clicks = (random.random(len(times)) < 1e-4) * 0.6
+    return np.clip(random.normal(0, 1, len(times)) * loud * 0.5 + clicks, -0.95, 0.95)
+
+
+@pytest.mark.parametrize("ending", ["ogg", "oga"])
+def test_a_sound_of_ogg_is_whole_whatever_times_its_demuxer_gives_single_blocks(tmp_path, ending):
+    path = tmp_path / f"take.{ending}"
+    soundfile.write(path, bursts(6), 48_000, format="OGG", subtype="VORBIS")
+    made = run_import(tmp_path / "media", path, cameras={})
+    truth, _ = soundfile.read(path)
+    heard = made.sound()[:, 0] / 32_768
+    assert made.clock().gaps == []
+    assert made.rows[0].message == ""
+    assert abs(len(heard) - len(truth)) <= 1024
+    held = min(len(heard), len(truth))
+    assert np.abs(heard[:held] - truth[:held]).max() < 1e-4
+
+
+@given(
+    st.lists(st.integers(64, 2_000), min_size=8, max_size=40),
+    st.dictionaries(st.integers(1, 30), st.integers(-3_000, 3_000), max_size=4),
+)
+def test_single_wrong_stamps_make_no_hole_and_cost_no_sample(counts, wrong):
+    """No two of them behind each other, and none at the very end: there nothing tells."""
+    wrong = {index: off for index, off in wrong.items() if index < len(counts) - 1 and index - 1 not in wrong}
+    assert place(counts, wrong) == (sum(counts), 0, [])
+
+
+@given(st.lists(st.integers(64, 2_000), min_size=4, max_size=40), st.integers(1, 38), st.integers(200, 9_000))
+def test_a_hole_that_later_blocks_keep_to_is_a_hole(counts, index, missing):
+    index = min(index, len(counts) - 1)
+    offsets = dict.fromkeys(range(index, len(counts)), missing)
+    samples, trimmed, gaps = place(counts, offsets)
+    first = sum(counts[:index])
+    assert (samples, trimmed, gaps) == (sum(counts) + missing, 0, [Gap(first, first + missing, "hole")])
+
+
+def place(counts: list[int], offsets: dict[int, int]) -> tuple[int, int, list[Gap]]:
+    """Samples, trimmed samples and gaps of blocks that stand so much beside their places."""
+    line, doubted, position = SampleLine(jitter=96, longest_hole=10**9), DoubtedBlocks(96), 0
+    blocks = []
+    for index, count in enumerate(counts):
+        block = Block(position + offsets.get(index, 0), np.zeros((count, 1)))
+        for settled in doubted.take(block, line.expected):
+            blocks.append(settled)
+            line.place(settled.position, len(settled.samples))
+        position += count
+    for settled in doubted.rest():
+        line.place(settled.position, len(settled.samples))
+        blocks.append(settled)
+    assert [len(block.samples) for block in blocks] == counts
+    return line.samples, line.trimmed, line.gaps
 
 
 def test_a_planar_sound_of_eight_channels_is_read_as_any_other(tmp_path):

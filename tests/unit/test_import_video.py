@@ -126,6 +126,21 @@ def test_a_sound_that_was_cut_off_says_so(tmp_path):
     assert any("cut off" in line for line in made.manifest["warnings"])
 
 
+def test_a_trimmed_mp4_that_holds_more_than_it_shows_was_not_cut_off(tmp_path):
+    """As phones trim: what came before stays in the file, and an edit list passes it over."""
+    path = write_media(tmp_path / "take.mkv", Pictures([k / 25 for k in range(50)]))
+    with av.open(str(path)) as source, av.open(str(tmp_path / "take.mp4"), "w") as target:
+        target_stream = target.add_stream_from_template(source.streams.video[0])
+        second = round(1 / source.streams.video[0].time_base)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - second, packet.dts - second, target_stream
+                target.mux(packet)
+    made = run_import(tmp_path / "media", tmp_path / "take.mp4", microphones={})
+    assert len(made.frames()) < 50
+    assert made.manifest["warnings"] == []
+
+
 def test_a_matroska_and_a_wav_that_were_cut_off_say_so(tmp_path):
     pictures, sound = Pictures([k / 25 for k in range(50)]), Sound([(0, np.tile(TONE, 2))])
     path = write_media(tmp_path / "take.mkv", pictures, sound)
