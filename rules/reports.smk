@@ -252,6 +252,8 @@ rule check_ledger:
     log:
         path.log("check_ledger"),
     localrule: True
+    # Another attempt would say the same.
+    retries: 0
     conda:
         "../envs/reports.yaml"
     threads: 1

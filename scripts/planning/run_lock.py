@@ -84,7 +84,7 @@ def refusal(holder: Run | None) -> str:
     since = datetime.fromtimestamp(holder.started_ns / 1e9).strftime("%H:%M:%S")
     return (
         f"another run works in this folder since {since} (process {holder.pid} on {holder.host}): "
-        f"wait until it has ended, or end it with: kill {holder.pid}"
+        f"wait until it has ended, or end it and its jobs with: kill -INT {holder.pid}"
     )
 
 

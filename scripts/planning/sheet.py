@@ -32,8 +32,10 @@ def _rows(path: Path, columns: list[str], required: list[str]) -> Iterator[Sheet
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not UTF-8 text ({error}): save it as UTF-8") from None
     header: list[str] | None = None
     # No csv: a quote is part of a name, and no other character than the tab has a meaning.
     for number, line in enumerate(text.split("\n"), start=1):

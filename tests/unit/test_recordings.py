@@ -250,7 +250,7 @@ def test_a_sheet_that_is_missing_or_no_text_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"^nowhere\.tsv does not exist$"):
         read_recordings(Path("nowhere.tsv"), rigs())
     Path("binary.tsv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="cannot be read as UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"is not UTF-8 text .*: save it as UTF-8"):
         read_recordings(Path("binary.tsv"), rigs())
     Path("empty.tsv").write_text("")
     with pytest.raises(ConfigError, match="has no header row; it starts with the columns recording, rig, source"):
