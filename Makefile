@@ -53,7 +53,7 @@ test: setup-test  ## every test, and the linters
 lint: setup-test  ## linters alone
 	@$(BIN)/python -m pytest tests/unit/test_house.py
 
-bench: setup  ## measure: make bench AREA=scale
+bench: $(if $(filter faces faces_gpu,$(AREA)),setup-models,setup)  ## measure: make bench AREA=scale
 	@$(BIN)/python -m benchmarks.$(AREA)
 
 docs: setup  ## make the pictures of the docs again
