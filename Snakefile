@@ -14,6 +14,7 @@ from scripts.planning import planning_cost
 from scripts.planning import publishing
 from scripts.planning import retry
 from scripts.planning import run_lock
+from scripts.planning import stage_verdict
 from scripts.planning import plan as planning
 from scripts.common.errors import ConfigError
 from scripts.planning.yaml_file import check_config_files
@@ -46,6 +47,7 @@ missing_packages.guard(workflow)
 run_lock.guard(workflow)
 graceful_end.guard()
 job_command.guard(workflow, plan.path.results)
+stage_verdict.guard(workflow, accepted={*plan.config["known_failures"], *plan.url_tables()})
 retry.force(workflow, plan)
 plan.give_notice(workflow)
 

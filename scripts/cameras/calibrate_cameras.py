@@ -10,6 +10,7 @@ import numpy as np
 from scripts.cameras.board import Board
 from scripts.cameras.bundle import Freedom, Observations, Scene, adjust_twice, residuals
 from scripts.cameras.calibration_gate import errors_by_camera, kept_views, refuse_poor
+from scripts.cameras.choose_frames import choose_frames
 from scripts.cameras.first_guess import board_distances, first_lens, first_scene
 from scripts.common import json_file, ledger, table_file
 from scripts.common.calibration_file import Calibration, Camera, refuse_twins
@@ -72,14 +73,15 @@ def calibrate_cameras(
 def read_corners(
     paths: list[Path], cameras: list[str], board: Board, max_views: int
 ) -> tuple[Observations, list[tuple[int, int]]]:
-    """All observations, and the size of each camera's pictures. Of many views an even choice is kept."""
+    """All observations, and the size of each camera's pictures. Of many views some are chosen (choose_frames)."""
     tables = [table_file.read(path) for path in paths]
     if empty := [name for name, table in zip(cameras, tables, strict=True) if not table.num_rows]:
         raise UpstreamError(", ".join(empty), "the board was not found")
     counts = [table.num_rows for table in tables]
     column = {name: np.concatenate([t[name].to_numpy() for t in tables]) for name in ("frame", "corner", "x", "y")}
-    frames = _best_frames(column["frame"], np.repeat(np.arange(len(tables)), counts), max_views)
+    frames = choose_frames(column["frame"], np.repeat(np.arange(len(tables)), counts), max_views)
     rows = np.isin(column["frame"], frames)
+    log.info("%d of %d common frames are adjusted", len(frames), len(np.unique(column["frame"])))
     seen = Observations(
         camera=np.repeat(np.arange(len(tables)), counts)[rows],
         view=np.searchsorted(frames, column["frame"][rows]),
@@ -88,17 +90,6 @@ def read_corners(
         points=board.points_mm[column["corner"][rows]],
     )
     return seen, [(int(t["width"][0].as_py()), int(t["height"][0].as_py())) for t in tables]
-
-
-def _best_frames(frame: np.ndarray, camera: np.ndarray, most: int) -> np.ndarray:
-    """Of each stretch of time the frame that most cameras, then most corners, see; at most `most`, in order."""
-    frames, place, corners = np.unique(frame, return_inverse=True, return_counts=True)
-    if len(frames) <= most:
-        return frames
-    seen_by = np.array([len(np.unique(camera[place == index])) for index in range(len(frames))])
-    worth = seen_by * (corners.max() + 1) + corners
-    stretches = np.array_split(np.arange(len(frames)), most)
-    return frames[[stretch[int(np.argmax(worth[stretch]))] for stretch in stretches]]
 
 
 def _start(

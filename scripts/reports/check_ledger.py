@@ -7,32 +7,8 @@ from pathlib import Path
 
 from scripts.common import json_file
 from scripts.common.errors import RunError
+from scripts.common.failed_items import describe_failures
 from scripts.common.job import run
-
-# As many failures as a terminal shows at once; the rest stand in the table.
-SHOWN = 20
-
-
-def describe_failures(rows: list[dict[str, str]], table: str) -> str:
-    """A line a cause, at most SHOWN of them, then what to do; streams that share a cause share its line."""
-    causes: dict[tuple[str, ...], list[str]] = {}
-    for row in rows:
-        cause = (row["recording"], row["message"], row["step"], row["reason"])
-        causes.setdefault(cause, []).append(row["item"])
-    lines = [
-        f"{', '.join(filter(None, [recording, *items]))}: {message} ({step}, {reason})"
-        for (recording, message, step, reason), items in causes.items()
-    ]
-    more = [f"… and {len(lines) - SHOWN} more in {table}"] if len(lines) > SHOWN else []
-    return "\n".join(
-        [
-            f"{len(rows)} item{'s' if len(rows) > 1 else ''} failed; everything else is finished:",
-            *(f"  {line}" for line in lines[:SHOWN]),
-            *(f"  {line}" for line in more),
-            "  Mend or remove the source and give the same command again, rule a recording out in the exclusions "
-            "sheet, or accept it by the config key `known_failures`.",
-        ]
-    )
 
 
 def end_of_tables(cards: Collection[Path]) -> tuple[int, list[str]]:

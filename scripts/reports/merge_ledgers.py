@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from scripts.common import ledger, table_file
 from scripts.common import manifest as manifests_of
 from scripts.common.errors import RunError
+from scripts.common.failed_items import root_failures
 from scripts.common.job import run
 
 COUNT_COLUMNS = ["step", "outcome", "reason", "items"]
@@ -47,10 +48,9 @@ def count_outcomes(table: pa.Table) -> list[list[object]]:
     return sorted(rows, key=lambda row: (order.index(row[0]), ledger.OUTCOMES.index(row[1]), row[2]))
 
 
-def root_failures(table: pa.Table, sources: Sequence[str]) -> Iterator[list[object]]:
-    """Rows of what failed by itself, not because an earlier step had failed, each with the ledger it stands in."""
-    failed = table.filter(pc.and_(pc.equal(table["outcome"], "failed"), pc.not_equal(table["reason"], ledger.UPSTREAM)))
-    for batch in failed.to_batches(max_chunksize=AT_ONCE):
+def list_failures(table: pa.Table, sources: Sequence[str]) -> Iterator[list[object]]:
+    """Rows of what failed by itself, each with the ledger it stands in."""
+    for batch in root_failures(table).to_batches(max_chunksize=AT_ONCE):
         for row in batch.to_pylist():
             yield [sources[row["source"]] if column == "ledger" else row[column] for column in FAILED_COLUMNS]
 
@@ -104,7 +104,7 @@ def merge_ledgers(
         raise RunError(f"{len(repeated)} items ended twice, e.g. {repeated[0]}")
     table_file.write(out_ledger, table.drop_columns("source"))
     write_tsv(out_counts, COUNT_COLUMNS, count_outcomes(table))
-    write_tsv(out_failed, FAILED_COLUMNS, root_failures(table, sources))
+    write_tsv(out_failed, FAILED_COLUMNS, list_failures(table, sources))
 
 
 def write_tsv(path: Path, columns: list[str], rows: Iterable[Sequence[object]]) -> None:

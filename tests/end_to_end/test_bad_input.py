@@ -222,6 +222,17 @@ def test_every_stream_ends_exactly_once_in_every_step(build):
     assert sorted(entered) == sorted((name, item) for name in SOURCES for item in [*cameras[name], "voice"])
 
 
+def test_a_run_up_to_a_stage_ends_as_badly_as_a_whole_one(build):
+    run = build.workspace.snakemake("sources", timeout=END_S)
+    assert run.returncode == 1
+    imports = [row for row in build.failed() if row["step"].startswith(("import", "export"))]
+    assert f"{len(imports)} items failed" in run.stdout
+    accepted = ",".join(f'"{name}"' for name in BAD)
+    calm = build.workspace.snakemake("sources", "--config", f"known_failures=[{accepted}]", timeout=END_S)
+    assert (calm.returncode, "failed" in calm.stdout) == (0, False)
+    assert build.workspace.snakemake("sources", "-n", timeout=END_S).returncode == 0
+
+
 def test_what_failed_is_made_again_when_asked_for_and_nothing_else(build):
     again = build.workspace.snakemake("-n", "--config", "retry=failed", timeout=END_S)
     assert again.returncode == 0, again.stdout

@@ -6,7 +6,8 @@ import pytest
 
 from scripts.common import json_file
 from scripts.common.errors import RunError
-from scripts.reports.check_ledger import SHOWN, check_ledger
+from scripts.common.failed_items import SHOWN
+from scripts.reports.check_ledger import check_ledger
 from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
 
 
