@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 # Streams stand before the first dot of a file name, so they hold none.
@@ -42,6 +43,11 @@ def folder_of(name: str) -> str:
     digits and _.+=@- are an underscore."""
     plain = re.sub(r"[^\w.+=@-]+", "_", name).lstrip(".")
     return plain.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+
+
+def folded(name: str) -> str:
+    """`name` as some file systems compare it: two that differ in case, or in the form of accents, are one there."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def place_of(path: str) -> str:

@@ -20,7 +20,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
 from scripts.common.lot_work import failure, logged
-from scripts.common.names import instead_of, is_recording_name
+from scripts.common.names import folded, instead_of, is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_instants import instant_of
 from scripts.media.cut_sound import cut_sound
@@ -94,7 +94,7 @@ def cut_clips(
         try:
             if not is_recording_name(name):
                 raise ClipError(f"{name!r} cannot name a folder; {instead_of(name, '._+=@-')}")
-            if name.casefold() in names:
+            if folded(name) in names:
                 raise ClipError(f"there is another clip `{name}`")
             start_ns, stop_ns = bounds(row, time, ZoneInfo(zone), timeline)
             outside = outside_by(start_ns, stop_ns, timeline)
@@ -104,7 +104,7 @@ def cut_clips(
                 continue
             if outside:
                 raise ClipError(outside)
-            names.add(name.casefold())
+            names.add(folded(name))
             message = cut(out_folder / name, seen, heard, start_ns, stop_ns, mode, encoding)
         except ClipError as error:
             rows.append(unmade("failed", "bad_clip", message=f"{table.name}, line {row.line}: {error}"))

@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
+from scripts.common.names import folded
 from scripts.common.versions import versioned
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class AviaryRules:
             # A folder lends its name to what is in it, and may share it.
             if not PurePath(name).suffix:
                 continue
-            first = known.setdefault(name.casefold(), file)
+            first = known.setdefault(folded(name), file)
             if first != file:
                 both = f"{PurePath(first).name} and {PurePath(file).name}"
                 raise ConfigError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_folder_name, is_stream_name, nearest, picture_name
+from scripts.common.names import folded, instead_of, is_folder_name, is_stream_name, nearest, picture_name
 from scripts.planning.config import rational
 from scripts.planning.frame_groups import known_splits
 from scripts.planning.recordings import Recording
@@ -263,7 +263,7 @@ def check_names(entry: Mapping[str, Any], recordings: Iterable[Recording], camer
                 raise ConfigError(
                     f"{place}.names: {name!r} cannot name a file, or is longer than {MAX_NAME_BYTES} bytes"
                 )
-            other = seen.setdefault(name.casefold(), who)
+            other = seen.setdefault(folded(name), who)
             if other != who:
                 raise ConfigError(
                     f"{place}.names: pictures of {other} and of {who} would have the same names; "
