@@ -69,6 +69,11 @@ def picture_name(pattern: str, fields: Mapping[str, str], frame: int) -> str:
     return pattern.format(**fields, frame=frame).replace(".", "_")
 
 
+def one_of(names: Iterable[str]) -> str:
+    """The pattern of a wildcard that is one of these names; one that matches nothing where there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?` or the known names, to end a message with."""
     known = sorted(known)

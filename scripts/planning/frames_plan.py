@@ -1,13 +1,12 @@
 """The room of labelled frames: datasets of kind `frames`, of the labelled recordings of a rig."""
 
-import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
-from scripts.common.names import folded, instead_of, is_folder_name, is_stream_name, nearest, picture_name
+from scripts.common.names import folded, instead_of, is_folder_name, is_stream_name, nearest, one_of, picture_name
 from scripts.planning.config import rational
 from scripts.planning.frame_groups import known_splits
 from scripts.planning.recordings import Recording
@@ -74,8 +73,8 @@ class FramesRoom(Room):
 
     @property
     def names(self) -> str:
-        """The datasets as a wildcard's pattern; one that matches none where there is none."""
-        return "|".join(map(re.escape, self.datasets)) or "(?!)"
+        """The datasets as a wildcard's pattern."""
+        return one_of(self.datasets)
 
     def _make(self, name: str, entry: dict[str, Any]) -> FramesDataset:
         place, rigs = f"datasets.{name}", self.plan.rigs

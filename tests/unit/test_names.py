@@ -1,5 +1,6 @@
-"""Names that some file systems hold for one: they differ in case, or in the form of their letters (NFC, NFD)."""
+"""Names that are one on some file systems (they differ in case or form, NFC or NFD), and names as a pattern."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from scripts.common.errors import ConfigError, InputError
 from scripts.common.label_folders import collision, folders_of
-from scripts.common.names import folded
+from scripts.common.names import folded, one_of
 from scripts.labels.marks import chunk_start
 from scripts.labels.own_part import Own, own_parts
 from scripts.planning.config import load_config
@@ -57,3 +58,9 @@ def test_a_label_file_may_call_a_recording_and_its_files_either(one, other):
     assert chunk_start(Path("l.csv"), 1, f"raw/{other}", {f"{one}.mp4": Fraction(480)}) == 480
     with pytest.raises(InputError):
         chunk_start(Path("l.csv"), 1, "else", {f"{one}.mp4": Fraction(480)})
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a.b", "a"], ["x+", "x"]])
+def test_the_pattern_of_names_matches_them_and_nothing_else(names):
+    pattern = re.compile(one_of(names))
+    assert [name for name in ["", "a", "a.b", "aXb", "x", "x+", "xx"] if pattern.fullmatch(name)] == sorted(names)
