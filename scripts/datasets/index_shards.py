@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from scripts.common import json_file, ledger, table_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
+from scripts.common.links import link_or_copy
 from scripts.datasets.same_columns import bring_together, common_schema, with_columns
 from scripts.datasets.send_counts import send_counts
 from scripts.datasets.write_shard import INDEX
@@ -71,21 +71,13 @@ def link_all(folders: Sequence[Path], out: Path) -> None:
     out.mkdir()
     tables = sorted((path for folder in folders for path in folder.glob("[!.]*.parquet")), key=lambda path: path.name)
     for path in bring_together(tables, out):
-        link(path, out / path.name)
+        link_or_copy(path, out / path.name)
     for folder in folders:
         for place, _, files in os.walk(folder):
             target = out / os.path.relpath(place, folder)
             target.mkdir(exist_ok=True)
             for name in sorted(name for name in files if not name.startswith(".") and not (target / name).exists()):
-                link(Path(place, name), target / name)
-
-
-def link(source: Path, target: Path) -> None:
-    """A hard link, or a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+                link_or_copy(Path(place, name), target / name)
 
 
 def describe(
