@@ -3,8 +3,9 @@ common: what the rules share - path names, resources, and the files and settings
 """
 
 from scripts.common.file_endings import WRONG_BLOCK_TIMES
+from scripts.common.versions import versioned
 from scripts.planning import card_settings as cards
-from scripts.planning.plan import LANDMARK_WEIGHTS, versioned
+from scripts.planning.faces_plan import LANDMARK_WEIGHTS
 from scripts.planning.planning_cost import quick
 from scripts.planning.recordings import bytes_of, is_remote
 from scripts.planning.resources import Work

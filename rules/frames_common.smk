@@ -2,9 +2,9 @@
 frames_common: settings and inputs of the datasets of labelled frames. Functions only.
 """
 
+from scripts.common.versions import versioned
 from scripts.planning import card_settings as cards
 from scripts.planning.frames_plan import fields_of
-from scripts.planning.plan import versioned
 from scripts.planning.planning_cost import quick
 
 labelled_frames = plan.rooms["frames"]

@@ -4,9 +4,8 @@ shards_common: lots, settings and resources of the datasets of shards. Functions
 
 import math
 
-from scripts.planning.plan import versioned
+from scripts.common.versions import LOT_METHODS, versioned
 from scripts.planning.planning_cost import quick
-from scripts.common.versions import LOT_METHODS
 
 shards = plan.rooms["shards"]
 

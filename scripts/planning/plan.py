@@ -9,12 +9,10 @@ from typing import Any
 
 from scripts.common.errors import ConfigError
 from scripts.common.names import one_of
-from scripts.common.versions import versioned as versioned
 from scripts.planning.cameras_plan import CamerasRoom
 from scripts.planning.config import load_config, schema
 from scripts.planning.datasets import Dataset, make_datasets, without_sync
 from scripts.planning.exports_plan import Exports
-from scripts.planning.faces_plan import LANDMARK_WEIGHTS as LANDMARK_WEIGHTS
 from scripts.planning.faces_plan import FacesRoom
 from scripts.planning.frames_plan import FramesRoom
 from scripts.planning.labels_plan import LabelsRoom
