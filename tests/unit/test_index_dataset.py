@@ -35,9 +35,7 @@ def cut(recording: str, written: int, rejected: tuple[str, ...] = ()) -> tuple[P
     for number in range(written):
         name, span = f"{recording}_{number:06d}", {"start_ns": number * 36 * S, "stop_ns": (number + 1) * 36 * S}
         rows.append(Row("extract_windows", recording, name, "written", **span))
-        samples.append(
-            {"sample": name, "recording": recording, **span, "first_frame": number, "track": 0, "file": f"{name}.npz"}
-        )
+        samples.append(sample_index.Window(name, recording, **span, first_frame=number))
     rows += [
         Row("extract_windows", recording, f"{recording}_{written + number:06d}", "filtered", reason)
         for number, reason in enumerate(rejected)
