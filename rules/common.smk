@@ -1,5 +1,5 @@
 """
-common: what the rules share - path names, resources, and the files and settings of a recording. Functions only.
+common: what the rules share - path names, resources, and the files and settings of a recording. No rules.
 """
 
 from scripts.common.file_endings import WRONG_BLOCK_TIMES
@@ -234,6 +234,28 @@ def recordings_after(wildcards):
 
 def dataset_setting(name):
     return quick(lambda wildcards: getattr(plan.datasets[wildcards.dataset], name))
+
+
+def setting_in(room, *names):
+    """Settings of a room's dataset by their names, one of them as it is."""
+
+    @quick
+    def find(wildcards):
+        entry = room.datasets[wildcards.dataset].entry
+        return entry[names[0]] if len(names) == 1 else {name: entry[name] for name in names}
+
+    return find
+
+
+def key_in(room, version, *names):
+    """The key of a step of a room: its version and the settings that it takes."""
+
+    @quick
+    def key(wildcards):
+        entry = room.datasets[wildcards.dataset].entry
+        return versioned(version, **{name: entry[name] for name in names})
+
+    return key
 
 
 @quick

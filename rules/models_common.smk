@@ -1,5 +1,5 @@
 """
-models_common: settings, inputs and resources of the models. Functions only.
+models_common: settings, inputs and resources of the models. No rules.
 """
 
 from scripts.common.versions import versioned

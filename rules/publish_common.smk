@@ -1,5 +1,5 @@
 """
-publish_common: names of what leaves for a store. Functions only.
+publish_common: names of what leaves for a store. No rules.
 """
 
 from scripts.common.versions import versioned
