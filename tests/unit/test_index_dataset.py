@@ -20,13 +20,10 @@ from scripts.datasets.index_dataset import index_dataset, leaking_groups
 from scripts.datasets.split_dataset import split_dataset
 from scripts.datasets.split_table import Membership
 
+pytestmark = pytest.mark.usefixtures("here")
+
 S = 10**9
 MEMBERS = {"a": Membership("Ann", "train"), "b": Membership("Ann", "train"), "c": Membership("Bob", "val")}
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def cut(recording: str, written: int, rejected: tuple[str, ...] = ()) -> tuple[Path, Path]:
