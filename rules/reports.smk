@@ -251,9 +251,9 @@ rule check_ledger:
         checked=path.report("ledger.checked"),
     log:
         path.log("check_ledger"),
-    localrule: True
     # Another attempt would say the same.
     retries: 0
+    localrule: True
     conda:
         "../envs/reports.yaml"
     threads: 1
