@@ -1,5 +1,5 @@
 """
-cameras_common: the files and settings that the rules of cameras share. Functions only.
+cameras_common: the files and settings that the rules of cameras share. No rules.
 """
 
 import os

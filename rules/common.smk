@@ -1,10 +1,11 @@
 """
-common: what the rules share - path names, resources, and the files and settings of a recording. Functions only.
+common: what the rules share - path names, resources, and the files and settings of a recording. No rules.
 """
 
 from scripts.common.file_endings import WRONG_BLOCK_TIMES
+from scripts.common.versions import versioned
 from scripts.planning import card_settings as cards
-from scripts.planning.plan import LANDMARK_WEIGHTS, versioned
+from scripts.planning.faces_plan import LANDMARK_WEIGHTS
 from scripts.planning.planning_cost import quick
 from scripts.planning.recordings import bytes_of, is_remote
 from scripts.planning.resources import Work
@@ -233,6 +234,28 @@ def recordings_after(wildcards):
 
 def dataset_setting(name):
     return quick(lambda wildcards: getattr(plan.datasets[wildcards.dataset], name))
+
+
+def setting_in(room, *names):
+    """Settings of a room's dataset by their names, one of them as it is."""
+
+    @quick
+    def find(wildcards):
+        entry = room.datasets[wildcards.dataset].entry
+        return entry[names[0]] if len(names) == 1 else {name: entry[name] for name in names}
+
+    return find
+
+
+def key_in(room, version, *names):
+    """The key of a step of a room: its version and the settings that it takes."""
+
+    @quick
+    def key(wildcards):
+        entry = room.datasets[wildcards.dataset].entry
+        return versioned(version, **{name: entry[name] for name in names})
+
+    return key
 
 
 @quick

@@ -8,9 +8,9 @@ Makes   datasets/{dataset}/npz/{recording}/*.npz, windows/{recording}.index.parq
         shards/{train,val,test}/*.tar
 """
 
-import re
+from scripts.common.names import one_of
 
-windows_datasets = "|".join(map(re.escape, plan.datasets)) or "(?!)"
+windows_datasets = one_of(plan.datasets)
 
 
 rule extract_windows:

@@ -1,5 +1,5 @@
 """
-faces_common: where the tables of faces are, and what a dataset asks of them. Functions only.
+faces_common: where the tables of faces are, and what a dataset asks of them. No rules.
 """
 
 from scripts.planning.planning_cost import quick

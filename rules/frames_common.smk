@@ -1,13 +1,17 @@
 """
-frames_common: settings and inputs of the datasets of labelled frames. Functions only.
+frames_common: settings and inputs of the datasets of labelled frames. No rules.
 """
 
+from functools import partial
+
+from scripts.common.versions import versioned
 from scripts.planning import card_settings as cards
 from scripts.planning.frames_plan import fields_of
-from scripts.planning.plan import versioned
 from scripts.planning.planning_cost import quick
 
 labelled_frames = plan.rooms["frames"]
+frames_setting = partial(setting_in, labelled_frames)
+frames_key = partial(key_in, labelled_frames)
 # What decides which frames are taken, and what their pictures are like.
 PICTURE_SETTINGS = (
     *("overlaps", "priority", "edges", "rate", "stride", "fps"),
@@ -26,31 +30,9 @@ def of_frames_rig(pattern):
     return fill
 
 
-def frames_setting(*names):
-    """Settings of a dataset of labelled frames by their names, one of them as it is."""
-
-    @quick
-    def find(wildcards):
-        entry = labelled_frames.datasets[wildcards.dataset].entry
-        return entry[names[0]] if len(names) == 1 else {name: entry[name] for name in names}
-
-    return find
-
-
 def frames_fact(name):
     """What the plan knows of a dataset of labelled frames."""
     return quick(lambda wildcards: getattr(labelled_frames.datasets[wildcards.dataset], name))
-
-
-def frames_key(version, *names):
-    """The key of a step: its version and the settings that it takes."""
-
-    @quick
-    def key(wildcards):
-        entry = labelled_frames.datasets[wildcards.dataset].entry
-        return versioned(version, **{name: entry[name] for name in names})
-
-    return key
 
 
 def overlaps_version(entry):

@@ -1,10 +1,10 @@
 """
-models_common: settings, inputs and resources of the models. Functions only.
+models_common: settings, inputs and resources of the models. No rules.
 """
 
+from scripts.common.versions import versioned
 from scripts.planning.inference_plan import OWN
 from scripts.planning.models_plan import CLASSIFIERS, INDEX
-from scripts.planning.plan import versioned
 from scripts.planning.planning_cost import quick
 
 models = plan.rooms["models"]

@@ -1,8 +1,8 @@
 """
-publish_common: names of what leaves for a store. Functions only.
+publish_common: names of what leaves for a store. No rules.
 """
 
-from scripts.planning.plan import versioned
+from scripts.common.versions import versioned
 from scripts.planning.store import publishable, published
 
 # The first object below the prefix, which stays: Snakemake's plugin deletes a bucket with its last object.

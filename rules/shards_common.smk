@@ -1,14 +1,16 @@
 """
-shards_common: lots, settings and resources of the datasets of shards. Functions only.
+shards_common: lots, settings and resources of the datasets of shards. No rules.
 """
 
 import math
+from functools import partial
 
-from scripts.planning.plan import versioned
+from scripts.common.versions import LOT_METHODS, versioned
 from scripts.planning.planning_cost import quick
-from scripts.common.versions import LOT_METHODS
 
 shards = plan.rooms["shards"]
+shards_setting = partial(setting_in, shards)
+shards_key = partial(key_in, shards)
 
 
 def listed_recordings(what):
@@ -20,23 +22,6 @@ def listed_recordings(what):
 def tables_of(wildcards):
     """The local files among the tables; those of a store are not watched."""
     return list(shards.datasets[wildcards.dataset].files)
-
-
-def shards_setting(*names):
-    """Settings of a dataset of shards by their names, one of them as it is."""
-
-    @quick
-    def find(wildcards):
-        entry = shards.datasets[wildcards.dataset].entry
-        return entry[names[0]] if len(names) == 1 else {name: entry[name] for name in names}
-
-    return find
-
-
-def shards_key(version, *names):
-    """The key of a step: its version and the settings that it takes."""
-    settings = quick(lambda wildcards: {name: shards.datasets[wildcards.dataset].entry[name] for name in names})
-    return quick(lambda wildcards: versioned(version, **settings(wildcards)))
 
 
 def plan_limits(wildcards):

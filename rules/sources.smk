@@ -145,7 +145,7 @@ rule fetch_model:
     threads: 1
     resources:
         mem_mb=work.of_all(base=500),
-        runtime=work.minutes(base=30),
+        runtime=work.download(base=30, seconds_per_mb=2, weights=plan.weights),
     params:
         name="{weights}",
         url=lambda wildcards: plan.weights[wildcards.weights]["url"],

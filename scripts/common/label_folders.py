@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from scripts.common.names import folded
+
 _UNSAFE = re.compile(r"[^\w .,+=@()-]")
 MAX_BYTES = 200
 
@@ -20,10 +22,10 @@ def folders_of(labels: Iterable[str]) -> dict[str, str]:
     taken: set[str] = set()
     for label in sorted(set(labels)):
         name, number = folder_of(label), 1
-        while name.casefold() in taken:
+        while folded(name) in taken:
             number += 1
             name = f"{folder_of(label)} ({number})"
-        taken.add(name.casefold())
+        taken.add(folded(name))
         found[label] = name
     return found
 
@@ -38,7 +40,7 @@ def collision(labels: Iterable[str]) -> tuple[str, str] | None:
     """Two labels that would have one folder, on any file system; None if there are none."""
     seen: dict[str, str] = {}
     for label in sorted(set(labels)):
-        other = seen.setdefault(folder_of(label).casefold(), label)
+        other = seen.setdefault(folded(folder_of(label)), label)
         if other != label:
             return other, label
     return None

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 # Streams stand before the first dot of a file name, so they hold none.
@@ -44,6 +45,11 @@ def folder_of(name: str) -> str:
     return plain.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
 
 
+def folded(name: str) -> str:
+    """`name` as some file systems compare it: two that differ in case, or in the form of accents, are one there."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def place_of(path: str) -> str:
     """The real path of a file or folder, from the working directory if it is below: a project can be moved."""
     here, real = os.path.realpath("."), os.path.realpath(path)
@@ -61,6 +67,11 @@ def picture_name(pattern: str, fields: Mapping[str, str], frame: int) -> str:
     fields: recording, subject, session, camera.  Raises ValueError for a format that a field does not take.
     """
     return pattern.format(**fields, frame=frame).replace(".", "_")
+
+
+def one_of(names: Iterable[str]) -> str:
+    """The pattern of a wildcard that is one of these names; one that matches nothing where there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 """The sample index: which stretch of which recording each sample of a dataset is."""
 
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,9 +24,28 @@ SCHEMA = pa.schema(
 )
 
 
-def write(path: Path, samples: list[dict[str, object]]) -> None:
-    """Write the samples of a recording, in their order."""
-    table_file.write(path, pa.Table.from_pylist(samples, schema=SCHEMA))
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One sample: a window of a recording."""
+
+    sample: str
+    recording: str
+    start_ns: int
+    stop_ns: int
+    first_frame: int = 0
+    track: int = 0
+    interpolated: int = 0
+
+    @property
+    def file(self) -> str:
+        """Its path below the dataset's folder."""
+        return f"npz/{self.recording}/{self.sample}.npz"
+
+
+def write(path: Path, windows: Iterable[Window]) -> None:
+    """Write the windows of a recording, in their order."""
+    rows = [{**asdict(window), "file": window.file} for window in windows]
+    table_file.write(path, pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
 def read(path: Path) -> pa.Table:

@@ -109,18 +109,7 @@ def adopt_windows(
         link_or_copy(file, out_windows / f"{name}.npz")
         moments = moments.merge(Moments.of(relative_to_nose(pose)))
         rows.append(ledger.Row(STEP, recording, name, "written", start_ns=0, stop_ns=length_ns))
-        found.append(
-            {
-                "sample": name,
-                "recording": recording,
-                "start_ns": 0,
-                "stop_ns": length_ns,
-                "first_frame": 0,
-                "track": 0,
-                "interpolated": 0,
-                "file": f"npz/{recording}/{name}.npz",
-            }
-        )
+        found.append(sample_index.Window(name, recording, 0, length_ns))
     sample_index.write(out_index, found)
     moments.write(out_stats)
     ledger.write(out_ledger, rows)

@@ -81,17 +81,9 @@ def extract_poses(
         np.savez(out_windows / f"{name}.npz", allow_pickle=False, **arrays)
         moments = moments.merge(Moments.of((pose - middle_of(pose)).reshape(window_frames, -1)))
         rows.append(ledger.Row(STEP, recording, name, "written", start_ns=start_ns, stop_ns=stop_ns))
+        filled = filled_frames(found, candidate)
         samples.append(
-            {
-                "sample": name,
-                "recording": recording,
-                "start_ns": start_ns,
-                "stop_ns": stop_ns,
-                "first_frame": candidate.first,
-                "track": candidate.person,
-                "interpolated": filled_frames(found, candidate),
-                "file": f"npz/{recording}/{name}.npz",
-            }
+            sample_index.Window(name, recording, start_ns, stop_ns, candidate.first, candidate.person, filled)
         )
     sample_index.write(out_index, samples)
     moments.write(out_stats)

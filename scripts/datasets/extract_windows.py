@@ -72,15 +72,8 @@ def extract_windows(
     Raises InputError if picture, sound or landmarks of the recording failed in an earlier step.
     """
     table, times, faces = FrameTable.read(frames), Clock.read(clock), Landmarks.read(landmarks)
-    for what, length in (("picture", len(table)), ("sound", times.samples), ("face search", faces.frames)):
-        if not length:
-            raise UpstreamError(recording, f"the {what} failed")
     samples_per_frame = Fraction(times.nominal_rate_hz) / Fraction(fps)
-    if faces.frames != len(table) or times.samples != len(table) * samples_per_frame:
-        raise RunError(
-            f"{recording}: {len(table)} frames, but landmarks of {faces.frames} and {times.samples} samples; "
-            "they are not of one run: remove its conformed files, then give the same command again"
-        )
+    check_lengths(recording, table, times, faces, samples_per_frame)
     recorded = Recorded.of(
         table,
         times,
@@ -115,23 +108,27 @@ def extract_windows(
             np.savez(out_windows / f"{name}.npz", **arrays)
             moments = moments.merge(Moments.of(relative_to_nose(pose)))
             rows.append(ledger.Row(STEP, recording, name, "written", start_ns=start_ns, stop_ns=stop_ns))
-            samples.append(
-                {
-                    "sample": name,
-                    "recording": recording,
-                    "start_ns": start_ns,
-                    "stop_ns": stop_ns,
-                    "first_frame": first,
-                    "track": int(faces.track[chosen[0]]),
-                    "interpolated": int(faces.interpolated[chosen].sum()),
-                    "file": f"npz/{recording}/{name}.npz",
-                }
-            )
+            track, interpolated = int(faces.track[chosen[0]]), int(faces.interpolated[chosen].sum())
+            samples.append(sample_index.Window(name, recording, start_ns, stop_ns, first, track, interpolated))
     if not rows:
         rows = [_too_short(recording, recorded, len(table), window_frames)]
     sample_index.write(out_index, samples)
     moments.write(out_stats)
     ledger.write(out_ledger, rows)
+
+
+def check_lengths(
+    recording: str, table: FrameTable, clock: Clock, faces: Landmarks, samples_per_frame: Fraction
+) -> None:
+    """Raise InputError for what failed in an earlier step, RunError for what was made of other frames."""
+    for what, length in (("picture", len(table)), ("sound", clock.samples), ("face search", faces.frames)):
+        if not length:
+            raise UpstreamError(recording, f"the {what} failed")
+    if faces.frames != len(table) or clock.samples != len(table) * samples_per_frame:
+        raise RunError(
+            f"{recording}: {len(table)} frames, but landmarks of {faces.frames} and {clock.samples} samples; "
+            "they are not of one run: remove its conformed files, then give the same command again"
+        )
 
 
 def heard(signal: np.ndarray, rate_hz: int, features: Sequence[str]) -> dict[str, np.ndarray]:

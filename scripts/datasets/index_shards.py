@@ -1,31 +1,25 @@
 """All shards of a dataset in one folder, their index, their metadata, the ledger of every row, and the card."""
 
-import hashlib
-import json
 import logging
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common import json_file, ledger, table_file
 from scripts.common.errors import RunError
 from scripts.common.job import run
+from scripts.common.links import link_or_copy
 from scripts.datasets.same_columns import bring_together, common_schema, with_columns
 from scripts.datasets.send_counts import send_counts
+from scripts.datasets.shards_card import describe
 from scripts.datasets.write_shard import INDEX
 
 log = logging.getLogger("rushes")
-# Edges of the card's histogram of lengths, in seconds.
-EDGES_S = (0, 1, 2, 5, 10, 20, 60, 300, 3600)
-# As many values of a column as a card lists.
-LISTED = 50
 # Steps whose rows are those of the table, or lead to them; the others annotate clips.
 OF_ROWS = {"fetch_shard", "scan_shard", "detect_lot_speech", "cut_shard", "write_shard"}
 
@@ -71,93 +65,13 @@ def link_all(folders: Sequence[Path], out: Path) -> None:
     out.mkdir()
     tables = sorted((path for folder in folders for path in folder.glob("[!.]*.parquet")), key=lambda path: path.name)
     for path in bring_together(tables, out):
-        link(path, out / path.name)
+        link_or_copy(path, out / path.name)
     for folder in folders:
         for place, _, files in os.walk(folder):
             target = out / os.path.relpath(place, folder)
             target.mkdir(exist_ok=True)
             for name in sorted(name for name in files if not name.startswith(".") and not (target / name).exists()):
-                link(Path(place, name), target / name)
-
-
-def link(source: Path, target: Path) -> None:
-    """A hard link, or a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def describe(
-    dataset: str,
-    settings: dict[str, Any],
-    counts: Counter[tuple[str, str, str]],
-    metadata: Path,
-    index: Path,
-    licence: str,
-) -> dict[str, Any]:
-    """The card: counts, hours, bytes, reasons, histograms, licences and sources."""
-    names = set(pq.read_schema(metadata).names)
-    lengths = Lengths()
-    for part in _column(metadata, "duration_s") if "duration_s" in names else ():
-        lengths.add(part.to_numpy(zero_copy_only=False))
-    size, shards = 0, set()
-    for part in _column(index, "size"):
-        size += int(part.to_numpy().sum())
-    for part in _column(index, "shard"):
-        shards |= set(part.unique().to_pylist())
-    text = json.dumps(settings, sort_keys=True)
-    return {
-        "dataset": dataset,
-        "settings": settings,
-        "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "samples": lengths.count,
-        "shards": len(shards),
-        "hours": round(lengths.seconds / 3600, 6),
-        "bytes": size,
-        "rows": {
-            " ".join(filter(None, key[1:])): count for key, count in sorted(counts.items()) if key[0] == "write_shard"
-        },
-        "steps": {
-            step: {" ".join(filter(None, key[1:])): count for key, count in sorted(counts.items()) if key[0] == step}
-            for step in sorted({key[0] for key in counts} - {"write_shard"})
-        },
-        "seconds_histogram": {f"from {edge} s": int(n) for edge, n in zip(EDGES_S, lengths.histogram, strict=True)},
-        "licences": _most(metadata, licence) if licence in names else {},
-        "sources": _most(metadata, "url", _site) if "url" in names else {},
-    }
-
-
-class Lengths:
-    """Lengths of samples, summed as they come: how many, how long in all, and how many from each of EDGES_S on."""
-
-    def __init__(self) -> None:
-        self.count, self.seconds = 0, 0.0
-        self.histogram = np.zeros(len(EDGES_S), np.int64)
-
-    def add(self, seconds: np.ndarray) -> None:
-        """float (N,)."""
-        self.count += len(seconds)
-        self.seconds += float(seconds.sum())
-        self.histogram += np.histogram(seconds, [*EDGES_S, np.inf])[0]
-
-
-def _column(path: Path, name: str) -> Iterator[pa.Array]:
-    """A column of a table in parts, so that millions of rows need no more memory than thousands."""
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=[name]):
-            yield batch.column(0)
-
-
-def _site(url: str) -> str:
-    return url.split("/")[2] if "://" in url and len(url.split("/")) > 2 else "local"
-
-
-def _most(metadata: Path, column: str, of: Any = str) -> dict[str, int]:
-    counts = Counter(of(str(value)) for part in _column(metadata, column) for value in part.to_pylist())
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    rest = sum(count for _, count in ranked[LISTED:])
-    return dict(ranked[:LISTED]) | ({"others": rest} if rest else {})
+                link_or_copy(Path(place, name), target / name)
 
 
 def index_shards(

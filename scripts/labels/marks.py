@@ -11,6 +11,7 @@ from typing import Any
 
 from scripts.common.csv_rows import csv_rows
 from scripts.common.errors import InputError
+from scripts.common.names import folded
 from scripts.common.text_file import text_of
 
 REASON = "labels"
@@ -69,9 +70,9 @@ def chunk_start(path: Path, line: int, named: str, chunks: Mapping[str, Fraction
     ending, will do. Raises InputError for a chunk that the recording does not have."""
     if chunks is None:
         return Fraction(0)
-    name = named.replace("\\", "/").rpartition("/")[2].casefold()
+    name = folded(named.replace("\\", "/").rpartition("/")[2])
     for file, start in chunks.items():
-        if name in (file.casefold(), file.casefold().rpartition(".")[0]):
+        if name in (folded(file), folded(file).rpartition(".")[0]):
             return start
     raise mistake(path, line, f"there is no chunk `{named}`: {', '.join(chunks)}")
 

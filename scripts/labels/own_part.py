@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.common.errors import InputError
+from scripts.common.names import folded
 
 # So many names stand in a message.
 MOST_NAMES = 12
@@ -34,7 +35,7 @@ def own_parts(
 
     parts: what else each is called by, e.g. its media. what: they are, e.g. observations. in_a_row: times go on from
     part to part, so that all are the recording's where all are called as its sources. Names are compared without
-    folders and case, then without endings. Raises InputError, which lists the parts.
+    folders, case and the form of accents, then without endings. Raises InputError, which lists the parts.
     """
     if len(parts) <= 1:
         return list(parts)
@@ -52,12 +53,12 @@ def own_parts(
 
 
 def _plain(name: str) -> str:
-    """A name without its folder, in small letters."""
-    return STORED.sub("", name.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold())
+    """A name without its folder, folded."""
+    return STORED.sub("", folded(name.replace("\\", "/").rstrip("/").rpartition("/")[2]))
 
 
 def _is_recording(name: str, own: Own) -> bool:
-    return name == own.recording.casefold()
+    return name == folded(own.recording)
 
 
 def _is_source(name: str, own: Own) -> bool:
@@ -65,7 +66,7 @@ def _is_source(name: str, own: Own) -> bool:
 
 
 def _is_without_ending(name: str, own: Own) -> bool:
-    wanted = {own.recording.casefold(), *(ENDING.sub("", _plain(source)) for source in own.sources)}
+    wanted = {folded(own.recording), *(ENDING.sub("", _plain(source)) for source in own.sources)}
     return bool({name, ENDING.sub("", name)} & wanted)
 
 

@@ -1,5 +1,6 @@
 """Time ranges from a table, cut out of every camera and microphone: each clip a folder like that of a recording."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
 from scripts.common.lot_work import failure, logged
-from scripts.common.names import instead_of, is_recording_name
+from scripts.common.names import folded, instead_of, is_recording_name
 from scripts.common.timeline import NS, Timeline
 from scripts.media.clip_instants import instant_of
 from scripts.media.cut_sound import cut_sound
@@ -30,6 +31,10 @@ STEP = "cut_clips"
 
 class ClipError(Exception):
     """A row of the table asks for what is no clip: one line that says why."""
+
+
+class OtherRecordingError(Exception):
+    """A row that names no recording lies outside of this one: where."""
 
 
 @dataclass(frozen=True)
@@ -91,37 +96,44 @@ def cut_clips(
     for number, row in enumerate(wanted):
         name = row.name or f"clip_{row.number:04d}"
         unmade = partial(ledger.Row, STEP, recording, f"{product}/line {row.line}")
+        place = f"{table.name}, line {row.line}"
         try:
-            if not is_recording_name(name):
-                raise ClipError(f"{name!r} cannot name a folder; {instead_of(name, '._+=@-')}")
-            if name.casefold() in names:
-                raise ClipError(f"there is another clip `{name}`")
-            start_ns, stop_ns = bounds(row, time, ZoneInfo(zone), timeline)
-            outside = outside_by(start_ns, stop_ns, timeline)
-            if outside and not row.recording:
-                # A table of a whole season holds the clips of other recordings, too.
-                rows.append(unmade("filtered", "outside", message=outside))
-                continue
-            if outside:
-                raise ClipError(outside)
-            names.add(name.casefold())
+            check_name(name, names)
+            start_ns, stop_ns = span_of(row, time, ZoneInfo(zone), timeline)
+            names.add(folded(name))
             message = cut(out_folder / name, seen, heard, start_ns, stop_ns, mode, encoding)
+            made = ledger.Row(
+                STEP, recording, f"{product}/{name}", "written", message=message, start_ns=start_ns, stop_ns=stop_ns
+            )
+        except OtherRecordingError as error:
+            made = unmade("filtered", "outside", message=str(error))
         except ClipError as error:
-            rows.append(unmade("failed", "bad_clip", message=f"{table.name}, line {row.line}: {error}"))
-            continue
+            made = unmade("failed", "bad_clip", message=f"{place}: {error}")
         except Exception as error:  # a damaged file, or what nobody foresaw: the other clips are cut
             atomic.remove(out_folder / name)
             status = logged(failure(f"{recording}, clip {name}", error))
-            text = f"{table.name}, line {row.line}: {status['message']}"
-            rows.append(unmade("failed", status["reason"], message=text))
-            continue
-        rows.append(
-            ledger.Row(
-                STEP, recording, f"{product}/{name}", "written", message=message, start_ns=start_ns, stop_ns=stop_ns
-            )
-        )
+            made = unmade("failed", status["reason"], message=f"{place}: {status['message']}")
+        rows.append(made)
         progress(number, len(wanted), "clips")
     ledger.write(out_ledger, rows)
+
+
+def check_name(name: str, taken: Collection[str]) -> None:
+    """Raise ClipError for a name of a clip that cannot be a folder, or is one already."""
+    if not is_recording_name(name):
+        raise ClipError(f"{name!r} cannot name a folder; {instead_of(name, '._+=@-')}")
+    if folded(name) in taken:
+        raise ClipError(f"there is another clip `{name}`")
+
+
+def span_of(row: WantedClip, kind: str, zone: ZoneInfo, timeline: Timeline) -> tuple[int, int]:
+    """Start and end of a clip that has something of the recording, ns. Raises OtherRecordingError or ClipError."""
+    start_ns, stop_ns = bounds(row, kind, zone, timeline)
+    outside = outside_by(start_ns, stop_ns, timeline)
+    if outside:
+        # A table of a whole season holds the clips of other recordings, too.
+        raise (ClipError if row.recording else OtherRecordingError)(outside)
+    return start_ns, stop_ns
 
 
 def bounds(row: WantedClip, kind: str, zone: ZoneInfo, timeline: Timeline) -> tuple[int, int]:

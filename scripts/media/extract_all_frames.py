@@ -4,14 +4,13 @@ The table says, for each instant and view, where its picture is; a camera that i
 between its frames, and the picture is written once. Shards have the webdataset form: one sample an instant.
 """
 
-import io
 import logging
-import tarfile
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from scripts.common import jpeg, ledger, table_file
@@ -22,10 +21,12 @@ from scripts.common.job import progress, run
 from scripts.common.lost_frames import listed
 from scripts.common.synchronised import NOTHING, synchronise
 from scripts.media.mosaic import Mosaic
+from scripts.media.picture_stores import GRID, Folder, Shards, Store
 from scripts.media.render_mosaic import layout_of
 
 log = logging.getLogger("rushes")
-GRID = "grid"
+# Of the table.
+Row = tuple[int, int, str, int, str, str]
 SCHEMA = pa.schema(
     [
         ("frame", pa.int32()),
@@ -38,59 +39,28 @@ SCHEMA = pa.schema(
 )
 
 
-class Store(Protocol):
-    """Where pictures go."""
+class ShownPictures:
+    """What a camera shows at each instant, kept in `store`: once, where it stands still.
 
-    def add(self, frame: int, time_ns: int, view: str, picture: bytes) -> tuple[str, str]:
-        """Keep a picture; returns the shard, "" without, and the file's name."""
+    shown: int (M,), the frame at each instant.
+    """
 
-    def close(self) -> None:
-        """Finish."""
+    def __init__(self, name: str, pictures: CameraPictures, shown: np.ndarray, store: Store, quality: int) -> None:
+        self._name, self._pictures, self._shown = name, pictures, shown
+        self._store, self._quality = store, quality
+        self._kept, self._place = NOTHING, ("", "")
 
-
-class Folder:
-    """Single files."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def add(self, frame: int, time_ns: int, view: str, picture: bytes) -> tuple[str, str]:
-        """Write a file, named by its instant."""
-        name = jpeg.file_name(time_ns, "" if view == GRID else view)
-        (self._folder / name).write_bytes(picture)
-        return "", name
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-
-class Shards:
-    """USTAR tars of about `limit_bytes`; the pictures of an instant stand in one."""
-
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
-        self._folder, self._limit = folder, limit_bytes
-        self._tar: tarfile.TarFile | None = None
-        self._count = self._size = 0
-        self._frame = -1
-
-    def add(self, frame: int, time_ns: int, view: str, picture: bytes) -> tuple[str, str]:
-        """Append a member, named <instant>.<view>.jpg."""
-        if self._tar is None or (self._size > self._limit and frame != self._frame):
-            self.close()
-            name = self._folder / f"frames-{self._count:06d}.tar"
-            self._tar = tarfile.TarFile(name, "w", format=tarfile.USTAR_FORMAT)
-            self._count, self._size = self._count + 1, 0
-        self._frame = frame
-        member = tarfile.TarInfo(f"{frame:09d}.{view}.jpg")
-        member.size = len(picture)
-        self._tar.addfile(member, io.BytesIO(picture))
-        self._size += len(picture)
-        return f"frames-{self._count - 1:06d}.tar", member.name
-
-    def close(self) -> None:
-        """Finish the shard."""
-        if self._tar is not None:
-            self._tar.close()
+    def rows_at(self, frame: int, time_ns: int) -> list[Row]:
+        """The table's row of an instant; none where the camera shows nothing, or what does not decode."""
+        wanted = int(self._shown[frame])
+        found = self._pictures.at(wanted) if wanted != NOTHING else None
+        # One before stands there where the frame does not decode.
+        if found is None or found[0] != wanted:
+            return []
+        if wanted != self._kept:
+            picture = jpeg.encode(found[1], self._quality)
+            self._kept, self._place = wanted, self._store.add(frame, time_ns, self._name, picture)
+        return [(frame, time_ns, self._name, wanted, *self._place)]
 
 
 def extract_all_frames(
@@ -119,26 +89,18 @@ def extract_all_frames(
     instants = synchronise(tables, None if scene["fps"] == "own" else Fraction(scene["fps"]))
     out_folder.mkdir()
     store: Store = Shards(out_folder, shard_mb * 1_000_000) if form == "shards" else Folder(out_folder)
-    rows: list[tuple[int, int, str, int, str, str]] = []
+    rows: list[Row] = []
     with ExitStack() as stack:
         seen = {name: CameraPictures(files[name], table) for name, table in tables.items() if len(table)}
         pictures = {name: stack.enter_context(found) for name, found in seen.items()}
         stack.callback(store.close)
         layout = layout_of(scene, [found.size for found in pictures.values()])
         grid = iter(Mosaic(layout, pictures, instants, scene["missing"])) if GRID in views else None
-        kept: dict[str, tuple[int, tuple[str, str]]] = {}
+        filmed = pictures if "cameras" in views else {}
+        shown = [ShownPictures(name, found, instants.of(name), store, quality) for name, found in filmed.items()]
         for frame, time_ns in enumerate(instants.time_ns.tolist()):
-            if "cameras" in views:
-                for name, found in pictures.items():
-                    row = int(instants.of(name)[frame])
-                    shown = found.at(row) if row != NOTHING else None
-                    # One before stands there where the frame does not decode.
-                    if shown is None or shown[0] != row:
-                        continue
-                    if name not in kept or kept[name][0] != shown[0]:
-                        place = store.add(frame, time_ns, name, jpeg.encode(shown[1], quality))
-                        kept[name] = (shown[0], place)
-                    rows.append((frame, time_ns, name, shown[0], *kept[name][1]))
+            for camera in shown:
+                rows += camera.rows_at(frame, time_ns)
             if grid is not None:
                 place = store.add(frame, time_ns, GRID, jpeg.encode(next(grid), quality))
                 rows.append((frame, time_ns, GRID, frame, *place))

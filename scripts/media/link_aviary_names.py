@@ -4,9 +4,7 @@ Files are hard links where the disk can, so they cost no space. Times are those 
 files said of the sound (arrival of its first and last block) is here the true instant of its first sample and its end.
 """
 
-import os
 import re
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from scripts.common.clock import Clock
 from scripts.common.errors import RunError, UpstreamError
 from scripts.common.frame_table import FrameTable
 from scripts.common.job import run
+from scripts.common.links import link_or_copy
 from scripts.common.synchronised import Synchronised
 from scripts.common.timeline import NS, Timeline
 
@@ -128,10 +127,7 @@ def link(file: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         raise RunError(f"{target.name}: {file.name} would have this name, and another file has it already")
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)
+    link_or_copy(file, target)
 
 
 if __name__ == "__main__":

@@ -72,11 +72,6 @@ def span_of(frames: int, step: int) -> int:
     return (frames - 1) * step + 1
 
 
-def read_samples(index: Path, frames: int = 1, step: int = 1) -> list[Sample]:
-    """Every frame of a dataset; with `frames` > 1 its sequences, see `read_sequences`."""
-    return read_sequences(index, frames, step)[0]
-
-
 def read_sequences(index: Path, frames: int, step: int) -> tuple[list[Sample], list[Rest]]:
     """Sequences of frames that do not overlap, each within one bout, and what is in none of them; of single frames all.
 

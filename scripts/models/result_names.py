@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from scripts.common.errors import InputError
+from scripts.common.names import folded
 
 # Of one name, and of a path below the folder of the results; Linux takes 4096 with what stands before it.
 LONGEST_NAME_BYTES = 255
@@ -16,7 +17,7 @@ class ResultNames:
 
     def __init__(self, folder: Path, endings: list[str]) -> None:
         self._endings = endings
-        self._as_stored = str if _tells_case(folder) else str.casefold
+        self._as_stored = str if _tells_case(folder) else folded
         self._files: set[str] = set()
         self._folders: set[str] = set()
 

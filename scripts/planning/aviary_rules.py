@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
+from scripts.common.names import folded
 from scripts.common.versions import versioned
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 # How the old system called groups of cameras; `_all` was its merged grid.
 OLD_GROUPS = {"bottom": "bot", "all": "mosaic"}
+# Products that the old system did not have.
+NEW = {"clips", "latency"}
 
 
 def old_group(name: str) -> str:
@@ -33,6 +36,16 @@ class AviaryRules:
     def __init__(self, exports: "Exports") -> None:
         self._exports = exports
         self._plan = exports.plan
+        self._of = {
+            "separate": self._separate,
+            "audio": self._audio,
+            "full": self._full,
+            "merge": self._merge,
+            "mosaic": self._mosaic,
+            "spectrogram": self._spectrogram,
+            "frame": self._frame,
+            "allframes": self._allframes,
+        }
 
     def check(self, rig: str) -> None:
         """Raise ConfigError if two files of a rig would have one old name, on a system that does not tell case."""
@@ -41,7 +54,7 @@ class AviaryRules:
             # A folder lends its name to what is in it, and may share it.
             if not PurePath(name).suffix:
                 continue
-            first = known.setdefault(name.casefold(), file)
+            first = known.setdefault(folded(name), file)
             if first != file:
                 both = f"{PurePath(first).name} and {PurePath(file).name}"
                 raise ConfigError(
@@ -92,18 +105,16 @@ class AviaryRules:
         return versioned(1, names=self.names(wildcards), source=self.source(wildcards))
 
     def _pairs(self, wildcards: Any) -> list[tuple[str, str]]:
-        """Each exported file and its old name. Other kinds of exports add theirs here."""
-        made: list[tuple[str, str]] = []
-        for product in self._products(wildcards):
-            made += getattr(self, f"_of_{product}", lambda _: [])(wildcards)
-        return made
+        """Each exported file and its old name."""
+        found = [self._of[product](wildcards) for product in self._products(wildcards) if product not in NEW]
+        return [pair for pairs in found for pair in pairs]
 
-    def _of_separate(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _separate(self, wildcards: Any) -> list[tuple[str, str]]:
         pattern = self._plan.path.video("media")
         names = enumerate(self._cameras(wildcards))
         return [(self._fill(pattern, wildcards, camera=name), f"{{base}}_view{number}.mp4") for number, name in names]
 
-    def _of_audio(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _audio(self, wildcards: Any) -> list[tuple[str, str]]:
         made = []
         microphones = self.microphones(wildcards)
         forms = self._exports.settings(wildcards.rig, "audio")["formats"]
@@ -119,20 +130,20 @@ class AviaryRules:
             ]
         return made
 
-    def _of_full(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _full(self, wildcards: Any) -> list[tuple[str, str]]:
         return [(self._fill(self._exports.path("full.mp4"), wildcards), "video_full.mp4")]
 
-    def _of_merge(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _merge(self, wildcards: Any) -> list[tuple[str, str]]:
         return [(self._fill(self._exports.path("merge.mp4"), wildcards), "{base}_all.mp4")]
 
-    def _of_mosaic(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _mosaic(self, wildcards: Any) -> list[tuple[str, str]]:
         groups = self._exports.settings(wildcards.rig, "mosaic")["groups"]
         return [
             (self._fill(self._exports.path(f"mosaic.{name}.mp4"), wildcards), f"{{base}}_{old_group(name)}.mp4")
             for name in groups
         ]
 
-    def _of_spectrogram(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _spectrogram(self, wildcards: Any) -> list[tuple[str, str]]:
         groups = self._exports.settings(wildcards.rig, "mosaic")["groups"]
         return [
             (
@@ -142,11 +153,11 @@ class AviaryRules:
             for name in groups
         ]
 
-    def _of_frame(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _frame(self, wildcards: Any) -> list[tuple[str, str]]:
         pattern = self._exports.path("frame/{camera}")
         return [(self._fill(pattern, wildcards, camera=name), "frames") for name in self._cameras(wildcards)]
 
-    def _of_allframes(self, wildcards: Any) -> list[tuple[str, str]]:
+    def _allframes(self, wildcards: Any) -> list[tuple[str, str]]:
         return [(self._fill(self._exports.path("allframes"), wildcards), "frames")]
 
     def _products(self, wildcards: Any) -> list[str]:

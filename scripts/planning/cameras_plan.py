@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
 from scripts.common.file_endings import CALIBRATIONS
-from scripts.common.names import nearest
+from scripts.common.names import nearest, one_of
 from scripts.planning.multicam_settings import check_multicam
 from scripts.planning.recordings import Recording, tidy
 from scripts.planning.room import Room
@@ -56,7 +56,7 @@ class CamerasRoom(Room):
     @property
     def compressing(self) -> str:
         """The rigs of which copies are wanted, as a wildcard's pattern."""
-        return "|".join(map(re.escape, self.compressed)) or "(?!)"
+        return one_of(self.compressed)
 
     def compresses(self, recording: Recording) -> bool:
         """Whether copies of a recording's files are wanted: not of files that are such copies."""
@@ -83,8 +83,7 @@ class CamerasRoom(Room):
 
     def pattern(self, kind: str) -> str:
         """The recordings of a kind (board, imported, rest) as a wildcard's pattern, for rules that only they have."""
-        found = [r.name for r in self.members if self._kind(r) == kind]
-        return "|".join(map(re.escape, found)) or "(?!)"
+        return one_of(r.name for r in self.members if self._kind(r) == kind)
 
     def targets(self, stage: str) -> list[str]:
         """Common frames of every recording, the calibration of each of the board, smoothed poses of the others."""

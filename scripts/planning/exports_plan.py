@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from scripts.common.clip_table import stray_row
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_stream_name, nearest
+from scripts.common.names import folded, instead_of, is_stream_name, nearest
 from scripts.planning.aviary_rules import AviaryRules
 from scripts.planning.config import checked, kinds, rational, schema
 from scripts.planning.recordings import Recording, tidy
@@ -163,13 +163,13 @@ def _check_merge(rig: Rig, settings: Settings, place: str) -> None:
 def _check_mosaic(rig: Rig, settings: Settings, place: str) -> None:
     _need_cameras(rig, settings, place)
     settings["groups"] = settings["groups"] or {WHOLE_GROUP: {}}
-    folded: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for name, group in settings["groups"].items():
         where = f"{place}.groups.{name}"
         if not is_stream_name(name):
             raise ConfigError(f"{where}: the name becomes a file name; {instead_of(name, '_+=@-')}")
-        if folded.setdefault(name.casefold(), name) != name:
-            raise ConfigError(f"{where}: `{folded[name.casefold()]}` would be the same file on some systems")
+        if seen.setdefault(folded(name), name) != name:
+            raise ConfigError(f"{where}: `{seen[folded(name)]}` would be the same file on some systems")
         if rig.entry["naming"] == AVIARY and OLD_VIEW.fullmatch(name):
             raise ConfigError(
                 f"{where}: with `naming: aviary` its file would be called as a camera's; give it another name"

@@ -1,13 +1,12 @@
 """The room of labelled frames: datasets of kind `frames`, of the labelled recordings of a rig."""
 
-import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_folder_name, is_stream_name, nearest, picture_name
+from scripts.common.names import folded, instead_of, is_folder_name, is_stream_name, nearest, one_of, picture_name
 from scripts.planning.config import rational
 from scripts.planning.frame_groups import known_splits
 from scripts.planning.recordings import Recording
@@ -74,8 +73,8 @@ class FramesRoom(Room):
 
     @property
     def names(self) -> str:
-        """The datasets as a wildcard's pattern; one that matches none where there is none."""
-        return "|".join(map(re.escape, self.datasets)) or "(?!)"
+        """The datasets as a wildcard's pattern."""
+        return one_of(self.datasets)
 
     def _make(self, name: str, entry: dict[str, Any]) -> FramesDataset:
         place, rigs = f"datasets.{name}", self.plan.rigs
@@ -263,7 +262,7 @@ def check_names(entry: Mapping[str, Any], recordings: Iterable[Recording], camer
                 raise ConfigError(
                     f"{place}.names: {name!r} cannot name a file, or is longer than {MAX_NAME_BYTES} bytes"
                 )
-            other = seen.setdefault(name.casefold(), who)
+            other = seen.setdefault(folded(name), who)
             if other != who:
                 raise ConfigError(
                     f"{place}.names: pictures of {other} and of {who} would have the same names; "

@@ -1,14 +1,13 @@
 """The room of models: what is trained on which dataset, and where it stands. Runs are named, and stand side by side."""
 
 import os
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest, one_of
 from scripts.planning.frames_plan import FramesRoom
 from scripts.planning.inference_plan import make_inference
 from scripts.planning.room import Room
@@ -101,9 +100,8 @@ class ModelsRoom(Room):
                 )
 
     def names(self, kind: str) -> str:
-        """The models of a kind as a wildcard's pattern; one that matches none where there is none."""
-        found = [re.escape(model.name) for model in self.models.values() if model.kind == kind]
-        return "|".join(found) or "(?!)"
+        """The models of a kind as a wildcard's pattern."""
+        return one_of(model.name for model in self.models.values() if model.kind == kind)
 
     def file(self, name: str) -> str:
         """A file or folder of a model."""

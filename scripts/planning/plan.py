@@ -1,7 +1,6 @@
 """What a run makes and where: every path of the results, every target, from config and sheets. Pure but for `stat`."""
 
 import os
-import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.common.errors import ConfigError
-from scripts.common.versions import versioned as versioned
+from scripts.common.names import one_of
 from scripts.planning.cameras_plan import CamerasRoom
 from scripts.planning.config import load_config, schema
 from scripts.planning.datasets import Dataset, make_datasets, without_sync
 from scripts.planning.exports_plan import Exports
-from scripts.planning.faces_plan import LANDMARK_WEIGHTS as LANDMARK_WEIGHTS
 from scripts.planning.faces_plan import FacesRoom
 from scripts.planning.frames_plan import FramesRoom
 from scripts.planning.labels_plan import LabelsRoom
@@ -169,8 +167,7 @@ class Plan:
 
     def windows_of(self, kind: str) -> str:
         """The datasets whose windows are `cut`, `posed` or `adopted`, as a wildcard's pattern."""
-        found = [name for name, dataset in self.datasets.items() if getattr(dataset, kind)]
-        return "|".join(map(re.escape, found)) or "(?!)"
+        return one_of(name for name, dataset in self.datasets.items() if getattr(dataset, kind))
 
     @property
     def has_items(self) -> bool:

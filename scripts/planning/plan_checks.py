@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_recording_name, nearest
+from scripts.common.names import folded, instead_of, is_recording_name, nearest
 from scripts.planning.config import checked, schema
 from scripts.planning.recordings import is_remote, tidy
 from scripts.planning.yaml_file import read_yaml
@@ -48,10 +48,10 @@ def check_names(names: Iterable[str], known: Collection[str], place: str) -> Non
 
 
 def check_folders(names: Iterable[str], place: str) -> None:
-    """Names that differ in case alone would be one folder on some file systems."""
-    folded: dict[str, str] = {}
+    """Names that differ in case, or in the form of accents, would be one folder on some file systems."""
+    seen: dict[str, str] = {}
     for name in names:
-        other = folded.setdefault(name.casefold(), name)
+        other = seen.setdefault(folded(name), name)
         if other != name:
             raise ConfigError(f"{place}: `{other}` and `{name}` would be the same folder on some systems")
 

@@ -3,7 +3,6 @@
 import glob
 import os
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from scripts.common.errors import ConfigError
 from scripts.common.file_endings import BAGS, ROS2_BAGS
-from scripts.common.names import instead_of, is_folder_name, is_recording_name, nearest
+from scripts.common.names import folded, instead_of, is_folder_name, is_recording_name, nearest
 from scripts.common.splits import SPLITS
 from scripts.planning.config import schema
 from scripts.planning.rigs import Rig, StreamSource
@@ -66,24 +65,19 @@ def read_recordings(path: Path, rigs: Mapping[str, Rig]) -> dict[str, Recording]
             raise ConfigError(
                 f"{row.where()}: `{name}` cannot name files; {instead_of(name, '._+=@-, not beginning with a dot')}"
             )
-        if _folded(name) in seen:
-            raise ConfigError(f"{row.where()}: the recording `{name}` stands in line {seen[_folded(name)].line}, too")
-        seen[_folded(name)] = row
+        if folded(name) in seen:
+            raise ConfigError(f"{row.where()}: the recording `{name}` stands in line {seen[folded(name)].line}, too")
+        seen[folded(name)] = row
         recordings[name] = _recording(row, name, rigs)
         _check_subject(row, recordings[name].subject, subjects)
     return recordings
-
-
-def _folded(name: str) -> str:
-    """Two names that differ in case or accents' form alone collide on some file systems."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _check_subject(row: SheetRow, subject: str, seen: dict[str, str]) -> None:
     """A subject becomes a folder, and must not stand in two splits under two spellings."""
     if not is_folder_name(subject):
         raise ConfigError(f"{row.where()}: the subject {subject!r} cannot name a folder; it must not hold a slash")
-    other = seen.setdefault(_folded(subject), subject)
+    other = seen.setdefault(folded(subject), subject)
     if other != subject:
         raise ConfigError(f"{row.where()}: the subject `{subject}` is written `{other}` in an earlier row")
 

@@ -96,6 +96,17 @@ class Work:
 
         return runtime
 
+    def download(self, *, base: float, seconds_per_mb: float, weights: Mapping[str, Mapping[str, Any]]) -> Resource:
+        """Minutes to bring a weight file at the pace of a slow line, where its `size_mb` is known; doubled with each
+        attempt."""
+
+        @quick
+        def runtime(wildcards: Any, attempt: int) -> int:
+            minutes = base + seconds_per_mb * weights[wildcards.weights].get("size_mb", 0.0) / 60
+            return math.ceil(min(minutes, LONGEST_MIN) * self.runtime_factor * 2 ** (attempt - 1))
+
+        return runtime
+
     @property
     def _count(self) -> int:
         return len(self.recordings) + self.adopted

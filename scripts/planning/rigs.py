@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_stream_name
+from scripts.common.names import folded, instead_of, is_stream_name
 from scripts.planning.config import rational, schema, with_defaults
 
 # Folders and endings of the results tree that a stream must not be called.
@@ -65,7 +65,7 @@ def make_rig(name: str, entry: dict[str, Any], media: dict[str, Any]) -> Rig:
     )
     if not cameras and not microphones:
         raise ConfigError(f"{place}: it has neither cameras nor microphones")
-    shared = {s.name.casefold() for s in cameras} & {s.name.casefold() for s in microphones}
+    shared = {folded(s.name) for s in cameras} & {folded(s.name) for s in microphones}
     if shared:
         raise ConfigError(f"{place}: `{sorted(shared)[0]}` names a camera and a microphone")
     conform = {**media, **entry["conform"]}
@@ -91,9 +91,9 @@ def _refuse_foreign(keys: Iterable[str], source: str, heeded: Mapping[str, tuple
 
 def _streams(entries: dict[str, Any], source: str, place: str, defaults: dict[str, Any]) -> tuple[StreamSource, ...]:
     streams = [_stream(name, entry, source, f"{place}.{name}", defaults) for name, entry in entries.items()]
-    folded: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for stream in streams:
-        other = folded.setdefault(stream.name.casefold(), stream.name)
+        other = seen.setdefault(folded(stream.name), stream.name)
         if other != stream.name:
             raise ConfigError(f"{place}: `{other}` and `{stream.name}` would be the same file on some systems")
     return tuple(streams)

@@ -6,14 +6,13 @@ file is known, and a job of its own reads the same small plan.
 
 import json
 import os
-import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from scripts.common.clip_form import changes_pictures, changes_sound
 from scripts.common.errors import ConfigError
-from scripts.common.names import instead_of, is_stream_name, nearest
+from scripts.common.names import instead_of, is_stream_name, nearest, one_of
 from scripts.common.sample_columns import EXCLUDED, UNUSABLE
 from scripts.common.table_kinds import local_tables, rows_about
 from scripts.planning.annotations_plan import Annotation, make_annotations, with_faces
@@ -103,8 +102,8 @@ class ShardsRoom(Room):
 
     @property
     def names(self) -> str:
-        """The datasets as a wildcard's pattern; one that matches none where there is none."""
-        return "|".join(map(re.escape, self.datasets)) or "(?!)"
+        """The datasets as a wildcard's pattern."""
+        return one_of(self.datasets)
 
     def _of_rig(self, name: str, entry: dict[str, Any]) -> ShardsDataset:
         """A dataset of a rig's recordings: its table is a file of the run."""
@@ -165,9 +164,9 @@ class ShardsRoom(Room):
         return f"{self.folder}/working/{step}/{{lot}}"
 
     def annotations(self, rule: str) -> str:
-        """Names of all annotations that a rule makes, as a wildcard's pattern; one that matches none for none."""
+        """Names of all annotations that a rule makes, as a wildcard's pattern."""
         names = {a.name for dataset in self.datasets.values() for a in dataset.annotations if a.rule == rule}
-        return "|".join(map(re.escape, sorted(names))) or "(?!)"
+        return one_of(sorted(names))
 
     def annotation(self, dataset: str, name: str) -> Annotation:
         """An annotation of a dataset by its name."""

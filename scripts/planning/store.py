@@ -1,11 +1,11 @@
 """What leaves for a store, and what the store is called."""
 
-import re
 from os.path import splitext
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from scripts.common.errors import ConfigError
+from scripts.common.names import one_of
 
 if TYPE_CHECKING:
     from scripts.planning.plan import Plan
@@ -59,5 +59,5 @@ def _of_report(plan: "Plan") -> dict[str, list[str]]:
 
 
 def publishable(plan: "Plan", kind: str) -> str:
-    """What leaves for the store, as a wildcard's pattern; one that matches none where nothing does."""
-    return "|".join(map(re.escape, published(plan)[kind])) or "(?!)"
+    """What leaves for the store, as a wildcard's pattern."""
+    return one_of(published(plan)[kind])

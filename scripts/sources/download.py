@@ -11,6 +11,7 @@ import requests
 import urllib3
 
 from scripts.common.job import progress
+from scripts.sources.web_answers import PASSING
 
 ATTEMPTS = 5
 # Before the second attempt; doubled before each further one.
@@ -20,9 +21,6 @@ CONNECT_S, SILENCE_S = 15.0, 60.0
 MAX_BYTES = 4 * 10**9
 # What a connection loses when it breaks is less than this.
 CHUNK_BYTES = 2**14
-
-# Too many requests, time-outs, faults of the server: they may pass.
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 log = logging.getLogger("rushes")
 
@@ -105,7 +103,7 @@ def _refuse(answer: requests.Response, file: BinaryIO) -> None:
         file.truncate(0)
         raise _BrokenOffError("what was kept of an earlier download is not a part of the file")
     said = f"the server answers {answer.status_code} {answer.reason or ''}".strip()
-    raise (_BrokenOffError if answer.status_code in _PASSING else DownloadError)(said)
+    raise (_BrokenOffError if answer.status_code in PASSING else DownloadError)(said)
 
 
 def _append(answer: requests.Response, file: BinaryIO, total: int | None) -> None:

@@ -17,11 +17,9 @@ from scripts.common.cut_short import breaks_off
 from scripts.common.errors import InputError, is_machine_fault
 from scripts.sources import partial_file
 from scripts.sources.containers import HEAD_BYTES, container_of, looks_like
-from scripts.sources.web_answers import ItemTime, PassingError, WebAnswers, short
+from scripts.sources.web_answers import PASSING, ItemTime, PassingError, WebAnswers, short
 
 CHUNK_BYTES = 2**18
-# Too many requests, time-outs, faults of the server: they may pass.
-PASSING = {408, 425, 429, 500, 502, 503, 504}
 MAX_PAUSE_S = 60.0
 # Stores that have nothing of this machine's files in them, however their addresses are written.
 STORES = ("s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory")

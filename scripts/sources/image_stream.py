@@ -11,6 +11,7 @@ import av
 
 from scripts.common.packet_writer import TIME_BASE, disk_errors
 from scripts.common.video import VideoWriter, as_yuv420p
+from scripts.sources.held_picture import HeldPicture, Taken
 from scripts.sources.lossless_writer import LosslessWriter
 from scripts.sources.picture_table import PictureTable, Video
 from scripts.sources.picture_times import Instant
@@ -49,7 +50,7 @@ class ImageStream:
         self._pixels = Pixels("")
         self._size = (0, 0)
         self._last_us = -1
-        self._held: tuple[Instant, int, av.VideoFrame | None] | None = None
+        self._held: HeldPicture[av.VideoFrame] = HeldPicture(table, self._write)
         self._fitted = 0
         self._dropped: Counter[str] = Counter()
 
@@ -94,12 +95,12 @@ class ImageStream:
         """Take note of a picture outside of the part: its time says whether those beside it are right."""
         instant = self._table.times.choose(stamp_ns, log_ns)
         with disk_errors(self._path):
-            self._hold((instant, 0, None))
+            self._held.take(Taken(instant, 0, None))
 
     def finish(self) -> Video | None:
         """Close the file; None where no picture could be written."""
         with disk_errors(self._path):
-            self._write_held(None)
+            self._held.release()
         writer = self._writer
         if writer is None or writer.size is None:
             return None
@@ -150,32 +151,22 @@ class ImageStream:
             self._fitted += (picture.width, picture.height) != self._size
             instant = self._table.times.choose(stamp_ns, log_ns)
             coded = picture if isinstance(writer, LosslessWriter) else as_yuv420p(picture)
-            self._hold((instant, self._table.messages - 1, coded))
+            self._held.take(Taken(instant, self._table.messages - 1, coded))
             if self._part == WHOLE and not len(self._table):
                 # The first one makes the writer's form.
-                self._write_held(None)
+                self._held.release()
 
-    def _hold(self, taken: tuple[Instant, int, av.VideoFrame | None]) -> None:
-        """Write the one of the held picture and this that is shown first, and hold the other."""
-        if self._held is not None and self._table.came_late(taken[0], self._held[0]):
-            taken, self._held = self._held, taken
-        self._write_held(taken[0])
-        self._held = taken
-
-    def _write_held(self, after: Instant | None) -> None:
-        """Write the picture before the one that was taken at `after`: a wrong stamp is plain between two."""
-        if self._held is None or self._writer is None:
+    def _write(self, taken: Taken[av.VideoFrame], after: Instant | None) -> None:
+        if self._writer is None:
             return
-        instant, source, picture = self._held
-        self._held = None
-        time_ns = self._table.settle(instant, fits=lambda pts_us: pts_us > self._last_us, after=after)
-        if picture is None or not self._part.holds(time_ns):
+        time_ns = self._table.settle(taken.instant, fits=lambda pts_us: pts_us > self._last_us, after=after)
+        if taken.picture is None or not self._part.holds(time_ns):
             return
-        if isinstance(self._writer, LosslessWriter) and not self._writer.fits(picture):
+        if isinstance(self._writer, LosslessWriter) and not self._writer.fits(taken.picture):
             self._dropped["of another size"] += 1
         else:
-            self._last_us = self._table.enter(time_ns, source, keyframe=False)
-            self._writer.write(picture, self._last_us)
+            self._last_us = self._table.enter(time_ns, taken.source, keyframe=False)
+            self._writer.write(taken.picture, self._last_us)
 
     def _open(self, picture: av.VideoFrame) -> VideoWriter | LosslessWriter:
         if self._writer is None:

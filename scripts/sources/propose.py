@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
+from scripts.common.names import folded
 from scripts.sources.carriers import COMPRESSED, IMAGE, PACKET, PCM, PICTURES, SOUND_INFO, SOUNDS
 from scripts.sources.find_sources import BagFound, CameraSet, Found, LeftOut, Topic, VideoFound
 from scripts.sources.proposed_names import (
-    folded,
     numbered,
     printable,
     recording_name,

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.common.names import MAX_NAME_BYTES
+from scripts.common.names import MAX_NAME_BYTES, folded
 
 _NO_RECORDING = re.compile(r"[^\w.+=@-]+")
 _NO_STREAM = re.compile(r"[^\w+=@-]+")
@@ -64,11 +64,6 @@ def _clean(text: str, unwanted: re.Pattern[str]) -> str:
     name = unwanted.sub("_", unicodedata.normalize("NFC", text))
     name = re.sub(r"^[\W_]+|_+$", "", name)
     return name.encode()[: MAX_NAME_BYTES - _ROOM_BYTES].decode(errors="ignore")
-
-
-def folded(name: str) -> str:
-    """`name` as file systems compare it that know no case."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def numbered(name: str, used: set[str]) -> str:

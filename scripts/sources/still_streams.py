@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.common.errors import InputError
 from scripts.common.packet_writer import PacketWriter
+from scripts.sources.held_picture import HeldPicture, Taken
 from scripts.sources.picture_table import PictureTable, Video
 from scripts.sources.picture_times import Instant
 from scripts.sources.wanted_part import WHOLE, Part
@@ -26,7 +27,7 @@ class JpegStream:
         self._part = part
         self._writer: PacketWriter | None = None
         self._size = (0, 0)
-        self._held: tuple[Instant, int, bytes | None] | None = None
+        self._held: HeldPicture[bytes] = HeldPicture(table, self._write)
         self._cut_short = bytearray()
         self._dropped: Counter[str] = Counter()
 
@@ -41,43 +42,33 @@ class JpegStream:
             return
         instant = self._table.times.choose(stamp_ns, log_ns)
         # The reader's memory goes with the message.
-        self._hold((instant, self._table.messages - 1, bytes(data)))
+        self._held.take(Taken(instant, self._table.messages - 1, bytes(data)))
 
     def pass_over(self, stamp_ns: int, log_ns: int) -> None:
         """Take note of a picture outside of the part: its time says whether those beside it are right."""
         instant = self._table.times.choose(stamp_ns, log_ns)
-        self._hold((instant, 0, None))
+        self._held.take(Taken(instant, 0, None))
 
     def finish(self) -> Video | None:
         """Close the file; None where no picture is in the part. Raises InputError where there is no picture at all."""
         if self._writer is None:
             raise InputError("undecodable", f"none of its {self._table.messages} messages holds a jpeg")
-        self._write_held(None)
+        self._held.release()
         if not len(self._table):
             return None
         self._writer.close()
         tainted = np.frombuffer(self._cut_short, np.bool_)
         return Video(self._table.make(tainted=tainted), "mjpeg", *self._size, copied=True, dropped=self._dropped)
 
-    def _hold(self, taken: tuple[Instant, int, bytes | None]) -> None:
-        """Write the one of the held picture and this that is shown first, and hold the other."""
-        if self._held is not None and self._table.came_late(taken[0], self._held[0]):
-            taken, self._held = self._held, taken
-        self._write_held(taken[0])
-        self._held = taken
-
-    def _write_held(self, after: Instant | None) -> None:
-        """Write the picture before the one that was taken at `after`: a wrong stamp is plain between two."""
-        if self._held is None or self._writer is None:
+    def _write(self, taken: Taken[bytes], after: Instant | None) -> None:
+        if self._writer is None:
             return
-        instant, source, data = self._held
-        self._held = None
-        time_ns = self._table.settle(instant, fits=self._writer.fits, after=after)
-        if data is None or not self._part.holds(time_ns):
+        time_ns = self._table.settle(taken.instant, fits=self._writer.fits, after=after)
+        if taken.picture is None or not self._part.holds(time_ns):
             return
-        pts_us = self._table.enter(time_ns, source, keyframe=True)
-        self._cut_short.append(not data[-64:].rstrip(b"\0").endswith(END_OF_JPEG))
-        self._writer.write(data, pts_us, keyframe=True)
+        pts_us = self._table.enter(time_ns, taken.source, keyframe=True)
+        self._cut_short.append(not taken.picture[-64:].rstrip(b"\0").endswith(END_OF_JPEG))
+        self._writer.write(taken.picture, pts_us, keyframe=True)
 
     def _open(self, data: memoryview, size: tuple[int, int]) -> bool:
         try:

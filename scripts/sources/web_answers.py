@@ -13,6 +13,8 @@ from scripts.common.errors import InputError
 from scripts.sources.safe_http import PrivateHostError, make_pool
 
 MAX_REDIRECTS = 5
+# Too many requests, time-outs, faults of the server: they may pass.
+PASSING = {408, 425, 429, 500, 502, 503, 504}
 MOVED = {301, 302, 303, 307, 308}
 AGENT = "rushes"
 Host = tuple[str, str | None, int | None]

@@ -14,12 +14,6 @@ OF_FACES = {"extract_landmarks", "detect_cuts", "detect_speech"}
 OF_LEDGERS = {"merge_ledgers", "plot_outcomes", "check_ledger"}
 
 
-@pytest.fixture
-def archive(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return Archive(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder in which everything stands; tests ask what they would do with another config, and do nothing."""

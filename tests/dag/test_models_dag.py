@@ -4,15 +4,8 @@ import pytest
 
 from scripts.common import ledger
 from scripts.planning.plan import load
-from tests.dag.archive import Archive
 
 LIPS = {"kind": "speech_landmarks", "dataset": "visemes"}
-
-
-@pytest.fixture
-def archive(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return Archive(tmp_path)
 
 
 def test_a_model_is_one_job_behind_its_dataset(archive):

@@ -4,16 +4,13 @@ import json
 
 import pytest
 
-from tests.dag.archive import Archive
 from tests.unit.shard_maker import plan, settings_of, write_table
 
 STEPS = {"fetch_shard", "scan_shard", "cut_shard", "write_shard"}
 
 
 @pytest.fixture
-def archive(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    archive = Archive(tmp_path)
+def archive(archive, tmp_path):
     archive.rows, archive.datasets = [], {"web": {"kind": "shards", "table": "t.txt", "shard_rows": 2, "lot_shards": 1}}
     write_table(tmp_path / "t.txt", *(f"{number}.mp4" for number in range(5)))
     return archive

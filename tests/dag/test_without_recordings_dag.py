@@ -5,7 +5,6 @@ import pytest
 from scripts.planning.config import ConfigError
 from scripts.planning.plan import load
 from scripts.planning.store import published
-from tests.dag.archive import Archive
 from tests.unit.shard_maker import write_table
 
 LAST_WORD = {"merge_ledgers", "plot_clocks", "plot_outcomes", "check_ledger"}
@@ -14,9 +13,7 @@ LIPS = {"kind": "speech_landmarks", "dataset": "old"}
 
 
 @pytest.fixture
-def archive(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    archive = Archive(tmp_path)
+def archive(archive):
     archive.rows, archive.datasets = [], {}
     for split, speaker in (("train", "ann"), ("val", "bob")):
         archive.files_of_sources(f"old/{split}/{speaker}/1.npz")

@@ -37,3 +37,10 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "FAKE_SLURM": str(folder), "FAKE_SLURM_MINUTE_S": "8"}
     return Cluster(environment, folder / "calls.jsonl")
+
+
+@pytest.fixture(params=["fake", pytest.param("real_slurm", marks=pytest.mark.slurm)])
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """One after the other."""
+    found: Cluster = request.getfixturevalue(request.param)
+    return found

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.slurm.clusters import REPO, Cluster
 
 SNAKEFILE = """
@@ -27,12 +25,6 @@ rule cancelled:
 onerror:
     print(failures.summary("logs", log))
 """
-
-
-@pytest.fixture(params=["fake", pytest.param("real_slurm", marks=pytest.mark.slurm)])
-def cluster(request: pytest.FixtureRequest) -> Cluster:
-    found: Cluster = request.getfixturevalue(request.param)
-    return found
 
 
 def test_each_failed_job_is_named_once_with_what_it_or_slurm_says(cluster: Cluster, tmp_path: Path):

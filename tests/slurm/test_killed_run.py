@@ -34,12 +34,6 @@ rule merge:
 """
 
 
-@pytest.fixture(params=["fake", pytest.param("real_slurm", marks=pytest.mark.slurm)])
-def cluster(request: pytest.FixtureRequest) -> Cluster:
-    found: Cluster = request.getfixturevalue(request.param)
-    return found
-
-
 def wait_for(condition, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

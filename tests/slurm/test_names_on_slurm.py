@@ -27,12 +27,6 @@ NAMES = [
 ]
 
 
-@pytest.fixture(params=["fake", pytest.param("real_slurm", marks=pytest.mark.slurm)])
-def cluster(request: pytest.FixtureRequest) -> Cluster:
-    found: Cluster = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "Snakefile").write_text(SNAKEFILE)

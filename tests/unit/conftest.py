@@ -1,7 +1,9 @@
-"""How properties are tested: on machines that are busy, and the same cases wherever a failure must be repeated."""
+"""A folder to work in, and how properties are tested: on machines that are busy, and the same cases wherever a failure
+must be repeated."""
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -11,3 +13,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("house")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The test works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)

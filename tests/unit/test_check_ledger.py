@@ -10,10 +10,7 @@ from scripts.common.failed_items import SHOWN
 from scripts.reports.check_ledger import check_ledger
 from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def check(*recordings, known_failures=(), items=("front",), **tables):

@@ -16,7 +16,7 @@ from scripts.models.checkpoint import read_checkpoint
 from scripts.models.classifier_network import Backbone
 from scripts.models.classifier_training import class_weights, scores
 from scripts.models.evaluate_classifier import evaluate_classifier
-from scripts.models.labelled_samples import classes_of, read_samples, split_for
+from scripts.models.labelled_samples import classes_of, read_sequences, split_for
 from scripts.models.train_frame_classifier import train_frame_classifier
 from scripts.planning.config import checked, schema
 from tests.unit.small_classifiers import FILES, SPLITS, train, write_frames
@@ -75,7 +75,7 @@ def test_fewer_epochs_than_were_trained_give_what_a_new_training_gives(still, tm
 
 
 def test_folds_share_the_subjects_out_and_a_random_split_does_not(still):
-    samples = read_samples(still)
+    samples = read_sequences(still, 1, 1)[0]
     tested = []
     for fold in range(3):
         splits = split_for(samples, f"fold{fold}", 3, 0)
@@ -100,7 +100,7 @@ def test_subjects_that_share_a_group_by_way_of_others_too_are_one_in_every_fold(
     rows = {"file": ["p.png"] * count, "label": ["x"] * count, "split": ["train"] * count, "subject": subjects}
     rows |= {"recording": subjects, "frame": [0] * count, "group": [group or None for group in groups]}
     pq.write_table(pa.table(rows), tmp_path / "index.parquet")
-    samples = read_samples(tmp_path / "index.parquet")
+    samples = read_sequences(tmp_path / "index.parquet", 1, 1)[0]
     tested = []
     for fold in range(4):
         splits = split_for(samples, f"fold{fold}", 4, 0)

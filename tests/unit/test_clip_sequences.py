@@ -7,7 +7,7 @@ import pytest
 
 from scripts.common import ledger
 from scripts.common.errors import InputError
-from scripts.models.labelled_samples import read_samples
+from scripts.models.labelled_samples import read_sequences
 from tests.unit.small_classifiers import train, write_frames
 
 pytestmark = pytest.mark.torch
@@ -19,7 +19,7 @@ def still(tmp_path_factory):
 
 
 def test_a_sequence_lies_in_one_bout_of_one_recording_without_a_gap(still):
-    samples = read_samples(still, 5, 2)
+    samples = read_sequences(still, 5, 2)[0]
     assert samples
     for sample in samples:
         numbers = [int(file.path.stem.split("_")[1]) for file in sample.files]

@@ -16,6 +16,7 @@ from scripts.media.copy_matroska import copy_matroska
 from tests.unit.bag_formats.images import fix_width
 from tests.unit.bag_maker import Ros, export, send_image
 from tests.unit.made_media import Pictures, numbers_in, run_import, write_media
+from tests.unit.numbered_video import times_in
 from tests.unit.side_by_side import FFMPEG, stamps, write_camera
 
 
@@ -38,17 +39,12 @@ def by_ffmpeg(path, form):
     return subprocess.run([*command, "-"], capture_output=True, check=True).stdout
 
 
-def times_s(path):
-    with av.open(str(path)) as container:
-        return [float(picture.pts * picture.time_base) for picture in container.decode(video=0)]
-
-
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_every_picture_is_the_same_at_its_time(tmp_path, b_frames):
     table = write_camera(tmp_path, "left", stamps(30, 2, without=[7, 8]), b_frames=b_frames)
     path = copy(tmp_path)
-    assert times_s(path) == pytest.approx(table.pts_us / 1e6, abs=0.000501)
-    assert times_s(path)[0] == 0
+    assert times_in(path) == pytest.approx(table.pts_us / 1e6, abs=0.000501)
+    assert times_in(path)[0] == 0
     assert by_ffmpeg(path, "yuv420p") == by_ffmpeg(tmp_path / "left.mp4", "yuv420p")
     (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
     assert (row.item, row.outcome, row.value) == ("separate/left.mkv", "written", 58)
@@ -62,7 +58,7 @@ def test_what_an_edit_list_hides_is_not_shown_by_a_matroska(tmp_path, b_frames):
     run_import(tmp_path, source, microphones={}, start_s=1.0)
     path = copy(tmp_path, "front")
     assert numbers_in(path) == numbers_in(tmp_path / "front.mp4") == list(range(25, 50))
-    assert times_s(path) == pytest.approx(np.arange(25) / 25, abs=0.000501)
+    assert times_in(path) == pytest.approx(np.arange(25) / 25, abs=0.000501)
     (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
     assert (row.outcome, row.value) == ("written", 25)
     assert (
@@ -83,7 +79,7 @@ def test_a_file_with_a_packet_that_does_not_decode_has_its_matroska_too(tmp_path
     rows = len(FrameTable.read(tmp_path / "front.frames.parquet"))
     assert rows == 49
     path = copy(tmp_path, "front")
-    assert len(times_s(path)) == rows
+    assert len(times_in(path)) == rows
     (row,) = ledger.rows(ledger.read([tmp_path / "x.ledger.parquet"]))
     assert (row.outcome, row.value) == ("written", rows)
     assert row.message.startswith("encoded anew: 1 of its packets")

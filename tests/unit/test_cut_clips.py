@@ -249,6 +249,8 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         ",elsewhere,100,200\n"
         "take,far,1,9999999999\n"
         f"take,{'n' * 101},1,2\n"
+        "take,\ud55c,1,2\n"
+        "take,\u1112\u1161\u11ab,1,2\n"
     )
     rows = clips(recording, text, tmp_path)
     assert [(row.item, row.outcome) for row in rows] == [
@@ -258,8 +260,10 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         ("clips/line 12", "filtered"),
         ("clips/line 13", "failed"),
         ("clips/line 14", "failed"),
+        ("clips/\ud55c", "written"),
+        ("clips/line 16", "failed"),
     ]
-    assert rows[-3].reason == "outside"
+    assert rows[-5].reason == "outside"
     messages = [row.message for row in rows if row.outcome == "failed"]
     assert messages[1] == "clips.csv, line 4: there is another clip `GOOD`"
     assert messages[2] == "clips.csv, line 5: the end 2 is not after the start 3"
@@ -269,8 +273,9 @@ def test_bad_rows_are_said_and_the_rest_goes_on(recording, tmp_path):
         "clips.csv, line 8: it lies outside of the recording: it would begin at 100.000 s of 8.000 s"
     )
     assert messages[0] == "clips.csv, line 3: '../up' cannot name a folder; use letters, digits and ._+=@-"
-    assert messages[-1].endswith("n' cannot name a folder; shorten it from 101 to 100 bytes")
-    assert {path.name for path in (tmp_path / "clips").iterdir()} == {"good", "for_all"}
+    assert messages[-1] == "clips.csv, line 16: there is another clip `\u1112\u1161\u11ab`"
+    assert messages[-2].endswith("n' cannot name a folder; shorten it from 101 to 100 bytes")
+    assert {path.name for path in (tmp_path / "clips").iterdir()} == {"good", "for_all", "\ud55c"}
 
 
 @pytest.mark.parametrize("mode", ["copy", "exact"])

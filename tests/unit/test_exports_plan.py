@@ -110,6 +110,10 @@ def test_a_list_is_a_mapping_without_settings(house):
             {"mosaic": {"groups": {"top": {}, "Top": {}}}},
             ".mosaic.groups.Top: `top` would be the same file on some systems",
         ),
+        (
+            {"mosaic": {"groups": {"\ud55c": {}, "\u1112\u1161\u11ab": {}}}},
+            ".mosaic.groups.\u1112\u1161\u11ab: `\ud55c` would be the same file on some systems",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_its_place(house, exports, message):

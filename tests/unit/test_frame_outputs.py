@@ -130,14 +130,14 @@ def test_tfrecord_holds_the_picture_its_class_and_its_json(whole):
 
 
 def test_classifiers_read_the_pictures_where_they_stand_in_their_tars(whole):
-    from scripts.models.labelled_samples import read_picture, read_samples
+    from scripts.models.labelled_samples import read_picture, read_sequences
 
     pictures = bytes_of(whole)
-    samples = read_samples(whole.folder / "index.parquet")
+    samples = read_sequences(whole.folder / "index.parquet", 1, 1)[0]
     assert [sample.files[0].read() for sample in samples] == [pictures[row["name"]] for row in whole.rows]
     assert read_picture(samples[0].files[0], 8).shape == (3, 8, 8)
     # Bouts of five frames, of which that with two labels has no three in a row of `run a/b`.
-    clips = read_samples(whole.folder / "index.parquet", frames=3)
+    clips = read_sequences(whole.folder / "index.parquet", 3, 1)[0]
     assert [sample.label for sample in clips] == ["walk", "run a/b", "walk", "run a/b"]
 
 

@@ -20,13 +20,10 @@ from scripts.datasets.index_dataset import index_dataset, leaking_groups
 from scripts.datasets.split_dataset import split_dataset
 from scripts.datasets.split_table import Membership
 
+pytestmark = pytest.mark.usefixtures("here")
+
 S = 10**9
 MEMBERS = {"a": Membership("Ann", "train"), "b": Membership("Ann", "train"), "c": Membership("Bob", "val")}
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def cut(recording: str, written: int, rejected: tuple[str, ...] = ()) -> tuple[Path, Path]:
@@ -35,9 +32,7 @@ def cut(recording: str, written: int, rejected: tuple[str, ...] = ()) -> tuple[P
     for number in range(written):
         name, span = f"{recording}_{number:06d}", {"start_ns": number * 36 * S, "stop_ns": (number + 1) * 36 * S}
         rows.append(Row("extract_windows", recording, name, "written", **span))
-        samples.append(
-            {"sample": name, "recording": recording, **span, "first_frame": number, "track": 0, "file": f"{name}.npz"}
-        )
+        samples.append(sample_index.Window(name, recording, **span, first_frame=number))
     rows += [
         Row("extract_windows", recording, f"{recording}_{written + number:06d}", "filtered", reason)
         for number, reason in enumerate(rejected)

@@ -21,6 +21,8 @@ from scripts.common.landmarks import Landmarks
 from scripts.common.statistics import Moments
 from tests.unit.examples import REPO
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def copy(source: Path, out_text: Path, *, times: int = 1) -> None:
     """Write the source's text a few times."""
@@ -31,11 +33,6 @@ def run_copy(function=copy, **settings):
     Path("in.txt").write_text("a")
     job.execute(function, inputs={"source": "in.txt"}, outputs={"text": "out/a.txt"}, settings=settings)
     return Path("out/a.txt").read_text()
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def test_the_names_of_a_rule_are_the_arguments_of_its_function():

@@ -12,6 +12,8 @@ from scripts.common.ledger import Row
 from scripts.datasets import split_table
 from scripts.datasets.split_table import Membership
 
+pytestmark = pytest.mark.usefixtures("here")
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 PRINTABLE = TEXT.filter(str.isprintable)
 NUMBERS = st.none() | st.floats(allow_nan=False)
@@ -23,11 +25,6 @@ ROWS = st.builds(
     step=TEXT, recording=TEXT, item=TEXT, value=NUMBERS, limit=NUMBERS, message=TEXT,
     start_ns=INSTANTS, stop_ns=INSTANTS,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @given(st.lists(ROWS, max_size=4), st.lists(ROWS, max_size=4))

@@ -13,7 +13,8 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.synchronised import synchronise
 from scripts.common.timeline import Timeline
 from scripts.media.link_aviary_names import base_name, link_aviary_names
-from scripts.planning.aviary_rules import AviaryRules
+from scripts.planning.aviary_rules import NEW, AviaryRules
+from scripts.planning.config import kinds
 from scripts.planning.plan import load
 from tests.unit.examples import House
 from tests.unit.made_media import NS
@@ -144,6 +145,11 @@ def test_a_frame_that_two_exports_hold_is_linked_once_and_neither_is_written_to(
     folder = link(house.root, rules)
     assert (folder / "frames" / "frame_1.5_left.jpg").read_bytes() == b"frame_1.5_left.jpg"
     assert (exports / "allframes" / "frame_1.5_left.jpg").read_bytes() == b"of all frames"
+
+
+def test_every_product_has_its_old_names_or_is_known_to_be_new(house):
+    """One that is called otherwise would be no link, without a word."""
+    assert set(kinds("exports")) == NEW | set(house.rigs["aviary"]["exports"])
 
 
 def test_no_file_is_lost_behind_another_of_its_name(house):

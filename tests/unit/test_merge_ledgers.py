@@ -15,10 +15,7 @@ from scripts.common.ledger import Row
 from scripts.reports.merge_ledgers import COUNT_COLUMNS, FAILED_COLUMNS, merge_ledgers
 from tests.unit.examples import conformed_frames
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def table(path: str) -> list[list[str]]:

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.common.errors import ConfigError
+from scripts.common.versions import versioned
 from scripts.planning import plan as planning
-from scripts.planning.plan import Paths, for_targets, load, versioned
+from scripts.planning.paths import Paths
+from scripts.planning.plan import for_targets, load
 from scripts.planning.resources import SHORTEST_MIN, Work
 from scripts.planning.shards_plan import ShardsRoom
 from tests.unit.examples import House

@@ -50,6 +50,13 @@ def test_a_site_says_what_a_frame_takes_there(tmp_path):
     assert minutes(work(runtime_factor=2.0), path) == 2 * (SHORTEST_MIN + 10)
 
 
+def test_a_large_weight_file_has_longer_to_come():
+    weights = {"small.onnx": {}, "large.onnx": {"size_mb": 3000}, "vast.onnx": {"size_mb": 10**9}}
+    runtime = work(runtime_factor=2.0).download(base=30, seconds_per_mb=2, weights=weights)
+    found = [runtime(SimpleNamespace(weights=name), attempt) for name in weights for attempt in (1, 2)]
+    assert found == [60, 120, 260, 520, 2 * LONGEST_MIN, 4 * LONGEST_MIN]
+
+
 def test_no_first_attempt_asks_for_more_than_the_longest(tmp_path):
     path = table(tmp_path / "frames.parquet", 200_000)
     assert minutes(work(), path) == LONGEST_MIN

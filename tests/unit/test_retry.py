@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.planning.plan import Paths, load
+from scripts.planning.paths import Paths
+from scripts.planning.plan import load
 from scripts.planning.retry import failed_outputs
 from scripts.reports.merge_ledgers import FAILED_COLUMNS, write_tsv
 from tests.unit.examples import House

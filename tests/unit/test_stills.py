@@ -15,6 +15,7 @@ from scripts.common.frame_table import FrameTable
 from scripts.media import extract_stills as module
 from scripts.media.extract_all_frames import extract_all_frames
 from scripts.media.extract_stills import extract_stills
+from scripts.media.picture_stores import Shards
 from tests.unit.folders import contents
 from tests.unit.made_media import NS
 from tests.unit.side_by_side import START_NS, stamps, write_camera
@@ -163,8 +164,6 @@ def test_shards_are_samples_of_one_instant_in_the_form_of_webdataset(pair):
 
 
 def test_a_shard_closes_when_it_is_full_and_keeps_an_instant_together(pair, monkeypatch):
-    from scripts.media.extract_all_frames import Shards
-
     store = Shards(pair, 100)
     places = [store.add(frame, 0, view, bytes(80)) for frame in range(3) for view in ("a", "b")]
     store.close()

@@ -20,11 +20,6 @@ def frames_in(path: Path) -> list[np.ndarray]:
         return [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
 
 
-def times_in(path: Path) -> list[float]:
-    with av.open(str(path)) as container:
-        return [float(picture.pts * picture.time_base) for picture in container.decode(video=0)]
-
-
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
     error = np.mean((one.astype(float) - other.astype(float)) ** 2)
     return 99.0 if error == 0 else 10 * np.log10(255**2 / error)

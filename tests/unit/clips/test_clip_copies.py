@@ -17,7 +17,8 @@ from scripts.datasets.clip_times import Clip, keyframe_bounds
 from scripts.datasets.cut_task import CutTask
 from scripts.datasets.decode_times import decode_times
 from scripts.datasets.smart_copy import Packet, pieces_of
-from tests.unit.clips.clip_contents import FPS, frames_in, pitch_start_s, times_in
+from tests.unit.clips.clip_contents import FPS, frames_in, pitch_start_s
+from tests.unit.numbered_video import times_in
 from tests.unit.shard_maker import (
     FOUR,
     make,

@@ -13,7 +13,8 @@ from scripts.common.frame_table import FrameTable
 from scripts.common.video_item import read_sound
 from scripts.datasets.clip_picture import grid, shape_of
 from scripts.datasets.clip_times import Clip, divided
-from tests.unit.clips.clip_contents import FPS, frames_in, pitch_start_s, psnr, shown_frames, times_in
+from tests.unit.clips.clip_contents import FPS, frames_in, pitch_start_s, psnr, shown_frames
+from tests.unit.numbered_video import times_in
 from tests.unit.shard_maker import (
     GREEN,
     RED,

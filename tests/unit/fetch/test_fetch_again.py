@@ -9,19 +9,8 @@ import pytest
 
 from scripts.common.cut_short import breaks_off
 from scripts.common.tar_file import read_part
-from tests.unit.shard_maker import FOUR, Made, Site, fetch, plan, scene_video, serve, settings_of, write_table
-from tests.unit.test_fetch_shard import fetched, reasons
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory) -> bytes:
-    return scene_video(tmp_path_factory.mktemp("video") / "four.mp4", FOUR).read_bytes()
-
-
-@pytest.fixture
-def site():
-    with serve() as served:
-        yield served
+from tests.unit.fetch.test_fetch_shard import fetched, reasons
+from tests.unit.shard_maker import Made, Site, fetch, plan, settings_of, write_table
 
 
 def test_a_killed_job_asks_for_nothing_twice(tmp_path, site, video):

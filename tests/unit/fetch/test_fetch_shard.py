@@ -18,18 +18,7 @@ from scripts.sources.fetch_item import Fetcher
 from scripts.sources.page_medium import medium_behind, options_of, with_own_cookies
 from scripts.sources.safe_http import PrivateHostError, public_address
 from scripts.sources.subtitle_file import read_subtitles
-from tests.unit.shard_maker import FOUR, Made, fetch, plan, scene_video, serve, settings_of, write_table
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory) -> bytes:
-    return scene_video(tmp_path_factory.mktemp("video") / "four.mp4", FOUR).read_bytes()
-
-
-@pytest.fixture
-def site():
-    with serve() as served:
-        yield served
+from tests.unit.shard_maker import Made, fetch, plan, serve, settings_of, write_table
 
 
 def fetched(root: Path, *urls: str, **fetch_settings) -> Made:

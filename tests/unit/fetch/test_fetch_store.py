@@ -11,15 +11,10 @@ import pytest
 
 from scripts.common.errors import is_machine_fault
 from scripts.sources.fetch_item import Fetcher
-from tests.unit.shard_maker import FOUR, Made, fetch, plan, scene_video, serve, settings_of, write_table
+from tests.unit.shard_maker import Made, fetch, plan, serve, settings_of, write_table
 
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EROFS)
 ITEM = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ECONNRESET)
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory) -> bytes:
-    return scene_video(tmp_path_factory.mktemp("video") / "four.mp4", FOUR).read_bytes()
 
 
 def planned(root: Path, *urls: str) -> tuple[Made, dict]:

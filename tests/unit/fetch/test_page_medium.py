@@ -43,12 +43,6 @@ def segments(tmp_path_factory) -> list[bytes]:
     return [(folder / f"{number}.ts").read_bytes() for number in range(4)]
 
 
-@pytest.fixture
-def site():
-    with serve() as served:
-        yield served
-
-
 def give_segments(site: Site, segments: Sequence[bytes]) -> list[str]:
     """URLs of the segments on that site."""
     for number, segment in enumerate(segments):
