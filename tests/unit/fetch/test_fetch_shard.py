@@ -288,7 +288,8 @@ def test_redirects_are_followed_but_not_for_ever_and_not_to_files(tmp_path, site
 @pytest.mark.parametrize("written", ["utf-8", "latin-1"])
 def test_a_redirect_to_letters_beyond_ascii_leads_to_the_bytes_that_the_server_meant(tmp_path, site, video, written):
     def moved(request):
-        request.wfile.write("HTTP/1.1 302 Found\r\nLocation: /für.mp4\r\nContent-Length: 0\r\n\r\n".encode(written))
+        head = ["HTTP/1.1 302 Found", "Location: /für.mp4", "Content-Length: 0", "Connection: close", "", ""]
+        request.wfile.write("\r\n".join(head).encode(written))
         request.close_connection = True
 
     site.pages["/old.mp4"] = moved
