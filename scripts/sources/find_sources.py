@@ -6,6 +6,7 @@ Everything that looks like a source is either found or left out with a reason.
 import fnmatch
 import glob
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ VIDEO_ENDINGS = {
     *(".wmv", ".flv", ".mts", ".m2ts", ".3gp", ".ogv", ".mxf"),
 }
 LANDMARK_ENDINGS = (".landmarks.npy", ".landmarks.npz", ".landmarks.csv")
+# What a rig of `source: frames` takes; a few of them are no recording.
+NUMBERED_PICTURE = re.compile(r"\d\.(jpe?g|png)$", re.IGNORECASE)
+FEWEST_PICTURES = 20
 # A shorter number is a part of a video, a longer one may be the serial number of a camera.
 MIN_SERIAL_DIGITS = 5
 
@@ -155,6 +159,13 @@ def _look_into(folder: str, names: list[str]) -> Iterator[Found]:
             except InputError as error:
                 yield LeftOut(path, error.message)
     yield from _pair(folder, names, videos)
+    pictures = [name for name in names if NUMBERED_PICTURE.search(name)]
+    if len(pictures) >= FEWEST_PICTURES:
+        yield LeftOut(
+            os.path.join(folder, pictures[0]),
+            f"it and {len(pictures) - 1} more of its folder are numbered pictures: which of them a camera took is said "
+            "by a rig of `source: frames` (docs/sources.md)",
+        )
 
 
 def _pair(folder: str, names: list[str], videos: dict[str, bool]) -> Iterator[Found]:

@@ -389,6 +389,18 @@ def test_what_cannot_be_read_is_a_comment_beside_the_good(place: Path, capsys: p
         assert comment.removeprefix("# left out: ") in shown
 
 
+def test_numbered_pictures_are_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_video(place / "raw" / "good.mp4")
+    for folder, count in (("frames", 30), ("thumbs", 3)):
+        (place / "raw" / folder).mkdir()
+        for number in range(count):
+            (place / "raw" / folder / f"S1C2{number:04d}.JPG").touch()
+    run_scan(Path("sheet.tsv"), "raw")
+    assert list(read_back(Path("sheet.tsv"))) == ["good"]
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "pictures" in line]
+    assert "raw/frames/S1C20000.JPG: it and 29 more of its folder are numbered pictures" in said
+
+
 def test_a_scan_without_a_folder_is_one_line(place: Path) -> None:
     with pytest.raises(RunError, match="--config folder="):
         run_scan(Path("sheet.tsv"), "")
