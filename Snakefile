@@ -47,7 +47,7 @@ missing_packages.guard(workflow)
 run_lock.guard(workflow)
 graceful_end.guard()
 job_command.guard(workflow, plan.path.results)
-stage_verdict.guard(workflow, accepted={*plan.config["known_failures"], *plan.url_tables()})
+stage_verdict.guard(workflow, accepted=plan.config["known_failures"], tables=plan.url_tables())
 retry.force(workflow, plan)
 plan.give_notice(workflow)
 

@@ -2,7 +2,6 @@
 common: what the rules share - path names, resources, and the files and settings of a recording. No rules.
 """
 
-from scripts.common.file_endings import WRONG_BLOCK_TIMES
 from scripts.common.versions import versioned
 from scripts.planning import card_settings as cards
 from scripts.planning.faces_plan import LANDMARK_WEIGHTS
@@ -79,12 +78,11 @@ def import_key(wildcards):
     """The sources' size is part of it: a mended file may be older than what was made of the broken one."""
     recording = plan.recordings[wildcards.recording]
     rig = plan.rigs[recording.rig].entry
-    # Their sound had holes where a demuxer gave single blocks a wrong time.
-    torn = rig["source"] != "bag" and any(file.lower().endswith(WRONG_BLOCK_TIMES) for file in recording.files)
+    # Bags: several files, early stamps, parts, lost packets without pts, colours of Bayer's mosaics, packages of one
+    # name; files: wrong times of single blocks of sound; pictures that are cut at an end: those behind it.
+    version = {"bag": 9, "frames": 3 if stop_s(wildcards) else 2}.get(rig["source"], 4)
     return versioned(
-        # Bags: several files, early stamps, parts, lost packets without pts, colours of Bayer's mosaics; files that are
-        # cut at an end showed pictures behind it.
-        8 if rig["source"] == "bag" else 4 if torn else 3 if stop_s(wildcards) else 2,
+        version,
         cameras=cameras(wildcards),
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),

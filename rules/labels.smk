@@ -92,6 +92,6 @@ rule pool_procedures:
     params:
         rig="{rig}",
         fps=lambda wildcards: labels_room.settings[wildcards.rig]["export_fps"],
-        key=lambda wildcards: versioned(2, fps=labels_room.settings[wildcards.rig]["export_fps"]),
+        key=lambda wildcards: versioned(3, fps=labels_room.settings[wildcards.rig]["export_fps"]),
     script:
         "../scripts/labels/pool_procedures.py"

@@ -6,8 +6,8 @@
 Samples are found by their offsets, so that any order costs the same. Where torch is installed, `Shards` is an
 IterableDataset: `DataLoader(Shards(…, batch_size=16), batch_size=None, num_workers=4)`, whose workers share the samples
 out among themselves. Workers are copies that begin where `Shards` stands, and it does not see how far they come: so
-`set_epoch` goes before each of several epochs, as for torch's DistributedSampler; or they are kept, with
-`persistent_workers`.
+`set_epoch` goes before each of several epochs, as for torch's DistributedSampler. Workers that are kept
+(`persistent_workers`) count by themselves, and `set_epoch` does not reach them.
 """
 
 import importlib
@@ -80,7 +80,7 @@ def find_shards(shards: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 class Shards(Stream):
-    """Samples of shards, an epoch each time that it is iterated.
+    """Samples of shards, an epoch each time that it is iterated; after a `break`, what is left of it.
 
     batch_size: samples that come together, arrays stacked, the rest as lists; None: one by one.
     shuffle: another order each epoch, from `seed`.  repeat: epochs of an iteration; 0: without end.
@@ -169,6 +169,9 @@ class Shards(Stream):
 
     def _samples(self) -> Iterator[Sample]:
         share, shares = _share(self._rank, self._world_size)
+        # All of an epoch had been given when the iteration ended, or was left: the next one comes.
+        if self._state["given"] >= len(range(share, len(self.places), shares)) > 0:
+            self.set_epoch(self._state["epoch"] + 1)
         # Whoever goes on within an iteration gives the rest of it.
         stop = (self._state["epoch"] // self._repeat + 1) * self._repeat if self._repeat else None
         while stop is None or self._state["epoch"] < stop:

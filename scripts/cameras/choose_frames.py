@@ -24,7 +24,8 @@ def choose_frames(frame: np.ndarray, camera: np.ndarray, most: int) -> np.ndarra
     for shown in (pairs, list(sees.T), [np.ones(len(frames), bool)]):
         groups = sorted((np.flatnonzero(group) for group in shown if group.any()), key=len)
         for members in groups:
-            lacking = min(most // len(groups) - chosen[members].sum(), most - chosen.sum())
+            share = max(1, most // len(groups))
+            lacking = min(share - chosen[members].sum(), most - chosen.sum())
             chosen[_spread(members[~chosen[members]], worth, lacking)] = True
     return np.asarray(frames[chosen])
 

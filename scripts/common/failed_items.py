@@ -1,11 +1,14 @@
 """What failed by itself, and how a person is told."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scripts.common import json_file
 from scripts.common.errors import UPSTREAM
 
 # As many failures as a terminal shows at once; the rest stand in the table.
@@ -40,3 +43,19 @@ def describe_failures(rows: Sequence[dict[str, Any]], table: str) -> str:
             "sheet, or accept it by the config key `known_failures`.",
         ]
     )
+
+
+def end_of_tables(cards: Collection[Path]) -> tuple[int, list[str]]:
+    """How many rows of tables of URLs failed, by their cards, and a line for each of which no row came to anything."""
+    failed, lost = 0, []
+    for card in map(json_file.read, cards):
+        ended: Counter[str] = Counter()
+        for outcome_and_reason, count in card["rows"].items():
+            ended[outcome_and_reason.split()[0]] += count
+        failed += ended["failed"]
+        if ended["failed"] and set(ended) == {"failed"}:
+            lost.append(
+                f"{card['dataset']}: all of its {ended['failed']} rows failed: mend the table, or what it points to, "
+                "and give `--config retry=failed`"
+            )
+    return failed, lost

@@ -16,8 +16,6 @@ OTHER_SOUNDS = (
     *(".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".aac", ".ac3", ".wma", ".wmv", ".asf", ".amr", ".ape", ".wv"),
     *(".mka", ".mkv", ".webm", ".weba", ".avi", ".mpg", ".mpeg"),
 )
-# Ogg, and program streams of MPEG: their demuxers give single blocks of sound a wrong time.
-WRONG_BLOCK_TIMES = (".ogg", ".oga", ".ogv", ".ogx", ".mpg", ".mpeg", ".vob", ".m2p")
 TEXT = ".txt"
 # What a zip's sound may unpack to; larger files are only in folders.
 LARGEST_MB = 2**11

@@ -8,8 +8,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.common import atomic
-
 # Snakemake writes it into a folder when the job has ended.
 STAMP = ".snakemake_timestamp"
 
@@ -17,7 +15,12 @@ STAMP = ".snakemake_timestamp"
 def note(folder: Path) -> None:
     """Write down the entries of `folder` and of those in it, but for hidden ones."""
     counts = {os.path.relpath(place, folder): count for place, count in _counts(folder)}
-    atomic.write_text(_beside(folder), json.dumps(counts, sort_keys=True, ensure_ascii=False) + "\n")
+    _beside(folder).write_text(json.dumps(counts, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def forget(folder: Path) -> None:
+    """Nothing is noted of a folder any more; it need not be there, or be one."""
+    _beside(folder).unlink(missing_ok=True)
 
 
 def is_whole(folder: Path) -> bool:
@@ -25,12 +28,15 @@ def is_whole(folder: Path) -> bool:
 
     Only what has changed since is counted: a folder's own time tells.
     """
+    if not _beside(folder).exists():
+        return True
     try:
         counts = json.loads(_beside(folder).read_text(encoding="utf-8"))
         known_ns = max(_time_ns(_beside(folder)), _time_ns(folder / STAMP))
         return all(_has(folder / place, count, known_ns) for place, count in counts.items())
-    except (FileNotFoundError, ValueError, AttributeError):
-        return not _beside(folder).exists()
+    except (OSError, ValueError, AttributeError, TypeError):
+        # Gone, replaced by something else, or a note that a kill cut off.
+        return False
 
 
 def _has(place: Path, count: int, known_ns: int) -> bool:

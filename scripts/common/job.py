@@ -87,6 +87,7 @@ def execute(
     for path, _ in pairs:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.remove_old_parts(path)
+        folder_entries.forget(path)
     try:
         try:
             function(**arguments)

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -20,10 +21,12 @@ def say_when_told_to_end(say: Callable[[str], str], log: Path | None) -> None:
 
     def end(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        if os.getpid() == own:
-            name = signal.Signals(number).name
-            _write(say(f"it was told to end ({name}) before it was done; the same command makes it again"), log)
-        os.kill(os.getpid(), number)
+        try:
+            if os.getpid() == own:
+                name = signal.Signals(number).name
+                _write(say(f"it was told to end ({name}) before it was done; the same command makes it again"), log)
+        finally:
+            os.kill(os.getpid(), number)
 
     for number in SIGNALS:
         # What a user has told to live on, by `nohup`, does.
@@ -45,12 +48,11 @@ def leave_to_others(number: signal.Signals) -> None:
 
 def _write(line: str, log: Path | None) -> None:
     # No buffer and no lock: the signal may have come while one of them was held.
-    os.write(sys.stderr.fileno(), f"{line}\n".encode())
-    if log is None:
-        return
-    try:
-        file = os.open(log, os.O_WRONLY | os.O_APPEND)
-        os.write(file, f"{time.strftime('%Y-%m-%d %H:%M:%S')} ERROR FAILED {line}\n".encode())
-        os.close(file)
-    except OSError:
-        pass
+    if log is not None:
+        with suppress(OSError):
+            file = os.open(log, os.O_WRONLY | os.O_APPEND)
+            os.write(file, f"{time.strftime('%Y-%m-%d %H:%M:%S')} ERROR FAILED {line}\n".encode())
+            os.close(file)
+    # The terminal may be what has gone.
+    with suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), f"{line}\n".encode())

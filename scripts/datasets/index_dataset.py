@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scripts.common import atomic, json_file, ledger, sample_index, table_file
+from scripts.common import atomic, folder_entries, json_file, ledger, sample_index, table_file
 from scripts.common.errors import RunError
 from scripts.common.face_shape import NOSE_TIP
 from scripts.common.job import run
@@ -85,6 +85,7 @@ def remove_splits(folder: Path, splits: set[str]) -> None:
     for stale in (folder / place for split in sorted(splits) for place in (split, f"shards/{split}")):
         if stale.is_dir():
             log.warning("%s is removed: no recording of the dataset stands in this split any more", stale)
+            folder_entries.forget(stale)
             atomic.remove(stale)
 
 

@@ -77,6 +77,11 @@ def job_prefix(site_prefix: str | None, run: Run) -> str:
     return f"{(site_prefix or JOB_PREFIX)[:24]}-{run.id}"
 
 
+def _ends(holder: Run) -> str:
+    # Of a local run both let what runs come to its end; of a cluster's the one cancels what was submitted.
+    return f"kill -INT {holder.pid} (its cluster jobs are cancelled)" if holder.jobs else f"kill {holder.pid}"
+
+
 def refusal(holder: Run | None) -> str:
     """Why a second run cannot start beside `holder`."""
     if holder is None or holder.settled or not holder.pid:
@@ -84,7 +89,7 @@ def refusal(holder: Run | None) -> str:
     since = datetime.fromtimestamp(holder.started_ns / 1e9).strftime("%H:%M:%S")
     return (
         f"another run works in this folder since {since} (process {holder.pid} on {holder.host}): "
-        f"wait until it has ended, or end it and its jobs with: kill -INT {holder.pid}"
+        f"wait until it has ended, or end it with: {_ends(holder)}"
     )
 
 

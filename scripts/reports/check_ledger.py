@@ -1,30 +1,12 @@
 """The last word of a run: what failed, and whether a person has accepted it."""
 
 import csv
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from scripts.common import json_file
 from scripts.common.errors import RunError
-from scripts.common.failed_items import describe_failures
+from scripts.common.failed_items import describe_failures, end_of_tables
 from scripts.common.job import run
-
-
-def end_of_tables(cards: Collection[Path]) -> tuple[int, list[str]]:
-    """How many rows of tables of URLs failed, by their cards, and a line for each of which no row came to anything."""
-    failed, lost = 0, []
-    for card in map(json_file.read, cards):
-        ended: Counter[str] = Counter()
-        for outcome_and_reason, count in card["rows"].items():
-            ended[outcome_and_reason.split()[0]] += count
-        failed += ended["failed"]
-        if ended["failed"] and set(ended) == {"failed"}:
-            lost.append(
-                f"{card['dataset']}: all of its {ended['failed']} rows failed: mend the table, or what it points to, "
-                "and give `--config retry=failed`"
-            )
-    return failed, lost
 
 
 def check_ledger(

@@ -4,7 +4,6 @@ What a recorder that was killed has left beside them is read or refused, never p
 """
 
 import os
-import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,12 +20,14 @@ else:
     from backports import zstd
 
 METADATA = "metadata.yaml"
+BLOCK = 2**16
 
 
-def find_parts(paths: list[Path], stack: ExitStack) -> tuple[list[Path], list[Path]]:
-    """Folders that `metadata.yaml` describes, and the files of others, unpacked until `stack` is closed.
+def find_parts(paths: list[Path], stack: ExitStack, *, salvage: bool) -> tuple[list[Path], list[Path], list[str]]:
+    """Folders that `metadata.yaml` describes, the files of others, unpacked until `stack` is closed, and notes.
 
-    paths: files, and folders for all that is in them. Raises InputError for what would be passed over.
+    paths: files, and folders for all that is in them.  salvage: take what can be unpacked of a file that is cut off.
+    Raises InputError for what would be passed over.
     """
     for path in paths:
         _refuse_unmerged(path)
@@ -40,7 +41,11 @@ def find_parts(paths: list[Path], stack: ExitStack) -> tuple[list[Path], list[Pa
             raise InputError("unreadable", f"{path.name} is no bag: its name ends in none of {', '.join(BAGS)}")
         if path.stat().st_size == 0:
             raise InputError("unreadable", f"{path.name} is empty (0 bytes)")
-    return sorted(folders), [_unpacked(path, stack) for path in alone]
+    # The recorder removes a file when it has compressed it: killed before, it leaves both.
+    halves = [path for path in alone if path.name.lower().endswith(ZSTD) and path.with_suffix("") in alone]
+    notes = [f"{path.name} is passed over: {path.with_suffix('').name} beside it is the file itself" for path in halves]
+    files = [_unpacked(path, stack, salvage, notes) for path in alone if path not in halves]
+    return sorted(folders), files, notes
 
 
 def ending_of(path: Path) -> str:
@@ -80,11 +85,17 @@ def _is_named(name: str, named: set[str]) -> bool:
     return not named.isdisjoint({name, name.removesuffix(ZSTD), f"{name}{ZSTD}"})
 
 
-def _unpacked(path: Path, stack: ExitStack) -> Path:
+def _unpacked(path: Path, stack: ExitStack, salvage: bool, notes: list[str]) -> Path:
     """The file itself, or what a recorder has compressed as a whole, in a folder that goes with `stack`."""
     if not path.name.lower().endswith(ZSTD):
         return path
     plain = Path(stack.enter_context(TemporaryDirectory())) / path.name[: -len(ZSTD)]
     with path.open("rb") as packed, zstd.open(packed, "rb") as source, plain.open("wb") as target:
-        shutil.copyfileobj(source, target, 2**20)
+        try:
+            while block := source.read1(BLOCK):
+                target.write(block)
+        except (EOFError, zstd.ZstdError) as error:
+            if not salvage:
+                raise
+            notes.append(f"salvaged: {path.name} is unpacked up to the damage ({error})")
     return plain

@@ -149,7 +149,8 @@ class Bag:
 
     def _make_readers(self) -> list[tuple[Callable[[], Reader], Callable[[], Reader] | None]]:
         """What opens each part of the bag, and what salvages it, where that is known."""
-        folders, files = find_parts(self._paths, self._stack)
+        folders, files, notes = find_parts(self._paths, self._stack, salvage=self._salvage)
+        self.notes += notes
         self._files += files
         return [*((partial(Reader2, folder), None) for folder in folders), *map(self._makers, files)]
 

@@ -39,10 +39,11 @@ MARGIN_S = 5
 NO_TIME = np.iinfo(np.int64).min
 
 
-def open_media(path: Path) -> InputContainer:
-    """Open a media file. Raises InputError if it is none."""
+def open_media(path: Path, *, edited: bool = True) -> InputContainer:
+    """Open a media file. Raises InputError if it is none. edited: as the edit list of an MP4 shows it."""
+    options = None if edited else {"ignore_editlist": "1"}
     try:
-        return av.open(f"file:{path}", **OPEN_OPTIONS)
+        return av.open(f"file:{path}", options=options, **OPEN_OPTIONS)
     except av.error.FFmpegError as error:
         if not is_broken(error):
             raise

@@ -40,7 +40,9 @@ class DoubtedBlocks:
             return self._from(len(offsets) - 1)
         before = [(index, offset) for index, offset in enumerate(offsets[:-1]) if offset is not None]
         if before and abs(before[-1][1] - offsets[-1]) <= self._jitter:
-            return self._from(before[-1][0])
+            known = [offset for _, offset in before]
+            # Holes behind each other only grow.
+            return self.rest() if [0, *known] == sorted([0, *known]) else self._from(before[-1][0])
         return self.rest() if len(offsets) >= LONGEST_DOUBT else []
 
     def rest(self) -> list[Block]:

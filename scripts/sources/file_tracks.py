@@ -8,7 +8,7 @@ import numpy as np
 from av.container.input import InputContainer
 from av.stream import Stream
 
-from scripts.common.cut_short import breaks_off, cut_short
+from scripts.common.cut_short import cut_short
 from scripts.common.errors import InputError
 from scripts.common.packets import NUMBERED
 from scripts.common.timeline import NS
@@ -101,13 +101,20 @@ def _find_in(container: InputContainer, path: Path, tracks: list[Track], stop_s:
         if container.format.name in NUMBERED and len(times) > 1:
             # A picture that stands still is many empty packets, all counted.
             held = max(held, int(times.max() + np.median(np.diff(np.sort(times)))))
-        # An edit list hides pictures that the file holds.
-        cut_off = promised > held and (container.format.name != MP4_FAMILY or breaks_off(path))
-        if cut_off and not stop_s:
+        if promised > held and not stop_s and container.format.name == MP4_FAMILY:
+            # An edit list hides pictures that the file holds.
+            held = max(held, _unedited(path, track.stream))
+        if promised > held and not stop_s:
             track.notes.append(
                 f"{name} promises {promised} pictures and holds {held}: it was cut off; what is there is taken"
             )
     return [_topic(stream, name, tracks, scanned) for stream in container.streams]
+
+
+def _unedited(path: Path, stream: int) -> int:
+    """Pictures that a file holds in a stream, also those that its edit list hides."""
+    with open_media(path, edited=False) as container:
+        return len(scan_packets(container, [container.streams[stream]], 0.0)[stream])
 
 
 def cut_of(tracks: list[Track], start_s: float, stop_s: float) -> Cut:

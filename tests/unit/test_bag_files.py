@@ -10,6 +10,7 @@ from backports import zstd
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from scripts.common.errors import InputError
+from tests.unit.bag_formats.containers import as_mcap
 from tests.unit.bag_maker import DRIVERS, FORK, MS, MULTI, START_NS, Ros, camera_of, export, payload_of, small_ros2
 from tests.unit.test_bag_trouble import unindexed
 from tests.unit.test_recordings import read
@@ -70,6 +71,31 @@ def test_a_compressed_file_that_is_cut_off_is_named_by_its_own_name(tmp_path: Pa
     with pytest.raises(InputError, match=r"b_0\.mcap\.zstd cannot be read: it is damaged") as error:
         export(bag, tmp_path / "out", {"cam": "/cam"})
     assert "/tmp" not in error.value.message
+
+
+def test_a_recorder_killed_while_it_compressed_leaves_both_of_which_the_file_itself_is_read(tmp_path: Path) -> None:
+    bag = small_ros2(FRAMES).write(tmp_path / "b_0.mcap")
+    half = tmp_path / "b_0.mcap.zstd"
+    half.write_bytes(zstd.compress(bag.read_bytes())[:200])
+    made = export([bag, half], tmp_path / "out", {"cam": "/cam"})
+    assert len(made.frames("cam")) == FRAMES
+    assert "b_0.mcap.zstd is passed over: b_0.mcap beside it is the file itself" in made.rows["cam"].message
+
+
+def test_what_can_be_unpacked_of_a_file_that_is_cut_off_is_salvaged(tmp_path: Path) -> None:
+    plain = as_mcap(small_ros2(FRAMES), tmp_path / "b_0.mcap", "NONE").read_bytes()
+    # As the recorder writes it: piece by piece.
+    compressor, pieces = zstd.ZstdCompressor(), []
+    for first in range(0, len(plain), 1000):
+        pieces.append(compressor.compress(plain[first : first + 1000], zstd.ZstdCompressor.FLUSH_BLOCK))
+    bag = tmp_path / "b_0.mcap.zstd"
+    bag.write_bytes(b"".join(pieces[: len(pieces) // 2]))
+    (tmp_path / "b_0.mcap").unlink()
+    with pytest.raises(InputError, match=r"b_0\.mcap\.zstd cannot be read"):
+        export(bag, tmp_path / "no", {"cam": "/cam"})
+    made = export(bag, tmp_path / "out", {"cam": "/cam"}, salvage=True)
+    assert 5 < len(made.frames("cam")) < FRAMES
+    assert "salvaged: b_0.mcap.zstd is unpacked up to the damage" in made.rows["cam"].message
 
 
 def test_a_bag_of_ros1_that_was_not_closed_is_salvaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

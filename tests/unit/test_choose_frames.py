@@ -47,6 +47,13 @@ def test_of_each_stretch_the_richest_frame_is_taken() -> None:
     assert choose_frames(frame, np.zeros_like(frame), most=10).tolist() == list(range(3, 100, 10))
 
 
+def test_where_pairs_are_more_than_frames_the_scarcest_come_first() -> None:
+    sees = np.zeros((400, 5), bool)
+    sees[:, :4] = True
+    sees[7] = [True, False, False, False, True]
+    assert 7 in choose_frames(*corners_of(sees), most=4)
+
+
 @pytest.mark.parametrize("most", [1, 3, 50])
 @given(data=st.data())
 def test_never_more_than_asked_for_and_never_fewer(data: st.DataObject, most: int) -> None:

@@ -43,6 +43,18 @@ def test_a_folder_that_is_gone_is_missed(made: Path) -> None:
     assert not folder_entries.is_whole(made)
 
 
+def test_a_folder_that_became_a_file_is_missed(made: Path) -> None:
+    (made / "b c" / "é.npz").unlink()
+    (made / "b c").rmdir()
+    (made / "b c").touch()
+    assert not folder_entries.is_whole(made)
+
+
+def test_a_note_that_a_kill_cut_off_is_none_of_a_whole_folder(made: Path) -> None:
+    made.with_name(".made.entries.json").write_text('{".": ')
+    assert not folder_entries.is_whole(made)
+
+
 def test_what_is_added_or_hidden_counts_for_nothing(made: Path) -> None:
     (made / ".hidden").unlink()
     (made / "a" / ".DS_Store").touch()

@@ -109,6 +109,20 @@ def test_a_hole_that_later_blocks_keep_to_is_a_hole(counts, index, missing):
     assert (samples, trimmed, gaps) == (sum(counts) + missing, 0, [Gap(first, first + missing, "hole")])
 
 
+@given(st.lists(st.integers(200, 3_000), min_size=2, max_size=4))
+def test_holes_between_which_single_blocks_stand_are_holes(holes):
+    counts, offsets, gaps, placed = [500] * 12, {}, [], 0
+    for index in range(12):
+        number = index - 4
+        missing = sum(holes[: max(0, number + 1)])
+        offsets[index] = missing
+        if 0 <= number < len(holes):
+            gaps.append(Gap(placed, placed + holes[number], "hole"))
+            placed += holes[number]
+        placed += 500
+    assert place(counts, offsets) == (12 * 500 + sum(holes), 0, gaps)
+
+
 def place(counts: list[int], offsets: dict[int, int]) -> tuple[int, int, list[Gap]]:
     """Samples, trimmed samples and gaps of blocks that stand so much beside their places."""
     line, doubted, position = SampleLine(jitter=96, longest_hole=10**9), DoubtedBlocks(96), 0

@@ -141,6 +141,23 @@ def test_a_trimmed_mp4_that_holds_more_than_it_shows_was_not_cut_off(tmp_path):
     assert made.manifest["warnings"] == []
 
 
+def test_an_mp4_that_was_cut_off_says_so_although_its_last_box_has_no_size(tmp_path):
+    pictures = Pictures([k / 25 for k in range(50)])
+    source = write_media(tmp_path / "take.mkv", pictures)
+    path = tmp_path / "take.mp4"
+    with av.open(str(source)) as given, av.open(str(path), "w", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    content = path.read_bytes()
+    place = content.index(b"mdat") - 4
+    path.write_bytes((content[:place] + bytes(4) + content[place + 4 :])[: (place + len(content)) // 2])
+    made = run_import(tmp_path / "media", path, microphones={})
+    assert any("pictures and holds 24: it was cut off" in line for line in made.manifest["warnings"])
+
+
 def test_a_matroska_and_a_wav_that_were_cut_off_say_so(tmp_path):
     pictures, sound = Pictures([k / 25 for k in range(50)]), Sound([(0, np.tile(TONE, 2))])
     path = write_media(tmp_path / "take.mkv", pictures, sound)

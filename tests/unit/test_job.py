@@ -338,6 +338,23 @@ def test_a_job_that_is_told_to_end_says_so_and_ends_by_that_signal(tmp_path, num
     assert not Path("out.txt").exists()
 
 
+def test_a_job_whose_terminal_has_gone_ends_all_the_same(tmp_path):
+    body = """
+        import os, signal, time
+        reading, writing = os.pipe()
+        os.close(reading)
+        os.dup2(writing, 2)
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(60)
+        except Exception:
+            out_text.write_text("it lives")
+    """
+    assert run_script(tmp_path, body).returncode == -signal.SIGHUP
+    assert "it was told to end (SIGHUP)" in Path("logs/x.log").read_text()
+    assert not Path("out.txt").exists()
+
+
 def test_processes_of_a_job_that_is_told_to_end_say_nothing(tmp_path):
     body = """
         import os, signal, sys, time

@@ -75,6 +75,19 @@ def test_an_iteration_after_another_one_is_the_next_epoch(tars):
     assert keys(twice)[:10] == epochs[2]
 
 
+@pytest.mark.parametrize("batch_size", [None, 4, 5])
+def test_where_an_epoch_was_left_at_its_end_the_next_one_begins(tars, batch_size):
+    first = Shards(tars, batch_size=batch_size, shuffle=True)
+    reading = iter(first)
+    for _ in range(len(first)):
+        next(reading)
+    later = Shards(tars, batch_size=batch_size, shuffle=True)
+    later.load_state_dict(first.state_dict())
+    anew = Shards(tars, batch_size=batch_size, shuffle=True)
+    anew.set_epoch(1)
+    assert [sample["__key__"] for sample in later] == [sample["__key__"] for sample in anew] != []
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loop_over_epochs_has_all_samples_in_another_order_each_time(tars, workers):
     torch_data = pytest.importorskip("torch.utils.data")
