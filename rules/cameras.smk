@@ -125,7 +125,7 @@ rule calibrate_cameras:
         cameras=rig_cameras,
         board=multicam_setting("board"),
         settings=multicam_setting("calibration"),
-        key=multicam_key(4, "board", "calibration"),
+        key=multicam_key(5, "board", "calibration"),
     script:
         "../scripts/cameras/calibrate_cameras.py"
 

@@ -17,6 +17,16 @@ UNTIL = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A turn after which a board looks the same. numbers: int (N,), what each corner is called then, points_mm: float64
+    (N, 3), where that is.  home: 4x4, from the board as it is to the board as it was numbered."""
+
+    numbers: np.ndarray
+    points_mm: np.ndarray
+    home: np.ndarray
+
+
+@dataclass(frozen=True)
 class Board:
     """A board of `columns` by `rows`: squares of a chessboard or a ChArUco board, markers of an ArUco grid.
 
@@ -55,6 +65,32 @@ class Board:
         corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float64) * self.marker_mm
         places = [[c * self.square_mm, r * self.square_mm, 0] for r in range(self.rows) for c in range(self.columns)]
         return (np.array(places, np.float64)[:, None] + corners).reshape(-1, 3)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The turns that nothing on the board tells from none: of a chessboard without a beginning."""
+        if self.kind != "chessboard" or self.dot or (self.columns + self.rows) % 2:
+            return []
+        return [self._turn(quarters) for quarters in self._quarters() if quarters]
+
+    def _quarters(self) -> tuple[int, ...]:
+        """By how many quarters of a turn OpenCV may number a chessboard's corners otherwise."""
+        return (0, 1, 2, 3) if self.columns == self.rows else (0, 2)
+
+    def turned_numbers(self, quarters: int) -> np.ndarray:
+        """Numbers of a chessboard's corners, int (N,), row by row of the board that was turned."""
+        shape = (self.rows - 1, self.columns - 1)
+        return np.rot90(np.arange(shape[0] * shape[1]).reshape(shape), quarters).ravel()
+
+    def _turn(self, quarters: int) -> Turn:
+        numbers, points = self.turned_numbers(quarters), self.points_mm
+        # The first row and column of corners turn with the board: three corners tell where its axes go.
+        moved = points[numbers]
+        across, down = moved[1] - moved[0], moved[self.columns - 1] - moved[0]
+        there = np.eye(4)
+        there[:3, 0], there[:3, 1] = across / self.square_mm, down / self.square_mm
+        there[:3, 3] = moved[0]
+        return Turn(numbers, moved, np.linalg.inv(there))
 
     def picture(self, pixels_per_mm: float, margin_px: int = 0) -> np.ndarray:
         """The board as it is printed, uint8 (height, width): ChArUco and ArUco grids."""

@@ -17,6 +17,8 @@ from scripts.cameras import lens
 # An observation further off than so many medians of all is dropped between the passes, but none below FLOOR_PX.
 OUTLIER_MEDIANS = 4.0
 FLOOR_PX = 1.0
+# A picture of which less than this share of the corners fits is dropped as a whole.
+WHOLE_VIEW = 2 / 3
 POSE = 6
 MAX_STEPS = 200
 MOST_DAMPING = 1e8
@@ -206,6 +208,10 @@ def adjust_twice(scene: Scene, seen: Observations, freedom: Freedom) -> tuple[Sc
     first = adjust(scene, seen, freedom)
     error = np.linalg.norm(residuals(first, seen), axis=1)
     kept = error <= max(OUTLIER_MEDIANS * float(np.median(error)), FLOOR_PX)
+    # Where much of a picture fits badly, the rest fits by chance: a board numbered from another end, or that moved.
+    picture = seen.camera * len(scene.boards) + seen.view
+    share = np.bincount(picture, kept) / np.maximum(np.bincount(picture), 1)
+    kept &= share[picture] >= WHOLE_VIEW
     # A view of which hardly anything is left would move freely.
     kept &= np.bincount(seen.view, kept, len(scene.boards))[seen.view] >= 4
     left, place = np.unique(seen.view[kept], return_inverse=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from scripts.cameras.board import Board
 from scripts.cameras.bundle import Freedom, Observations, Scene, adjust_twice, residuals
-from scripts.cameras.calibration_gate import errors_by_camera, kept_views, refuse_poor
+from scripts.cameras.calibration_gate import advice, errors_by_camera, held_views, refuse_poor
 from scripts.cameras.choose_frames import choose_frames
 from scripts.cameras.first_guess import board_distances, first_lens, first_scene
 from scripts.common import json_file, ledger, table_file
@@ -52,14 +52,16 @@ def calibrate_cameras(
     max_median_px. The world is the first camera's frame, in mm. Raises InputError with the table of errors or shared
     views if a camera cannot be placed, or does not pass the gate.
     """
-    seen, sizes = read_corners(corners, cameras, Board.of(board), settings["max_views"])
-    results = [_start(seen, sizes, cameras, settings, start) for start in range(settings["starts"])]
+    printed = Board.of(board)
+    seen, sizes = read_corners(corners, cameras, printed, settings["max_views"])
+    results = [_start(seen, sizes, cameras, printed, settings, start) for start in range(settings["starts"])]
     best = min(results, key=lambda result: round(result.median_px, 9))
-    errors, views = errors_by_camera(best.scene, best.kept, best.dropped), kept_views(best.kept, len(cameras))
+    errors, views = errors_by_camera(best.scene, best.kept, best.dropped), held_views(best.kept, len(cameras))
     limit = settings["max_median_px"]
-    refuse_poor(recording, cameras, best.scene, sizes, errors, views, limit)
+    before = held_views(seen, len(cameras))
+    refuse_poor(recording, cameras, best.scene, sizes, errors, views, limit, before=before, advice=advice(printed))
     card = describe(best, seen, views, cameras, settings)
-    table = "; ".join(f"{name} {card['cameras'][name]['median_px']:.3f} px" for name in cameras)
+    table = "; ".join(f"{name} {_fit(card['cameras'][name])}" for name in cameras)
     calibration = _calibration(best.scene, cameras, sizes, card)
     refuse_twins(calibration, recording)
     calibration.write(out_calibration)
@@ -93,7 +95,12 @@ def read_corners(
 
 
 def _start(
-    seen: Observations, sizes: list[tuple[int, int]], cameras: list[str], settings: dict[str, Any], start: int
+    seen: Observations,
+    sizes: list[tuple[int, int]],
+    cameras: list[str],
+    board: Board,
+    settings: dict[str, Any],
+    start: int,
 ) -> Result:
     """One whole calibration; starts differ in the views from which the lenses are first guessed."""
     generator = np.random.default_rng([settings["seed"], start])
@@ -108,7 +115,7 @@ def _start(
             )
         except InputError as error:
             raise InputError(error.reason, f"{name}: {error.message}") from None
-    scene, observations = first_scene(seen, lenses, cameras)
+    scene, observations = first_scene(seen, lenses, cameras, board.turns)
     adjusted, kept = adjust_twice(scene, observations, Freedom(square=settings["square_pixels"]))
     before, after = (np.bincount(some.camera, minlength=len(cameras)) for some in (observations, kept))
     median_px = float(np.median(np.concatenate(errors_by_camera(adjusted, kept, before - after))))
@@ -120,7 +127,7 @@ def describe(
     result: Result, seen: Observations, views: list[set[int]], cameras: list[str], settings: dict[str, Any]
 ) -> dict[str, Any]:
     """The card: errors in all and by camera, board distances, views that were kept and shared, what was dropped."""
-    scene, kept = result.scene, result.kept
+    scene, kept, before = result.scene, result.kept, held_views(seen, len(cameras))
     error = np.linalg.norm(residuals(scene, kept), axis=1)
     if len(cameras) > 1:
         measured, printed = board_distances(scene, kept)
@@ -143,6 +150,7 @@ def describe(
                 "corners": len(mine),
                 "corners_dropped": int((seen.camera == index).sum()) - len(mine),
                 "views": len(views[index]),
+                "views_dropped": len(before[index]) - len(views[index]),
             }
             for index, name in enumerate(cameras)
         },
@@ -150,6 +158,15 @@ def describe(
             f"{a}+{b}": len(views[i] & views[j]) for i, a in enumerate(cameras) for j, b in enumerate(cameras) if i < j
         },
     }
+
+
+def _fit(facts: dict[str, Any]) -> str:
+    """The error of a camera, and what was left out of it."""
+    if not facts["corners_dropped"]:
+        return f"{facts['median_px']:.3f} px"
+    total = facts["corners"] + facts["corners_dropped"]
+    lost = f"{facts['corners_dropped']} of {total} corners dropped, {facts['views_dropped']} whole views"
+    return f"{facts['median_px']:.3f} px ({lost})"
 
 
 def _said(distance_mm: float | None) -> str:

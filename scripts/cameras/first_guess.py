@@ -1,12 +1,14 @@
 """Where an adjustment begins: lenses from single cameras, places over a spanning tree of shared views."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 
 from scripts.cameras import lens
+from scripts.cameras.board import Turn
 from scripts.cameras.bundle import POSE, Observations, Scene, matrices, residuals
 from scripts.common.calibration_file import Camera, rotation_matrix
 from scripts.common.errors import InputError
@@ -153,17 +155,26 @@ def spanning_tree(shared: np.ndarray, names: Sequence[str]) -> list[tuple[int, i
     return tree
 
 
-def first_scene(seen: Observations, lenses: list[np.ndarray], names: Sequence[str]) -> tuple[Scene, Observations]:
-    """Places of cameras and boards, and the observations of the views that have one."""
+def first_scene(
+    seen: Observations, lenses: list[np.ndarray], names: Sequence[str], turns: Sequence[Turn] = ()
+) -> tuple[Scene, Observations]:
+    """Places of cameras and boards, and the observations of the views that have one.
+
+    turns: those after which the board looks the same. The cameras of a view are brought to number it from one end.
+    """
     cameras = range(len(lenses))
     places = [board_places(seen.where(seen.camera == index), lenses[index]) for index in cameras]
     tree = spanning_tree(shared_views(places), names)
+    homes = np.stack([np.eye(4), *(turn.home for turn in turns)])
     known: dict[int, np.ndarray] = {0: np.eye(4)}
     for a, b in tree:
         steps = [
-            places[b][view] @ np.linalg.inv(places[a][view]) for view in sorted(places[a].keys() & places[b].keys())
+            places[b][view] @ homes @ np.linalg.inv(places[a][view])
+            for view in sorted(places[a].keys() & places[b].keys())
         ]
         known[b] = _middle(steps) @ known[a]
+    if turns:
+        seen, places = _one_end(seen, places, [known[c] for c in cameras], turns)
     views = sorted({view for of_camera in places for view in of_camera})
     kept = np.isin(seen.view, views)
     part = seen.where(kept)
@@ -174,6 +185,30 @@ def first_scene(seen: Observations, lenses: list[np.ndarray], names: Sequence[st
         for c in cameras
     ]
     return Scene(lenses, cameras_found, _best_boards(lenses, cameras_found, proposals, observations)), observations
+
+
+def _one_end(
+    seen: Observations, places: list[dict[int, np.ndarray]], known: list[np.ndarray], turns: Sequence[Turn]
+) -> tuple[Observations, list[dict[int, np.ndarray]]]:
+    """The same with every view numbered as the first camera that sees it does: of all turns the nearest counts.
+
+    They are at least 90 degrees apart, so a rough place of the cameras is enough.
+    """
+    corner, points = seen.corner.copy(), seen.points.copy()
+    placed: list[dict[int, np.ndarray]] = [{} for _ in places]
+    first: dict[int, np.ndarray] = {}
+    for camera, of_camera in enumerate(places):
+        for view, place in of_camera.items():
+            ways = [np.eye(4), *(turn.home for turn in turns)]
+            boards = [np.linalg.inv(known[camera]) @ place @ home for home in ways]
+            like = first.setdefault(view, boards[0])
+            best = int(np.argmax([np.trace(board[:3, :3].T @ like[:3, :3]) for board in boards]))
+            placed[camera][view] = place @ ways[best]
+            if best:
+                rows = (seen.camera == camera) & (seen.view == view)
+                corner[rows] = turns[best - 1].numbers[seen.corner[rows]]
+                points[rows] = turns[best - 1].points_mm[seen.corner[rows]]
+    return replace(seen, corner=corner, points=points), placed
 
 
 def _best_boards(
@@ -198,13 +233,18 @@ def _best_boards(
 
 
 def _middle(found: list[np.ndarray]) -> np.ndarray:
-    """The place that is nearest to all others: turns and moves each count in shares of their median distance."""
-    stack = np.array(found)
+    """The place that is nearest to all others: turns and moves each count in shares of their median distance.
+
+    found: of every view its possible places, float64 (W, 4, 4). Of another view the nearest one counts.
+    """
+    ways = len(found[0])
+    stack = np.concatenate(found)
     move = np.linalg.norm(stack[:, None, :3, 3] - stack[None, :, :3, 3], axis=2)
     cosine = (np.einsum("aij,bij->ab", stack[:, :3, :3], stack[:, :3, :3]) - 1) / 2
     turn = np.arccos(np.clip(cosine, -1, 1))
     distance = move / max(float(np.median(move)), 1e-9) + turn / max(float(np.median(turn)), 1e-9)
-    middle: np.ndarray = stack[int(np.argmin(np.median(distance, axis=1)))]
+    nearest = distance.reshape(len(stack), -1, ways).min(axis=2)
+    middle: np.ndarray = stack[int(np.argmin(np.median(nearest, axis=1)))]
     return middle
 
 
