@@ -76,9 +76,10 @@ def multicam_key(version, *sections):
 
 @quick
 def board_key(wildcards):
-    """Of a grid of markers, corners are refined in another way than of before; those of other boards are as ever."""
+    """Corners of a grid of markers, and of a chessboard with a dot, are not what they were; those of others are."""
     board = cameras_room.settings[wildcards.rig]["board"]
-    return versioned(1 + (board["kind"] == "aruco_grid"), board=board)
+    changed = board["kind"] == "aruco_grid" or (board["kind"] == "chessboard" and board["dot"])
+    return versioned(1 + changed, board=board)
 
 
 def detect_version(rig):

@@ -14,6 +14,10 @@ from scripts.cameras.markers import MarkerFinder, dictionary_of
 # Half the side of the largest window in which a corner is refined, and when that ends.
 WIDEST_WINDOW = 11
 UNTIL = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
+# A dot is what differs from its square by so much of the step from black to white, and so many times more than
+# anything in the middle of another corner square does: noise and uneven light stay below a tenth.
+DOT_SHARE = 0.2
+DOT_TIMES = 3.0
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,10 @@ class Board:
         """The turns that nothing on the board tells from none: of a chessboard without a beginning."""
         if self.kind != "chessboard" or self.dot or (self.columns + self.rows) % 2:
             return []
-        return [self._turn(quarters) for quarters in self._quarters() if quarters]
+        return [self._turn(quarters) for quarters in self.quarters if quarters]
 
-    def _quarters(self) -> tuple[int, ...]:
+    @property
+    def quarters(self) -> tuple[int, ...]:
         """By how many quarters of a turn OpenCV may number a chessboard's corners otherwise."""
         return (0, 1, 2, 3) if self.columns == self.rows else (0, 2)
 
@@ -118,6 +123,8 @@ class BoardFinder:
     def __init__(self, board: Board, half_window: int = 0) -> None:
         """half_window: pixels, of a chessboard's corners; 0: as wide as no other corner comes into it."""
         self.board = board
+        # Chessboards that were left out: their dot did not stand out, or is in another corner than the first.
+        self.dot_unseen = self.dot_elsewhere = 0
         self._half_window = half_window
         if board.kind == "charuco":
             self._charuco = cv2.aruco.CharucoDetector(board._charuco())
@@ -143,25 +150,29 @@ class BoardFinder:
             return _nothing()
         corners = np.ascontiguousarray(corners.reshape(-1, 1, 2), np.float32)
         spacing = np.linalg.norm(np.diff(corners.reshape(size[1], size[0], 2), axis=1), axis=2).min()
-        half = self._half_window or int(np.clip(spacing / 2 - 1, 2, WIDEST_WINDOW))
-        pixels = cv2.cornerSubPix(grey, corners, (half, half), (-1, -1), UNTIL).reshape(-1, 2)
-        if self.board.dot and not self._dot_first(grey, pixels):
-            pixels = pixels[::-1]
+        pixels = _refined(grey, corners, self._half_window or spacing / 2 - 1)
+        if self.board.dot:
+            numbers = self._from_dot(grey, pixels)
+            if numbers is None:
+                return _nothing()
+            pixels = pixels[numbers]
+            # Of the corner beside it, a window as wide as that of the others reaches the dot.
+            place = cv2.perspectiveTransform(np.ones((1, 1, 2)), _beginning(pixels.reshape(size[1], size[0], 2)))
+            pixels[:1] = _refined(grey, place.astype(np.float32), spacing / 4 - 1)
         return np.arange(len(pixels)), pixels
 
-    def _dot_first(self, grey: np.ndarray, pixels: np.ndarray) -> bool:
-        """Whether the dot is in the corner square before the first corner, and not in that after the last one."""
-        return _contrast(grey, self._outer(pixels)) >= _contrast(grey, self._outer(pixels[::-1]))
-
-    def _outer(self, pixels: np.ndarray) -> np.ndarray:
-        """The four pixels of the square diagonally before the first corner, float (4, 2)."""
+    def _from_dot(self, grey: np.ndarray, pixels: np.ndarray) -> np.ndarray | None:
+        """In which order the corners are to be read so that the dot is before the first; None if that cannot be."""
         grid = pixels.reshape(self.board.rows - 1, self.board.columns - 1, 2)
-        inner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-        seen = np.array([grid[0, 0], grid[0, 1], grid[1, 1], grid[1, 0]], np.float32)
-        home = cv2.getPerspectiveTransform(inner, seen)
-        square = np.array([[[-1, -1], [0, -1], [0, 0], [-1, 0]]], np.float32)
-        outer: np.ndarray = cv2.perspectiveTransform(square, home)[0]
-        return outer
+        marks = [_mark(grey, np.rot90(grid, quarters)) for quarters in range(4)]
+        quarters = int(np.argmax(marks))
+        if marks[quarters] < max(DOT_SHARE, DOT_TIMES * sorted(marks)[-2]):
+            self.dot_unseen += 1
+            return None
+        if quarters not in self.board.quarters:
+            self.dot_elsewhere += 1
+            return None
+        return self.board.turned_numbers(quarters)
 
     def _find_charuco(self, grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         corners, numbers, _, _ = self._charuco.detectBoard(grey)
@@ -175,15 +186,40 @@ class BoardFinder:
         return (numbers[known, None] * 4 + np.arange(4)).ravel(), corners[known].reshape(-1, 2)
 
 
-def _contrast(grey: np.ndarray, square: np.ndarray) -> float:
-    """How much the middle of a square differs from its surround, in shares of its brightness."""
-    size = 32
-    flat = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float32)
-    home = cv2.getPerspectiveTransform(square.astype(np.float32), flat)
-    seen = cv2.warpPerspective(grey, home, (size, size)).astype(np.float64)
-    middle = seen[12:20, 12:20].mean()
-    around = np.median(np.concatenate([seen[3:7, 3:-3].ravel(), seen[-7:-3, 3:-3].ravel()]))
-    return float(abs(middle - around))
+def _refined(grey: np.ndarray, corners: np.ndarray, half_window: float) -> np.ndarray:
+    """Corners, float32 (n, 1, 2), to parts of a pixel, (n, 2)."""
+    half = int(np.clip(half_window, 2, WIDEST_WINDOW))
+    refined: np.ndarray = cv2.cornerSubPix(grey, corners.copy(), (half, half), (-1, -1), UNTIL).reshape(-1, 2)
+    return refined
+
+
+def _beginning(grid: np.ndarray) -> np.ndarray:
+    """From squares to pixels where a board begins, 3x3, with the first corner at (1, 1): by its neighbours, as a dot
+    beside it moves it itself."""
+    places = np.array([[column, row] for row in (1, 2, 3) for column in (1, 2, 3)], np.float64)[1:]
+    home: np.ndarray = cv2.findHomography(places, grid[:3, :3].reshape(-1, 2)[1:].astype(np.float64))[0]
+    return home
+
+
+def _mark(grey: np.ndarray, grid: np.ndarray) -> float:
+    """How much the middle of the square diagonally before the first corner differs from that of the next square of its
+    colour, in shares of the step from black to white; 0 where it is not wholly in the picture.
+
+    grid: pixels of the corners, (rows, columns, 2).
+    """
+    side = 32
+    there = _beginning(grid)
+    outer = cv2.perspectiveTransform(np.array([[[0.0, 0], [2, 0], [0, 2]]]), there)[0]
+    if not ((outer >= 0) & (outer <= np.array(grey.shape[::-1]) - 1)).all():
+        return 0.0
+    there = there @ np.diag([1 / side, 1 / side, 1])
+    warp = cv2.WARP_INVERSE_MAP + cv2.INTER_LINEAR
+    four = cv2.warpPerspective(grey, there, (2 * side, 2 * side), flags=warp).astype(np.float64)
+    low, high = side // 2 - 4, side // 2 + 4
+    middles = four.reshape(2, side, 2, side)[:, low:high, :, low:high].mean(axis=(1, 3))
+    (mine, beside), (below, alike) = middles.tolist()
+    share: float = abs(mine - alike) / max(abs((beside + below) / 2 - alike), 1.0)
+    return share
 
 
 def _nothing() -> tuple[np.ndarray, np.ndarray]:

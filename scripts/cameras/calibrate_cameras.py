@@ -114,7 +114,8 @@ def _start(
                 first_lens(mine, size, fisheye=fisheye, square=settings["square_pixels"], generator=generator)
             )
         except InputError as error:
-            raise InputError(error.reason, f"{name}: {error.message}") from None
+            hint = "; whether its dot was seen stands in the row of detect_boards" if board.dot else ""
+            raise InputError(error.reason, f"{name}: {error.message}{hint}") from None
     scene, observations = first_scene(seen, lenses, cameras, board.turns)
     adjusted, kept = adjust_twice(scene, observations, Freedom(square=settings["square_pixels"]))
     before, after = (np.bincount(some.camera, minlength=len(cameras)) for some in (observations, kept))

@@ -49,12 +49,22 @@ def detect_boards(
         if len(numbers):
             found.append((int(common[place]), numbers, pixels))
     if not found:
-        raise InputError(
-            "no_board", f"{recording}, {camera}: none of {len(shown)} frames shows the {board['kind']} of the config"
-        )
+        nothing = f"{recording}, {camera}: none of {len(shown)} frames shows the {board['kind']} of the config"
+        raise InputError("no_board", nothing + _of_dots(finder))
     _write(out_corners, found, size)
-    message = f"the board in {len(found)} of {len(shown)} frames"
+    message = f"the board in {len(found)} of {len(shown)} frames{_of_dots(finder)}"
     ledger.write(out_ledger, [ledger.Row(STEP, recording, camera, "written", value=len(found), message=message)])
+
+
+def _of_dots(finder: BoardFinder) -> str:
+    """In how many pictures the board was seen, but not where it begins, and what to do."""
+    said = ""
+    if finder.dot_elsewhere:
+        said += f"; in {finder.dot_elsewhere} its dot is not before the first corner: swap columns and rows"
+        said += " (or the picture is mirrored)"
+    if finder.dot_unseen:
+        said += f"; in {finder.dot_unseen} no dot was seen: print one, or remove dot: true"
+    return said
 
 
 def _write(path: Path, found: list[tuple[int, np.ndarray, np.ndarray]], size: tuple[int, int]) -> None:
