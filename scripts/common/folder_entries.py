@@ -10,10 +10,17 @@ from pathlib import Path
 
 # Snakemake writes it into a folder when the job has ended.
 STAMP = ".snakemake_timestamp"
+# Where it keeps copies of what a store has.
+SNAKEMAKES = ".snakemake"
 
 
 def note(folder: Path) -> None:
-    """Write down the entries of `folder` and of those in it, but for hidden ones."""
+    """Write down the entries of `folder` and of those in it, but for hidden ones.
+
+    Nothing of a copy for a store: that is sent and removed, and what a store keeps is the store's.
+    """
+    if SNAKEMAKES in folder.parts:
+        return
     counts = {os.path.relpath(place, folder): count for place, count in _counts(folder)}
     _beside(folder).write_text(json.dumps(counts, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 

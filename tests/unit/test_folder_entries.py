@@ -69,6 +69,12 @@ def test_a_folder_of_which_nothing_is_noted_is_whole(tmp_path: Path) -> None:
     assert folder_entries.is_whole(tmp_path / "old")
 
 
+def test_nothing_is_noted_beside_a_copy_for_a_store(tmp_path: Path) -> None:
+    copy = tmp_path / ".snakemake" / "storage" / "s3" / "made"
+    job.execute(build, inputs={}, outputs={"folder": copy}, settings={})
+    assert [path.name for path in copy.parent.iterdir()] == ["made"]
+
+
 def test_folders_that_did_not_change_are_not_read(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(place: Path) -> list[str]:
         raise AssertionError(f"{place} was read")
