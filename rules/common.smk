@@ -87,7 +87,7 @@ def import_key(wildcards):
         microphones=microphones(wildcards),
         start_s=start_s(wildcards),
         stop_s=stop_s(wildcards),
-        megabytes=plan.recordings[wildcards.recording].megabytes,
+        megabytes=recording.megabytes,
         salvage=rig["salvage"],
         max_message_mb=rig["max_message_mb"],
         **({rig["source"]: rig[rig["source"]]} if rig["source"] in ("chunks", "frames") else {}),

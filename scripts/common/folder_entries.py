@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Snakemake writes it into a folder when the job has ended.
 STAMP = ".snakemake_timestamp"
-# Where it keeps copies of what a store has.
+# Where it keeps what is a run's own: its records, and copies of what a store has.
 SNAKEMAKES = ".snakemake"
 
 

@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -40,10 +40,16 @@ def die_when_interrupted() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def leave_to_others(number: signal.Signals) -> None:
-    """Let a library whose own handler gives way to others' have the signal."""
-    if signal.getsignal(number) != signal.SIG_IGN:
+@contextmanager
+def left_to_others(number: signal.Signals) -> Iterator[None]:
+    """For a while the signal is a library's, whose own handler gives way to others'."""
+    ours = signal.getsignal(number)
+    if ours != signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, ours)
 
 
 def _write(line: str, log: Path | None) -> None:

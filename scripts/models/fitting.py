@@ -20,7 +20,7 @@ from scripts.common import atomic, json_file
 from scripts.common.errors import RunError
 from scripts.common.job import progress
 from scripts.common.links import link_or_copy
-from scripts.common.told_to_end import leave_to_others
+from scripts.common.told_to_end import left_to_others
 from scripts.models.checkpoint import read_checkpoint
 
 log = logging.getLogger("rushes")
@@ -139,16 +139,16 @@ def fit(
             enable_model_summary=False,
         )
         last = folder / LAST
-        # lightning ends an epoch's work in order when it is told to end, but only where nobody else listens.
-        leave_to_others(signal.SIGTERM)
         try:
-            trainer.fit(
-                module,
-                loader(train, batch, seed=seed),
-                loader(val, batch),
-                ckpt_path=str(last) if last.exists() else None,
-                weights_only=True,
-            )
+            # lightning ends an epoch's work in order when it is told to end, but only where nobody else listens.
+            with left_to_others(signal.SIGTERM):
+                trainer.fit(
+                    module,
+                    loader(train, batch, seed=seed),
+                    loader(val, batch),
+                    ckpt_path=str(last) if last.exists() else None,
+                    weights_only=True,
+                )
         except SIGTERMException:
             done = _epochs_of(last)
             raise RunError(

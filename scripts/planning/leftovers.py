@@ -18,12 +18,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from scripts.common.errors import RunError
+from scripts.common.folder_entries import SNAKEMAKES, STAMP
 
 VARIABLE = "RUSHES_RUN"
 STOP_S = 120.0  # the longest wait for jobs to be gone
-FOLDER_STAMP = ".snakemake_timestamp"
-# Where Snakemake keeps what is a run's own.
-SNAKEMAKES = ".snakemake"
 CLOCKS_NS = 600 * 10**9  # by how much the clocks of machines and file systems may disagree
 
 
@@ -62,9 +60,9 @@ def written_since(folders: Iterable[str], since_ns: int) -> Iterator[tuple[str, 
         for parent, names, files in os.walk(folder or "."):
             names[:] = [name for name in names if not name.startswith(".")]
             found = [(os.path.join(parent, name),) * 2 for name in files if not name.startswith(".")]
-            if FOLDER_STAMP in files:
+            if STAMP in files:
                 names.clear()
-                found = [(parent, os.path.join(parent, FOLDER_STAMP))]
+                found = [(parent, os.path.join(parent, STAMP))]
             for output, stamp in found:
                 try:
                     written_ns = os.stat(stamp).st_mtime_ns

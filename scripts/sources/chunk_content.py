@@ -116,6 +116,16 @@ def _small(file: BinaryIO, chunk: Chunk, partly: bool) -> tuple[memoryview, int]
     return memoryview(content), zlib.crc32(content) if chunk.crc and not partly else 0
 
 
+def or_nothing(read: Callable[[], memoryview]) -> memoryview:
+    """What `read` gives of a chunk, nothing where it meets damage; what the machine is to blame for is raised."""
+    try:
+        return read()
+    except DAMAGE as error:
+        if is_machine_fault(error):
+            raise
+        return memoryview(b"")
+
+
 def _good_part(pieces: "_Pieces") -> bytes:
     content = bytearray()
     try:

@@ -2,12 +2,12 @@
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
 
-from scripts.common.errors import is_machine_fault
-from scripts.sources.chunk_content import DAMAGE
+from scripts.sources.chunk_content import or_nothing
 from scripts.sources.mcap_records import MESSAGE, MESSAGE_HEAD, Places, entries_in, unpack_chunk
 from scripts.sources.set_back import is_long, reach_back, runs_back
 
@@ -69,11 +69,6 @@ def _head(file: BinaryIO) -> tuple[int, int]:
 
 
 def _by_content(file: BinaryIO, position: int, max_bytes: int) -> np.ndarray:
-    try:
-        content = unpack_chunk(file, position, max_bytes)
-    except DAMAGE as error:
-        if is_machine_fault(error):
-            raise
-        content = memoryview(b"")
+    content = or_nothing(partial(unpack_chunk, file, position, max_bytes))
     rows = [(position, e.start, e.log_ns, e.channel) for e in entries_in(content) if e.op == MESSAGE]
     return np.array(rows, np.int64).reshape(-1, 4)

@@ -3,6 +3,7 @@
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice, pairwise
 from operator import itemgetter
 
@@ -11,8 +12,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader
 from rosbags.rosbag1.reader import IndexData
 
-from scripts.common.errors import is_machine_fault
-from scripts.sources.chunk_content import DAMAGE, Taken, content_of
+from scripts.sources.chunk_content import Taken, content_of, or_nothing
 from scripts.sources.ros1_records import MESSAGE_RECORD, chunk_of, fields_of, read_head
 from scripts.sources.stretches import WHOLE, Stretch
 
@@ -99,12 +99,8 @@ def _read_chunk(reader: Reader, position: int, max_bytes: int) -> memoryview:
     known = reader.chunks[position]
     reader.bio.seek(position)
     fields = fields_of(reader.bio.read(known.datapos - position)[4:-4]) or {}
-    try:
-        return content_of(reader.bio, chunk_of(fields, known.datapos, known.datasize), read_head, max_bytes)
-    except DAMAGE as error:
-        if is_machine_fault(error):
-            raise
-        return memoryview(b"")
+    chunk = chunk_of(fields, known.datapos, known.datasize)
+    return or_nothing(partial(content_of, reader.bio, chunk, read_head, max_bytes))
 
 
 def _message_at(content: memoryview, offset: int) -> bytes | memoryview:

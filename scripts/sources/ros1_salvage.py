@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -11,9 +12,9 @@ import numpy as np
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.msg import normalize_msgtype
 
-from scripts.common.errors import InputError, is_machine_fault
+from scripts.common.errors import InputError
 from scripts.sources.channels import Channel
-from scripts.sources.chunk_content import DAMAGE, Chunk, DamagedChunkError, Taken, content_of
+from scripts.sources.chunk_content import Chunk, DamagedChunkError, Taken, content_of, or_nothing
 from scripts.sources.message_layout import compile_reader, list_leaves
 from scripts.sources.ros1_records import LENGTH, chunk_of, fields_of, read_head
 from scripts.sources.set_back import LatestLogTimes
@@ -101,12 +102,7 @@ class Ros1Salvage:
 
     def _content_of(self, chunk: Chunk, max_bytes: int) -> memoryview:
         """Content of a chunk, as far as it decompresses."""
-        try:
-            return content_of(self._file, chunk, read_head, max_bytes, partly=True)
-        except DAMAGE as error:
-            if is_machine_fault(error):
-                raise
-            return memoryview(b"")
+        return or_nothing(partial(content_of, self._file, chunk, read_head, max_bytes, partly=True))
 
     def _record_at(self, position: int) -> tuple[dict[str, bytes], int, int] | None:
         """A record of the file: its fields, where its data begin and how long they are; None at the damage."""
